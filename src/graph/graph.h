@@ -1,0 +1,132 @@
+// Graph: what to compute. Tensors and nodes of generalized primitives; front ends (onnx/, models/) produce it,
+// compiler/ reads it. All shapes are static; constants carry their bytes, or none when compiled without data.
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/result.h"
+#include "numerics/dtype.h"
+
+namespace presil::graph {
+
+using TensorId = Id<struct TensorTag>;
+using Shape = std::vector<int64_t>;
+
+inline int64_t element_count(const Shape& s) {
+  int64_t n = 1;
+  for (int64_t d : s) n *= d;
+  return n;
+}
+
+// Bytes of a constant, row-major; shared because folding passes alias them.
+using Bytes = std::shared_ptr<const std::vector<std::byte>>;
+
+struct Tensor {
+  std::string name;
+  DType dtype = DType::fp32;
+  Shape shape;
+  bool constant = false;
+  Bytes data;  // constants only; null when data was not read
+};
+
+// Primitives. The importer decomposes everything else into these.
+enum class Op : uint8_t {
+  elementwise,     // fn over 1-3 operands with numpy broadcasting (ElementwiseFn)
+  cast,
+  matmul,          // [..., M, K] x [..., K, N], batch dims broadcast
+  conv,            // x [N, C, spatial...], w [M, C/group, k...], optional bias; 1-D and 2-D
+  conv_transpose,  // w [C, M/group, k...]
+  pool,            // max or average
+  reduce,          // sum, mean, max, min, prod over axes
+  softmax,         // over one axis
+  layer_norm,      // x, scale, bias over the last axes from `axis`; fused pattern or ONNX node
+  resize,          // nearest or linear, scales per axis in attrs
+  reshape,         // includes squeeze, unsqueeze, flatten; shape is the output's
+  transpose,
+  slice,           // starts, ends, axes, steps resolved
+  concat,
+  pad,             // constant, reflect, edge
+  gather,          // data, indices, axis
+  expand,          // broadcast to the output shape
+};
+std::string_view op_name(Op op);
+
+enum class ElementwiseFn : uint8_t {
+  // unary
+  identity, neg, abs, sign, exp, log, sqrt, rsqrt, reciprocal, square, sigmoid, tanh, erf, gelu, gelu_tanh, silu, softplus, mish, relu, leaky_relu, hard_sigmoid, hard_swish, elu, floor, ceil, round, sin, cos, logical_not, clip,
+  // binary
+  add, sub, mul, div, pow, max, min, mod, equal, greater, greater_equal, less, less_equal, logical_and, logical_or, logical_xor,
+  // ternary
+  where,
+};
+std::string_view elementwise_name(ElementwiseFn fn);
+int elementwise_arity(ElementwiseFn fn);
+
+enum class PoolKind : uint8_t { max, average };
+enum class ReduceKind : uint8_t { sum, mean, max, min, prod };
+enum class PadMode : uint8_t { constant, reflect, edge };
+enum class ResizeMode : uint8_t { nearest, linear };
+// Source: ONNX Resize, coordinate_transformation_mode and nearest_mode.
+enum class ResizeCoordinates : uint8_t { half_pixel, pytorch_half_pixel, asymmetric, align_corners };
+enum class ResizeRounding : uint8_t { round_prefer_floor, round_prefer_ceil, floor, ceil };
+
+// One flat struct: each op uses the fields its comment above names; the rest keep their defaults.
+struct Attributes {
+  ElementwiseFn fn = ElementwiseFn::identity;
+  float alpha = 0, beta = 0;             // leaky_relu/elu slope; hard_sigmoid a, b; clip low, high
+  std::vector<int64_t> strides, dilations, pads, kernel;  // pads: begins then ends, per spatial axis (pad op: per axis)
+  std::vector<int64_t> output_padding;
+  int64_t group = 1;
+  PoolKind pool = PoolKind::max;
+  bool count_include_pad = false;
+  ReduceKind reduce = ReduceKind::sum;
+  std::vector<int64_t> axes;             // reduce, slice; transpose permutation; softmax, concat, gather, layer_norm: one
+  bool keepdims = true;
+  std::vector<int64_t> starts, ends, steps;
+  PadMode pad_mode = PadMode::constant;
+  float pad_value = 0;
+  ResizeMode resize = ResizeMode::nearest;
+  ResizeCoordinates coordinates = ResizeCoordinates::half_pixel;
+  ResizeRounding rounding = ResizeRounding::round_prefer_floor;
+  std::vector<float> scales;             // per axis
+  float epsilon = 0;
+};
+
+struct Node {
+  Op op = Op::elementwise;
+  std::vector<TensorId> inputs;
+  TensorId output;
+  Attributes attrs;
+  std::string source;                    // ONNX node name (or "#12 Conv" when unnamed)
+};
+
+struct Graph {
+  std::string name;
+  std::vector<Tensor> tensors;
+  std::vector<Node> nodes;               // topological order
+  std::vector<TensorId> inputs, outputs;
+
+  const Tensor& at(TensorId id) const { return tensors[id.value]; }
+  Tensor& at(TensorId id) { return tensors[id.value]; }
+};
+
+struct Finding {
+  std::string where, message;
+};
+// Everything wrong with a graph: order, dangling ids, arity, shapes that an op cannot have. Empty when sound.
+std::vector<Finding> verify(const Graph& graph);
+
+// Output dtype and shape of a node from its inputs'; the only place where shapes are computed.
+struct TensorType {
+  DType dtype = DType::fp32;
+  Shape shape;
+};
+Result<TensorType> infer(const Graph& graph, const Node& node);
+
+std::string print(const Graph& graph);
+
+}  // namespace presil::graph

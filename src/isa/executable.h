@@ -1,0 +1,54 @@
+// Executable: what a chip runs. One Program per queue of each core, the HBM map, semaphores, provenance, and the hash
+// of the spec it was compiled for. Files: versioned binary (encode.h) and text (print.h); both round-trip.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "isa/program.h"
+
+namespace presil::isa {
+
+enum class TensorRole : uint8_t { input, output, constant, scratch };
+std::string_view role_name(TensorRole r);
+
+// A tensor in HBM, row-major from `address`. Constants may come with their bytes (`data` empty when compiled without).
+struct HbmTensor {
+  std::string name;
+  DType dtype = DType::fp32;
+  std::vector<int64_t> shape;
+  TensorRole role = TensorRole::scratch;
+  uint64_t address = 0;
+  uint64_t bytes = 0;
+  std::vector<std::byte> data;
+};
+
+// Where an instruction came from. Layers are rows of the report; `graph_node` and `onnx_node` name the origin.
+struct Source {
+  uint32_t layer = 0;
+  std::string tile_op;     // "conv2d main", "load weights"
+  std::string graph_node;  // graph node or kernel name
+};
+
+struct Layer {
+  std::string name;        // ONNX node name(s) or kernel name
+  std::string kind;        // "conv", "matmul", "elementwise", ...
+  uint64_t macs = 0;       // useful
+  uint64_t bytes = 0;      // compulsory HBM bytes
+};
+
+struct Executable {
+  uint64_t spec_hash = 0;
+  std::string chip;          // spec name, for messages
+  std::string model;         // model file or kernel name
+  std::string precision = "fp32";
+  uint32_t semaphores = 0;   // used: 0 .. semaphores-1
+  uint64_t hbm_bytes = 0;    // used, from address 0
+  std::vector<HbmTensor> tensors;
+  std::vector<Program> queues;  // one per sequencer: engine kind and index are those of its instructions
+  std::vector<Source> sources;
+  std::vector<Layer> layers;
+};
+
+}  // namespace presil::isa

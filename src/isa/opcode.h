@@ -1,0 +1,76 @@
+// The instruction table: one row per instruction. Encoder, printer, parser, operand checks and docs/reference/isa.md
+// are derived from it; to add an instruction, see CONTRIBUTING.md.
+// Semantics and constraints follow the NKI ISA documentation (fact sheet, section 9).
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "isa/view.h"
+
+namespace presil::isa {
+
+// Engine kinds of a core. A spec says how many of each a core has and which memories each reads and writes.
+enum class EngineKind : uint8_t { tensor, vector, scalar, gpsimd, sync };
+inline constexpr int kEngineKindCount = 5;
+std::string_view engine_name(EngineKind e);
+std::optional<EngineKind> engine_from_name(std::string_view name);
+
+enum class Opcode : uint8_t {
+  // tensor
+  nc_matmul, nc_transpose,
+  // vector (some also scalar or gpsimd)
+  tensor_copy, tensor_tensor, tensor_scalar, scalar_tensor_tensor, tensor_reduce, tensor_copy_predicated, select_reduce,
+  range_select, reciprocal, memset, max8, nc_find_index8, bn_stats, bn_aggr, nc_stream_shuffle, tensor_tensor_scan,
+  // scalar
+  activation,
+  // gpsimd
+  iota, affine_select, nc_n_gather, tensor_partition_reduce,
+  // any sequencer
+  dma_copy, dma_transpose, wait,
+};
+inline constexpr int kOpcodeCount = static_cast<int>(Opcode::wait) + 1;
+
+using MemorySet = uint8_t;  // bit per Memory
+constexpr MemorySet memory_bit(Memory m) { return static_cast<MemorySet>(1u << static_cast<int>(m)); }
+using EngineSet = uint8_t;  // bit per EngineKind
+constexpr EngineSet engine_bit(EngineKind e) { return static_cast<EngineSet>(1u << static_cast<int>(e)); }
+
+enum class Access : uint8_t { read, write, read_write };
+
+struct OperandRow {
+  std::string_view name;
+  Access access;
+  MemorySet memories;
+  bool optional = false;
+};
+
+// Attributes are 32-bit words; the kind says how to print, parse and check one.
+enum class AttributeKind : uint8_t { f32, i32, flag, alu_op, activation, reduce_command };
+struct AttributeRow {
+  std::string_view name;
+  AttributeKind kind;
+  uint32_t initial = 0;  // value when a text or a builder leaves it out
+};
+
+struct InstructionRow {
+  Opcode opcode;
+  std::string_view name;
+  EngineSet engines;
+  int first_generation;  // 2, 3, 4
+  std::span<const OperandRow> operands;
+  std::span<const AttributeRow> attributes;
+  std::string_view summary;  // one line: what it computes
+};
+
+const InstructionRow& row(Opcode opcode);
+std::span<const InstructionRow> all_rows();
+std::optional<Opcode> opcode_from_name(std::string_view name);
+
+// Positions in a row, by name; CHECKs that the name exists. Use the constants below in hot code.
+int operand_index(Opcode opcode, std::string_view name);
+int attribute_index(Opcode opcode, std::string_view name);
+
+}  // namespace presil::isa

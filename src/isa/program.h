@@ -1,0 +1,80 @@
+// Instruction and Program. A Program is a sequence of instructions whose operands, attributes and waits live in pools,
+// so that an instruction is small and a program is a handful of vectors. The same struct serves two stages:
+//  - inside a TileProgram: views name tiles and tensors, order is the sequential meaning, no semaphores;
+//  - inside an Executable: one Program per queue (sequencer), absolute addresses, waits and signals.
+#pragma once
+#include <bit>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "isa/opcode.h"
+
+namespace presil::isa {
+
+inline constexpr uint16_t kNoSemaphore = UINT16_MAX;
+inline constexpr uint32_t kNoSource = UINT32_MAX;
+
+// The instruction starts when semaphore >= value.
+struct Wait {
+  uint16_t semaphore = kNoSemaphore;
+  uint32_t value = 0;
+  auto operator<=>(const Wait&) const = default;
+};
+
+// Inside repeats, field `target` of an instruction grows by `step` with every iteration of the repeat at `level`
+// (0 = outermost). Targets: operand k's offset (bytes), or wait k's value.
+struct Delta {
+  enum class Target : uint8_t { operand, wait };
+  Target target = Target::operand;
+  uint8_t index = 0;
+  uint8_t level = 0;
+  int64_t step = 0;
+  auto operator<=>(const Delta&) const = default;
+};
+
+struct Instruction {
+  Opcode opcode = Opcode::wait;
+  EngineKind engine = EngineKind::sync;
+  uint8_t engine_index = 0;  // among the core's engines of that kind
+  uint8_t dma_queue = 0;     // dma_* only
+  uint8_t operand_count = 0, attribute_count = 0, wait_count = 0, delta_count = 0;
+  uint32_t operand_begin = 0, attribute_begin = 0, wait_begin = 0, delta_begin = 0;
+  uint16_t signal = kNoSemaphore;  // incremented when results are visible: by 1, or by a DMA once per DMA engine
+  uint32_t source = kNoSource;     // into the owner's source table (provenance)
+};
+
+// Instructions [first, last) run `count` times. Repeats nest properly; vector order is by first, outer before inner.
+struct Repeat {
+  uint32_t first = 0, last = 0;
+  uint32_t count = 1;
+  auto operator<=>(const Repeat&) const = default;
+};
+
+struct Program {
+  std::vector<Instruction> code;
+  std::vector<View> views;
+  std::vector<uint32_t> attributes;
+  std::vector<Wait> waits;
+  std::vector<Delta> deltas;
+  std::vector<Repeat> repeats;
+
+  std::span<const View> operands(const Instruction& i) const { return {views.data() + i.operand_begin, i.operand_count}; }
+  std::span<View> operands(const Instruction& i) { return {views.data() + i.operand_begin, i.operand_count}; }
+  std::span<const uint32_t> attrs(const Instruction& i) const { return {attributes.data() + i.attribute_begin, i.attribute_count}; }
+  std::span<const Wait> waits_of(const Instruction& i) const { return {waits.data() + i.wait_begin, i.wait_count}; }
+  std::span<const Delta> deltas_of(const Instruction& i) const { return {deltas.data() + i.delta_begin, i.delta_count}; }
+
+  const View& operand(const Instruction& i, int k) const { return views[i.operand_begin + static_cast<uint32_t>(k)]; }
+  float f32(const Instruction& i, int k) const { return std::bit_cast<float>(attributes[i.attribute_begin + static_cast<uint32_t>(k)]); }
+  uint32_t word(const Instruction& i, int k) const { return attributes[i.attribute_begin + static_cast<uint32_t>(k)]; }
+
+  // Appends an instruction with all of its row's operand and attribute slots (absent views, initial attributes).
+  Instruction& append(Opcode opcode, EngineKind engine);
+};
+
+// Number of instructions executed, repeats counted.
+uint64_t executed_count(const Program& program);
+
+}  // namespace presil::isa

@@ -1,0 +1,32 @@
+// Operators of the vector, scalar and gpsimd datapaths. Operands are converted to fp32 first (docs/model.md,
+// "Arithmetic"); bitvec operators work on the raw bits of integer types.
+// Source: NKI ISA documentation, "Supported Math Operators" (fact sheet, section 6.6).
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+namespace presil {
+
+enum class AluOp : uint8_t {
+  bypass,  // first operand
+  add, subtract, multiply, max, min, eq, ne, ge, gt, le, lt, logical_and, logical_or, logical_xor, power, divide,
+  abs_max, abs_min, abs, square, relu, rsqrt, reciprocal,
+  bit_not, bit_and, bit_or, bit_xor, shift_left, shift_right,
+};
+inline constexpr int kAluOpCount = static_cast<int>(AluOp::shift_right) + 1;
+
+std::string_view alu_op_name(AluOp op);
+std::optional<AluOp> alu_op_from_name(std::string_view name);
+constexpr bool is_bitvec(AluOp op) { return op >= AluOp::bit_not; }
+
+// op(a, b) in fp32, or 1.0/0.0 for comparisons. Unary operators ignore b.
+float alu_apply(AluOp op, float a, float b);
+
+// What an instruction with an accumulator does to it (fact sheet, section 9, enum reduce_cmd).
+enum class ReduceCommand : uint8_t { idle, reset, reduce, reset_reduce, load_reduce };
+inline constexpr int kReduceCommandCount = 5;
+std::string_view reduce_command_name(ReduceCommand c);
+std::optional<ReduceCommand> reduce_command_from_name(std::string_view name);
+
+}  // namespace presil
