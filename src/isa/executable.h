@@ -22,6 +22,7 @@ struct HbmTensor {
   uint64_t address = 0;
   uint64_t bytes = 0;
   std::vector<std::byte> data;
+  bool operator==(const HbmTensor&) const = default;
 };
 
 // Where an instruction came from. Layers are rows of the report; `graph_node` and `onnx_node` name the origin.
@@ -29,26 +30,29 @@ struct Source {
   uint32_t layer = 0;
   std::string tile_op;     // "conv2d main", "load weights"
   std::string graph_node;  // graph node or kernel name
+  bool operator==(const Source&) const = default;
 };
 
 struct Layer {
-  std::string name;        // ONNX node name(s) or kernel name
-  std::string kind;        // "conv", "matmul", "elementwise", ...
-  uint64_t macs = 0;       // useful
-  uint64_t bytes = 0;      // compulsory HBM bytes
+  std::string name;    // ONNX node name(s) or kernel name
+  std::string kind;    // "conv", "matmul", "elementwise", ...
+  uint64_t macs = 0;   // useful
+  uint64_t bytes = 0;  // compulsory HBM bytes
+  bool operator==(const Layer&) const = default;
 };
 
 struct Executable {
   uint64_t spec_hash = 0;
-  std::string chip;          // spec name, for messages
-  std::string model;         // model file or kernel name
+  std::string chip;   // spec name, for messages
+  std::string model;  // model file or kernel name
   std::string precision = "fp32";
-  uint32_t semaphores = 0;   // used: 0 .. semaphores-1
-  uint64_t hbm_bytes = 0;    // used, from address 0
+  uint32_t semaphores = 0;  // used: 0 .. semaphores-1
+  uint64_t hbm_bytes = 0;   // used, from address 0
   std::vector<HbmTensor> tensors;
   std::vector<Program> queues;  // one per sequencer: engine kind and index are those of its instructions
   std::vector<Source> sources;
   std::vector<Layer> layers;
+  bool operator==(const Executable&) const = default;
 };
 
 }  // namespace presil::isa

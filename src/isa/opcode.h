@@ -20,16 +20,36 @@ std::optional<EngineKind> engine_from_name(std::string_view name);
 
 enum class Opcode : uint8_t {
   // tensor
-  nc_matmul, nc_transpose,
+  nc_matmul,
+  nc_transpose,
   // vector (some also scalar or gpsimd)
-  tensor_copy, tensor_tensor, tensor_scalar, scalar_tensor_tensor, tensor_reduce, tensor_copy_predicated, select_reduce,
-  range_select, reciprocal, memset, max8, nc_find_index8, bn_stats, bn_aggr, nc_stream_shuffle, tensor_tensor_scan,
+  tensor_copy,
+  tensor_tensor,
+  tensor_scalar,
+  scalar_tensor_tensor,
+  tensor_reduce,
+  tensor_copy_predicated,
+  select_reduce,
+  range_select,
+  reciprocal,
+  memset,
+  max8,
+  nc_find_index8,
+  bn_stats,
+  bn_aggr,
+  nc_stream_shuffle,
+  tensor_tensor_scan,
   // scalar
   activation,
   // gpsimd
-  iota, affine_select, nc_n_gather, tensor_partition_reduce,
+  iota,
+  affine_select,
+  nc_n_gather,
+  tensor_partition_reduce,
   // any sequencer
-  dma_copy, dma_transpose, wait,
+  dma_copy,
+  dma_transpose,
+  wait,
 };
 inline constexpr int kOpcodeCount = static_cast<int>(Opcode::wait) + 1;
 
@@ -48,7 +68,7 @@ struct OperandRow {
 };
 
 // Attributes are 32-bit words; the kind says how to print, parse and check one.
-enum class AttributeKind : uint8_t { f32, i32, flag, alu_op, activation, reduce_command };
+enum class AttributeKind : uint8_t { f32, i32, bits, flag, alu_op, activation, reduce_command };
 struct AttributeRow {
   std::string_view name;
   AttributeKind kind;

@@ -43,6 +43,7 @@ struct Instruction {
   uint32_t operand_begin = 0, attribute_begin = 0, wait_begin = 0, delta_begin = 0;
   uint16_t signal = kNoSemaphore;  // incremented when results are visible: by 1, or by a DMA once per DMA engine
   uint32_t source = kNoSource;     // into the owner's source table (provenance)
+  auto operator<=>(const Instruction&) const = default;
 };
 
 // Instructions [first, last) run `count` times. Repeats nest properly; vector order is by first, outer before inner.
@@ -60,21 +61,35 @@ struct Program {
   std::vector<Delta> deltas;
   std::vector<Repeat> repeats;
 
-  std::span<const View> operands(const Instruction& i) const { return {views.data() + i.operand_begin, i.operand_count}; }
+  std::span<const View> operands(const Instruction& i) const {
+    return {views.data() + i.operand_begin, i.operand_count};
+  }
   std::span<View> operands(const Instruction& i) { return {views.data() + i.operand_begin, i.operand_count}; }
-  std::span<const uint32_t> attrs(const Instruction& i) const { return {attributes.data() + i.attribute_begin, i.attribute_count}; }
+  std::span<const uint32_t> attrs(const Instruction& i) const {
+    return {attributes.data() + i.attribute_begin, i.attribute_count};
+  }
   std::span<const Wait> waits_of(const Instruction& i) const { return {waits.data() + i.wait_begin, i.wait_count}; }
-  std::span<const Delta> deltas_of(const Instruction& i) const { return {deltas.data() + i.delta_begin, i.delta_count}; }
+  std::span<const Delta> deltas_of(const Instruction& i) const {
+    return {deltas.data() + i.delta_begin, i.delta_count};
+  }
 
   const View& operand(const Instruction& i, int k) const { return views[i.operand_begin + static_cast<uint32_t>(k)]; }
-  float f32(const Instruction& i, int k) const { return std::bit_cast<float>(attributes[i.attribute_begin + static_cast<uint32_t>(k)]); }
+  float f32(const Instruction& i, int k) const {
+    return std::bit_cast<float>(attributes[i.attribute_begin + static_cast<uint32_t>(k)]);
+  }
   uint32_t word(const Instruction& i, int k) const { return attributes[i.attribute_begin + static_cast<uint32_t>(k)]; }
 
   // Appends an instruction with all of its row's operand and attribute slots (absent views, initial attributes).
   Instruction& append(Opcode opcode, EngineKind engine);
+
+  bool operator==(const Program&) const = default;
 };
 
-// Number of instructions executed, repeats counted.
+// What instruction `i` does to its operand `k`: the row's access, but a matmul that accumulates also reads dst, and so
+// does a shuffle that keeps partitions.
+Access access_of(const Program& program, const Instruction& i, int k);
+
+// Number of instructions executed, repeats counted; UINT64_MAX if it is larger than that.
 uint64_t executed_count(const Program& program);
 
 }  // namespace presil::isa

@@ -32,7 +32,7 @@ struct Dim {
 struct View {
   Memory memory = Memory::none;  // none: operand absent
   DType dtype = DType::fp32;
-  uint8_t rank = 0;              // 0: one element per partition
+  uint8_t rank = 0;  // 0: one element per partition
   uint16_t partition = 0;
   uint16_t partitions = 1;
   uint32_t base = kAbsolute;

@@ -1,0 +1,302 @@
+#include "isa/opcode.h"
+
+#include <array>
+#include <bit>
+#include <initializer_list>
+#include <string>
+
+#include "base/check.h"
+#include "numerics/activation.h"
+#include "numerics/alu.h"
+
+namespace presil::isa {
+namespace {
+
+// A short list inside a constexpr table.
+template <class T, size_t Capacity>
+struct List {
+  std::array<T, Capacity> items{};
+  size_t count = 0;
+  constexpr List(std::initializer_list<T> values) {
+    for (const T& value : values) items[count++] = value;
+  }
+  constexpr std::span<const T> span() const { return {items.data(), count}; }
+};
+
+struct Definition {
+  Opcode opcode;
+  std::string_view name;
+  EngineSet engines;
+  int first_generation;
+  List<OperandRow, 6> operands;
+  List<AttributeRow, 8> attributes;
+  std::string_view summary;
+};
+
+constexpr MemorySet S = memory_bit(Memory::sbuf), P = memory_bit(Memory::psum), H = memory_bit(Memory::hbm);
+constexpr EngineSet kTensor = engine_bit(EngineKind::tensor), kVector = engine_bit(EngineKind::vector),
+                    kScalar = engine_bit(EngineKind::scalar), kGpsimd = engine_bit(EngineKind::gpsimd),
+                    kAny = (1u << kEngineKindCount) - 1;
+
+constexpr OperandRow reads(std::string_view name, MemorySet m) { return {name, Access::read, m}; }
+constexpr OperandRow writes(std::string_view name, MemorySet m) { return {name, Access::write, m}; }
+constexpr OperandRow updates(std::string_view name, MemorySet m) { return {name, Access::read_write, m}; }
+constexpr OperandRow optional(OperandRow row) {
+  row.optional = true;
+  return row;
+}
+
+constexpr AttributeRow f32(std::string_view name, float initial = 0) {
+  return {name, AttributeKind::f32, std::bit_cast<uint32_t>(initial)};
+}
+constexpr AttributeRow i32(std::string_view name, int32_t initial = 0) {
+  return {name, AttributeKind::i32, static_cast<uint32_t>(initial)};
+}
+constexpr AttributeRow bits(std::string_view name, uint32_t initial) { return {name, AttributeKind::bits, initial}; }
+constexpr AttributeRow flag(std::string_view name) { return {name, AttributeKind::flag}; }
+constexpr AttributeRow alu(std::string_view name, AluOp initial = AluOp::bypass) {
+  return {name, AttributeKind::alu_op, static_cast<uint32_t>(initial)};
+}
+constexpr AttributeRow command(std::string_view name) { return {name, AttributeKind::reduce_command}; }
+
+constexpr std::array<Definition, kOpcodeCount> kTable = {{
+    {Opcode::nc_matmul,
+     "nc_matmul",
+     kTensor,
+     2,
+     {writes("dst", P), reads("stationary", S), reads("moving", S)},
+     {flag("accumulate"), flag("is_transpose")},
+     "dst[m,n] (+)= sum over k of stationary[k,m] * moving[k,n]; accumulate adds to dst, is_transpose moves bits"},
+    {Opcode::nc_transpose,
+     "nc_transpose",
+     kTensor | kVector,
+     2,
+     {writes("dst", S | P), reads("data", S | P)},
+     {},
+     "dst[f,p] = data[p,f]; tensor engine from SBUF to PSUM, vector engine up to 32 x 32"},
+    {Opcode::tensor_copy,
+     "tensor_copy",
+     kVector | kScalar | kGpsimd,
+     2,
+     {writes("dst", S | P), reads("src", S | P)},
+     {},
+     "dst = src; bit-exact between equal types, otherwise converted through fp32"},
+    {Opcode::tensor_tensor,
+     "tensor_tensor",
+     kVector | kGpsimd,
+     2,
+     {writes("dst", S | P), reads("data1", S | P), reads("data2", S | P)},
+     {alu("op", AluOp::add)},
+     "dst = op(data1, data2)"},
+    {Opcode::tensor_scalar,
+     "tensor_scalar",
+     kVector | kScalar | kGpsimd,
+     2,
+     {writes("dst", S | P), reads("data", S | P), optional(reads("operand0", S | P)),
+      optional(reads("operand1", S | P))},
+     {alu("op0"), f32("imm0"), flag("reverse0"), alu("op1"), f32("imm1"), flag("reverse1")},
+     "dst = op1(op0(data, s0), s1); s is one value per partition, or the immediate; reverse swaps an op's inputs"},
+    {Opcode::scalar_tensor_tensor,
+     "scalar_tensor_tensor",
+     kVector,
+     2,
+     {writes("dst", S | P), reads("data", S | P), optional(reads("operand0", S | P)), reads("operand1", S | P)},
+     {alu("op0"), f32("imm0"), flag("reverse0"), alu("op1"), flag("reverse1")},
+     "dst = op1(op0(data, s0), operand1); s0 is one value per partition, or the immediate"},
+    {Opcode::tensor_reduce,
+     "tensor_reduce",
+     kVector,
+     2,
+     {writes("dst", S | P), reads("data", S | P)},
+     {alu("op", AluOp::add), i32("axes", 1), flag("negate")},
+     "dst = op over the last `axes` free dimensions of data, times -1 if negate"},
+    {Opcode::tensor_copy_predicated,
+     "tensor_copy_predicated",
+     kVector,
+     2,
+     {updates("dst", S | P), optional(reads("src", S | P)), reads("predicate", S | P)},
+     {f32("imm"), flag("reverse_pred")},
+     "where predicate is nonzero (zero, if reverse_pred) dst = src or imm; elsewhere dst keeps its value"},
+    {Opcode::select_reduce,
+     "select_reduce",
+     kVector,
+     2,
+     {writes("dst", S | P), reads("predicate", S | P), reads("on_true", S | P), optional(reads("on_false", S | P)),
+      optional(writes("reduce_res", S | P))},
+     {f32("imm"), command("reduce_cmd"), flag("reverse_pred")},
+     "dst = predicate ? on_true : on_false or imm; reduce_res = the running maximum per partition"},
+    {Opcode::range_select,
+     "range_select",
+     kVector,
+     3,
+     {writes("dst", S | P), reads("on_true", S | P), reads("bound0", S | P), reads("bound1", S | P),
+      optional(writes("reduce_res", S | P))},
+     {alu("comp_op0", AluOp::ge), alu("comp_op1", AluOp::lt), i32("range_start"), command("reduce_cmd")},
+     "j = range_start + free index; dst = comp_op0(j, bound0) and comp_op1(j, bound1) ? on_true : lowest fp32"},
+    {Opcode::reciprocal,
+     "reciprocal",
+     kVector,
+     2,
+     {writes("dst", S | P), reads("data", S | P)},
+     {},
+     "dst = 1 / data in fp32"},
+    {Opcode::memset,
+     "memset",
+     kVector | kGpsimd,
+     2,
+     {writes("dst", S | P)},
+     {f32("value")},
+     "dst = value, converted to dst's type"},
+    {Opcode::max8,
+     "max8",
+     kVector,
+     2,
+     {writes("dst", S | P), reads("src", S | P)},
+     {},
+     "dst = the 8 largest values of each partition, descending"},
+    {Opcode::nc_find_index8,
+     "nc_find_index8",
+     kVector,
+     2,
+     {writes("dst", S | P), reads("data", S | P), reads("vals", S | P)},
+     {},
+     "dst[p,i] = index of vals[p,i] in data[p]; equal values take successive places; all ones if absent"},
+    {Opcode::bn_stats,
+     "bn_stats",
+     kVector,
+     2,
+     {writes("dst", S | P), reads("data", S | P)},
+     {},
+     "dst = count, mean, variance * count of the even elements, then of the odd ones"},
+    {Opcode::bn_aggr,
+     "bn_aggr",
+     kVector,
+     2,
+     {writes("dst", S | P), reads("data", S | P)},
+     {},
+     "dst = mean, variance over all (count, mean, variance * count) triples of data"},
+    {Opcode::nc_stream_shuffle,
+     "nc_stream_shuffle",
+     kVector,
+     2,
+     {writes("dst", S | P), reads("src", S | P)},
+     {bits("mask0", 0x03020100), bits("mask1", 0x07060504), bits("mask2", 0x0b0a0908), bits("mask3", 0x0f0e0d0c),
+      bits("mask4", 0x13121110), bits("mask5", 0x17161514), bits("mask6", 0x1b1a1918), bits("mask7", 0x1f1e1d1c)},
+     "per 32 partitions dst[i] = src[mask[i]], mask byte 255 keeps dst[i]; 32 mask bytes, lowest first"},
+    {Opcode::tensor_tensor_scan,
+     "tensor_tensor_scan",
+     kVector,
+     2,
+     {writes("dst", S | P), reads("data0", S | P), reads("data1", S | P), optional(reads("initial", S | P))},
+     {alu("op0", AluOp::multiply), alu("op1", AluOp::add), f32("imm"), flag("reverse0"), flag("reverse1")},
+     "r = op1(op0(data0[i], r), data1[i]), dst[i] = r; r starts as initial or imm"},
+    {Opcode::activation,
+     "activation",
+     kScalar,
+     2,
+     {writes("dst", S | P), reads("data", S | P), optional(reads("scale", S | P)), optional(reads("bias", S | P)),
+      optional(writes("reduce_res", S | P))},
+     {{"op", AttributeKind::activation, static_cast<uint32_t>(Activation::copy)},
+      f32("scale_imm", 1),
+      f32("bias_imm"),
+      command("reduce_cmd"),
+      f32("alpha")},
+     "dst = op(data * scale + bias), scale and bias per partition or immediate; reduce_res = accumulated row sums"},
+    {Opcode::iota,
+     "iota",
+     kGpsimd,
+     2,
+     {writes("dst", S)},
+     {i32("offset"), i32("channel_multiplier"), i32("step0"), i32("step1"), i32("step2"), i32("step3")},
+     "dst[p,i...] = offset + p * channel_multiplier + sum of i_k * step_k, in int32"},
+    {Opcode::affine_select,
+     "affine_select",
+     kGpsimd,
+     2,
+     {writes("dst", S), reads("on_true", S)},
+     {alu("cmp_op", AluOp::ge), f32("value"), i32("offset"), i32("channel_multiplier"), i32("step0"), i32("step1"),
+      i32("step2"), i32("step3")},
+     "dst = cmp_op(offset + p * channel_multiplier + sum of i_k * step_k, 0) ? on_true : value"},
+    {Opcode::nc_n_gather,
+     "nc_n_gather",
+     kGpsimd,
+     2,
+     {writes("dst", S), reads("data", S), reads("indices", S)},
+     {},
+     "dst[p,i] = data[p, indices[p,i]]"},
+    {Opcode::tensor_partition_reduce,
+     "tensor_partition_reduce",
+     kGpsimd,
+     2,
+     {writes("dst", S), reads("data", S)},
+     {alu("op", AluOp::add)},
+     "dst[0,i] = op over all partitions p of data[p,i]"},
+    {Opcode::dma_copy,
+     "dma_copy",
+     kAny,
+     2,
+     {writes("dst", S | H), reads("src", S | H)},
+     {},
+     "dst = src by the DMA engines, element by element in the order of the patterns, converted if types differ"},
+    {Opcode::dma_transpose,
+     "dma_transpose",
+     kAny,
+     2,
+     {writes("dst", S), reads("src", S | H)},
+     {},
+     "dst[p,f] = src[f,p] by the DMA engines"},
+    {Opcode::wait, "wait", kAny, 2, {}, {}, "holds its queue until every semaphore awaited has reached its value"},
+}};
+
+constexpr auto kRows = [] {
+  std::array<InstructionRow, kOpcodeCount> rows{};
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const Definition& d = kTable[i];
+    rows[i] = {d.opcode, d.name, d.engines, d.first_generation, d.operands.span(), d.attributes.span(), d.summary};
+  }
+  return rows;
+}();
+
+// row() indexes by opcode.
+static_assert([] {
+  for (size_t i = 0; i < kRows.size(); ++i) {
+    if (static_cast<size_t>(kRows[i].opcode) != i) return false;
+  }
+  return true;
+}());
+
+template <class Rows>
+int index_of(const Rows& rows, Opcode opcode, std::string_view name) {
+  for (size_t i = 0; i < rows.size(); ++i) {
+    if (rows[i].name == name) return static_cast<int>(i);
+  }
+  CHECK(false, std::string(row(opcode).name) + " has no '" + std::string(name) + "'");
+}
+
+constexpr std::string_view kEngineNames[kEngineKindCount] = {"tensor", "vector", "scalar", "gpsimd", "sync"};
+
+}  // namespace
+
+std::string_view engine_name(EngineKind e) { return kEngineNames[static_cast<size_t>(e)]; }
+
+std::optional<EngineKind> engine_from_name(std::string_view name) {
+  for (int i = 0; i < kEngineKindCount; ++i) {
+    if (kEngineNames[i] == name) return static_cast<EngineKind>(i);
+  }
+  return std::nullopt;
+}
+
+const InstructionRow& row(Opcode opcode) { return kRows[static_cast<size_t>(opcode)]; }
+std::span<const InstructionRow> all_rows() { return kRows; }
+
+std::optional<Opcode> opcode_from_name(std::string_view name) {
+  for (const InstructionRow& r : kRows) {
+    if (r.name == name) return r.opcode;
+  }
+  return std::nullopt;
+}
+
+int operand_index(Opcode opcode, std::string_view name) { return index_of(row(opcode).operands, opcode, name); }
+int attribute_index(Opcode opcode, std::string_view name) { return index_of(row(opcode).attributes, opcode, name); }
+
+}  // namespace presil::isa

@@ -1,0 +1,191 @@
+// Does the table keep its own rules, and do the constants of slots.h name the table's positions?
+#include "isa/opcode.h"
+
+#include <set>
+
+#include "isa/slots.h"
+
+namespace presil::isa {
+namespace {
+
+struct Slot {
+  Opcode opcode;
+  std::string_view name;
+  int position;
+};
+
+#define O(op, slot) \
+  Slot { Opcode::op, #slot, slots::op::slot }
+const Slot kOperands[] = {
+    O(nc_matmul, dst),
+    O(nc_matmul, stationary),
+    O(nc_matmul, moving),
+    O(nc_transpose, dst),
+    O(nc_transpose, data),
+    O(tensor_copy, dst),
+    O(tensor_copy, src),
+    O(tensor_tensor, dst),
+    O(tensor_tensor, data1),
+    O(tensor_tensor, data2),
+    O(tensor_scalar, dst),
+    O(tensor_scalar, data),
+    O(tensor_scalar, operand0),
+    O(tensor_scalar, operand1),
+    O(scalar_tensor_tensor, dst),
+    O(scalar_tensor_tensor, data),
+    O(scalar_tensor_tensor, operand0),
+    O(scalar_tensor_tensor, operand1),
+    O(tensor_reduce, dst),
+    O(tensor_reduce, data),
+    O(tensor_copy_predicated, dst),
+    O(tensor_copy_predicated, src),
+    O(tensor_copy_predicated, predicate),
+    O(select_reduce, dst),
+    O(select_reduce, predicate),
+    O(select_reduce, on_true),
+    O(select_reduce, on_false),
+    O(select_reduce, reduce_res),
+    O(range_select, dst),
+    O(range_select, on_true),
+    O(range_select, bound0),
+    O(range_select, bound1),
+    O(range_select, reduce_res),
+    O(reciprocal, dst),
+    O(reciprocal, data),
+    O(memset, dst),
+    O(max8, dst),
+    O(max8, src),
+    O(nc_find_index8, dst),
+    O(nc_find_index8, data),
+    O(nc_find_index8, vals),
+    O(bn_stats, dst),
+    O(bn_stats, data),
+    O(bn_aggr, dst),
+    O(bn_aggr, data),
+    O(nc_stream_shuffle, dst),
+    O(nc_stream_shuffle, src),
+    O(tensor_tensor_scan, dst),
+    O(tensor_tensor_scan, data0),
+    O(tensor_tensor_scan, data1),
+    O(tensor_tensor_scan, initial),
+    O(activation, dst),
+    O(activation, data),
+    O(activation, scale),
+    O(activation, bias),
+    O(activation, reduce_res),
+    O(iota, dst),
+    O(affine_select, dst),
+    O(affine_select, on_true),
+    O(nc_n_gather, dst),
+    O(nc_n_gather, data),
+    O(nc_n_gather, indices),
+    O(tensor_partition_reduce, dst),
+    O(tensor_partition_reduce, data),
+    O(dma_copy, dst),
+    O(dma_copy, src),
+    O(dma_transpose, dst),
+    O(dma_transpose, src),
+};
+const Slot kAttributes[] = {
+    O(nc_matmul, accumulate),
+    O(nc_matmul, is_transpose),
+    O(tensor_tensor, op),
+    O(tensor_scalar, op0),
+    O(tensor_scalar, imm0),
+    O(tensor_scalar, reverse0),
+    O(tensor_scalar, op1),
+    O(tensor_scalar, imm1),
+    O(tensor_scalar, reverse1),
+    O(scalar_tensor_tensor, op0),
+    O(scalar_tensor_tensor, imm0),
+    O(scalar_tensor_tensor, reverse0),
+    O(scalar_tensor_tensor, op1),
+    O(scalar_tensor_tensor, reverse1),
+    O(tensor_reduce, op),
+    O(tensor_reduce, axes),
+    O(tensor_reduce, negate),
+    O(tensor_copy_predicated, imm),
+    O(tensor_copy_predicated, reverse_pred),
+    O(select_reduce, imm),
+    O(select_reduce, reduce_cmd),
+    O(select_reduce, reverse_pred),
+    O(range_select, comp_op0),
+    O(range_select, comp_op1),
+    O(range_select, range_start),
+    O(range_select, reduce_cmd),
+    O(memset, value),
+    O(nc_stream_shuffle, mask0),
+    O(nc_stream_shuffle, mask1),
+    O(nc_stream_shuffle, mask2),
+    O(nc_stream_shuffle, mask3),
+    O(nc_stream_shuffle, mask4),
+    O(nc_stream_shuffle, mask5),
+    O(nc_stream_shuffle, mask6),
+    O(nc_stream_shuffle, mask7),
+    O(tensor_tensor_scan, op0),
+    O(tensor_tensor_scan, op1),
+    O(tensor_tensor_scan, imm),
+    O(tensor_tensor_scan, reverse0),
+    O(tensor_tensor_scan, reverse1),
+    O(activation, op),
+    O(activation, scale_imm),
+    O(activation, bias_imm),
+    O(activation, reduce_cmd),
+    O(activation, alpha),
+    O(iota, offset),
+    O(iota, channel_multiplier),
+    O(iota, step0),
+    O(iota, step1),
+    O(iota, step2),
+    O(iota, step3),
+    O(affine_select, cmp_op),
+    O(affine_select, value),
+    O(affine_select, offset),
+    O(affine_select, channel_multiplier),
+    O(affine_select, step0),
+    O(affine_select, step1),
+    O(affine_select, step2),
+    O(affine_select, step3),
+    O(tensor_partition_reduce, op),
+};
+#undef O
+
+TEST(Opcode, SlotConstantsNameTablePositions) {
+  for (const Slot& s : kOperands) EXPECT_EQ(operand_index(s.opcode, s.name), s.position) << row(s.opcode).name;
+  for (const Slot& s : kAttributes) EXPECT_EQ(attribute_index(s.opcode, s.name), s.position) << row(s.opcode).name;
+}
+
+TEST(Opcode, EveryTablePositionHasASlotConstant) {
+  size_t operands = 0, attributes = 0;
+  for (const InstructionRow& r : all_rows()) operands += r.operands.size(), attributes += r.attributes.size();
+  EXPECT_EQ(std::size(kOperands), operands);
+  EXPECT_EQ(std::size(kAttributes), attributes);
+}
+
+TEST(Opcode, RowsAreComplete) {
+  std::set<std::string_view> names;
+  for (const InstructionRow& r : all_rows()) {
+    EXPECT_TRUE(names.insert(r.name).second) << r.name;
+    EXPECT_EQ(opcode_from_name(r.name), r.opcode);
+    EXPECT_NE(r.engines, 0);
+    EXPECT_TRUE(r.first_generation >= 2 && r.first_generation <= 4);
+    EXPECT_FALSE(r.summary.empty());
+    std::set<std::string_view> fields;
+    for (const OperandRow& o : r.operands) {
+      EXPECT_NE(o.memories, 0) << r.name;
+      EXPECT_TRUE(fields.insert(o.name).second) << r.name << " " << o.name;
+    }
+    for (const AttributeRow& a : r.attributes) EXPECT_TRUE(fields.insert(a.name).second) << r.name << " " << a.name;
+  }
+  EXPECT_EQ(opcode_from_name("nc_matmull"), std::nullopt);
+}
+
+TEST(Opcode, EngineNames) {
+  for (int i = 0; i < kEngineKindCount; ++i) {
+    EXPECT_EQ(engine_from_name(engine_name(static_cast<EngineKind>(i))), static_cast<EngineKind>(i));
+  }
+  EXPECT_EQ(engine_from_name("pool"), std::nullopt);
+}
+
+}  // namespace
+}  // namespace presil::isa
