@@ -1,0 +1,64 @@
+// Block: a tensor, or some rows of it, in SBUF or PSUM. One logical axis lies on partitions, cut into groups of
+// consecutive partitions (a tile each); the others lie in the free axis with a stride each. Reshapes, slices and
+// transposes that leave the partition axis alone, and concatenations along it, are new Blocks over the same tiles.
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "isa/view.h"
+#include "spec/chip_spec.h"
+#include "tile/builder.h"
+
+namespace presil::kernels {
+
+struct Group {
+  uint32_t tile = 0;        // TileProgram tile
+  int64_t partitions = 1;   // extent of the partition axis in this group
+  int64_t byte_offset = 0;  // of the group's first element in its partitions
+};
+
+struct Block {
+  DType dtype = DType::fp32;
+  isa::Memory memory = isa::Memory::sbuf;
+  std::vector<int64_t> shape;    // of this piece, logical axes
+  std::vector<int64_t> strides;  // elements within a partition, per axis; 0 on the partition axis
+  int partition_axis = 0;
+  std::vector<Group> groups;     // in order along the partition axis
+  // Where the piece lies in its tensor along axis 2 of [N, C, H, W] (rows); a whole tensor has 0 and shape[2].
+  int64_t row_begin = 0, full_rows = 0;
+
+  int rank() const { return static_cast<int>(shape.size()); }
+  int64_t free_elements() const;  // elements per partition
+};
+
+// Part of one axis: `count` elements from `begin`, every `step`-th. step 0 repeats one element.
+struct Range {
+  int64_t begin = 0, count = 1, step = 1;
+};
+
+struct Context {
+  tile::Builder& build;
+  const spec::ChipSpec& spec;
+};
+
+// A fresh dense block: partition axis cut into groups of at most spec.sbuf.partitions, other axes row-major in order.
+Block allocate(Context&, DType, std::vector<int64_t> shape, int partition_axis, const std::string& name);
+
+// View of group `g` with a range per logical axis; the range of the partition axis is relative to the group. Axes keep
+// their order; dims merge where they are contiguous. CHECKs that at most 4 remain.
+isa::View view(const Block&, size_t g, const std::vector<Range>& ranges);
+// All of group g.
+isa::View view(const Block&, size_t g);
+
+// The same elements under another shape, if no data has to move (the partition axis keeps its extent; free axes merge
+// or split where strides allow); nothing otherwise.
+std::optional<Block> reshaped(const Block&, const std::vector<int64_t>& shape);
+Block transposed(const Block&, const std::vector<int64_t>& permutation);
+// Slice along one axis: a free axis (steps allowed), or whole partition groups; nothing when a group would be cut.
+std::optional<Block> sliced(const Block&, int axis, Range);
+// Blocks side by side along their partition axis: the groups' lists are joined; nothing when free strides differ.
+std::optional<Block> joined(const std::vector<Block>&);
+
+}  // namespace presil::kernels

@@ -1,0 +1,74 @@
+// Tile programs of the primitives. Each appends to the Context's builder the instructions that compute `out` from `in`
+// (Blocks in SBUF); none loads or stores HBM tensors except where it says so. Spatial kernels compute the rows that
+// `out` holds (row_begin, shape[2]) and read the rows that `in` holds; the caller provides all rows that are needed and
+// exist; rows and columns outside the image are padding. Sizes, K/M/N limits, memories and engines come from the spec.
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "graph/graph.h"
+#include "kernels/block.h"
+#include "numerics/activation.h"
+
+namespace presil::kernels {
+
+// --- between HBM and SBUF (transfer.cc) ---
+// HBM tensor `tensor` is row-major with `shape`. Moves rows [row_begin, +shape[2]) when the block is a piece of a rank-4
+// tensor, else everything. The DMA converts dtypes.
+void load(Context&, uint32_t tensor, const std::vector<int64_t>& shape, const Block& block);
+void store(Context&, const Block& block, uint32_t tensor, const std::vector<int64_t>& shape);
+
+// Spatial window of convolution and pooling: {rows, columns}.
+struct Window {
+  int64_t kernel[2] = {1, 1}, stride[2] = {1, 1}, dilation[2] = {1, 1};
+  int64_t pad_begin[2] = {0, 0}, pad_end[2] = {0, 0};
+};
+
+// Weights of a matmul-like kernel in SBUF.
+struct Weights {
+  Block weights;
+  std::optional<Block> bias;  // [M], partition axis 0, fp32, groups as out's
+};
+
+// --- convolution (conv.cc) ---
+// Dense: weights [C, kh, kw, M], partition axis 0 with in's groups. out[n, m, y, x] = f(sum w * in + bias).
+void conv(Context&, const Window&, const Weights&, const Block& in, const Block& out);
+// Depthwise (channel multiplier 1): weights [C, kh, kw], partition axis 0 with in's groups; vector engine.
+void depthwise(Context&, const Window&, const Weights&, const Block& in, const Block& out);
+
+// --- pooling, resize (pool.cc, resize.cc): rank 4, partition axis 1 ---
+void pool(Context&, graph::PoolKind, const Window&, bool count_include_pad, const Block& in, const Block& out);
+struct ResizeParams {
+  graph::ResizeMode mode = graph::ResizeMode::nearest;
+  graph::ResizeCoordinates coordinates = graph::ResizeCoordinates::half_pixel;
+  graph::ResizeRounding rounding = graph::ResizeRounding::round_prefer_floor;
+  float scale[2] = {1, 1};  // output over input: rows, columns
+};
+void resize(Context&, const ResizeParams&, const Block& in, const Block& out);
+
+// --- transposed convolution (conv_transpose.cc) ---
+// Dense (group 1): weights [C, kh, kw, M], partition axis 0 with in's groups; bias as above.
+void conv_transpose(Context&, const Window&, const Weights&, const Block& in, const Block& out);
+
+// --- reductions (reduce.cc) ---
+// Axes may include the partition axis. `out` keeps reduced axes with extent 1.
+void reduce(Context&, graph::ReduceKind, const std::vector<int64_t>& axes, const Block& in, const Block& out);
+// exp(x - max) / sum over a free axis.
+void softmax(Context&, int axis, const Block& in, const Block& out);
+// (x - mean) / sqrt(var + epsilon) * scale + bias over the free axes from `axis` on. scale and bias: blocks of the same
+// trailing shape, already broadcast over partitions, or absent.
+void layer_norm(Context&, int axis, float epsilon, const Block& in, const std::optional<Block>& scale,
+                const std::optional<Block>& bias, const Block& out);
+
+// --- matmul of blocks (matmul.cc) ---
+// out[b..., M, N] = alpha * a[b..., M, K] x b[b..., K, N]. a's partition axis is its last (K), b's is rank-2 (K) with
+// the same group cut, out's is M (rank-2). Batch axes broadcast.
+void matmul(Context&, const Block& a, const Block& b, const Block& out, float alpha = 1.0f);
+
+// --- change of partition axis or of the group cut (relayout.cc) ---
+// Copies `in` to `out` (same logical shape) through the tensor engine's transpose, or DMA (the .cc states the choice).
+void relayout(Context&, const Block& in, const Block& out);
+
+}  // namespace presil::kernels
