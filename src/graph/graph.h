@@ -25,44 +25,96 @@ inline int64_t element_count(const Shape& s) {
 // Bytes of a constant, row-major; shared because folding passes alias them.
 using Bytes = std::shared_ptr<const std::vector<std::byte>>;
 
+// Constants up to this size are always read, so their values may decide the structure of the graph. Larger ones, and
+// whatever is computed from them, are opaque: no decision looks at their values, hence a graph imported with data and
+// one imported without have the same nodes and shapes.
+inline constexpr int64_t kSmallConstantBytes = 64 * 1024;
+
 struct Tensor {
   std::string name;
   DType dtype = DType::fp32;
   Shape shape;
   bool constant = false;
-  Bytes data;  // constants only; null when data was not read
+  bool opaque = false;  // constants only: see kSmallConstantBytes
+  Bytes data;           // constants only; null when data was not read
 };
 
-// Primitives. The importer decomposes everything else into these.
+// Primitives. The importer decomposes everything else into these. Axes are never negative.
 enum class Op : uint8_t {
-  elementwise,     // fn over 1-3 operands with numpy broadcasting (ElementwiseFn)
-  cast,
-  matmul,          // [..., M, K] x [..., K, N], batch dims broadcast
-  conv,            // x [N, C, spatial...], w [M, C/group, k...], optional bias; 1-D and 2-D
-  conv_transpose,  // w [C, M/group, k...]
-  pool,            // max or average
+  elementwise,     // fn over 1-3 operands of one dtype with numpy broadcasting (ElementwiseFn)
+  cast,            // to the output's dtype; float to integer truncates, to boolean compares with zero
+  matmul,          // [..., M, K] x [..., K, N] + optional bias [N]; batch dims broadcast
+  conv,            // x [N, C, spatial...], w [M, C/group, k...], optional bias [M]; 1-D and 2-D
+  conv_transpose,  // x [N, C, spatial...], w [C, M/group, k...], optional bias [M]
+  pool,            // max or average over windows of x [N, C, spatial...]; padding never wins a maximum
   reduce,          // sum, mean, max, min, prod over axes
   softmax,         // over one axis
-  layer_norm,      // x, scale, bias over the last axes from `axis`; fused pattern or ONNX node
-  resize,          // nearest or linear, scales per axis in attrs
+  layer_norm,      // x, scale, bias (both of shape x.shape[axis:]) over the last axes from `axis`
+  resize,          // nearest or linear to the output's shape; scales (output over input, per axis) map coordinates
   reshape,         // includes squeeze, unsqueeze, flatten; shape is the output's
-  transpose,
-  slice,           // starts, ends, axes, steps resolved
+  transpose,       // axes is the permutation: output dim i is input dim axes[i]
+  slice,           // starts, ends, steps per entry of axes, resolved: 0 <= start, end <= dim (-1 for a full reverse)
   concat,
-  pad,             // constant, reflect, edge
-  gather,          // data, indices, axis
-  expand,          // broadcast to the output shape
+  pad,     // constant, reflect, edge; pads are not negative
+  gather,  // data, indices (negative ones count from the end), axis
+  expand,  // broadcast to the output's shape
 };
+inline constexpr int kOpCount = static_cast<int>(Op::expand) + 1;
 std::string_view op_name(Op op);
 
 enum class ElementwiseFn : uint8_t {
-  // unary
-  identity, neg, abs, sign, exp, log, sqrt, rsqrt, reciprocal, square, sigmoid, tanh, erf, gelu, gelu_tanh, silu, softplus, mish, relu, leaky_relu, hard_sigmoid, hard_swish, elu, floor, ceil, round, sin, cos, logical_not, clip,
-  // binary
-  add, sub, mul, div, pow, max, min, mod, equal, greater, greater_equal, less, less_equal, logical_and, logical_or, logical_xor,
-  // ternary
+  // unary; round is half to even
+  identity,
+  neg,
+  abs,
+  sign,
+  exp,
+  log,
+  sqrt,
+  rsqrt,
+  reciprocal,
+  square,
+  sigmoid,
+  tanh,
+  erf,
+  gelu,
+  gelu_tanh,
+  silu,
+  softplus,
+  mish,
+  relu,
+  leaky_relu,
+  hard_sigmoid,
+  hard_swish,
+  elu,
+  floor,
+  ceil,
+  round,
+  sin,
+  cos,
+  logical_not,
+  clip,
+  // binary; comparisons give boolean, div of integers truncates, mod has the sign of the divisor
+  add,
+  sub,
+  mul,
+  div,
+  pow,
+  max,
+  min,
+  mod,
+  equal,
+  greater,
+  greater_equal,
+  less,
+  less_equal,
+  logical_and,
+  logical_or,
+  logical_xor,
+  // ternary; the condition is boolean
   where,
 };
+inline constexpr int kElementwiseFnCount = static_cast<int>(ElementwiseFn::where) + 1;
 std::string_view elementwise_name(ElementwiseFn fn);
 int elementwise_arity(ElementwiseFn fn);
 
@@ -77,14 +129,16 @@ enum class ResizeRounding : uint8_t { round_prefer_floor, round_prefer_ceil, flo
 // One flat struct: each op uses the fields its comment above names; the rest keep their defaults.
 struct Attributes {
   ElementwiseFn fn = ElementwiseFn::identity;
-  float alpha = 0, beta = 0;             // leaky_relu/elu slope; hard_sigmoid a, b; clip low, high
-  std::vector<int64_t> strides, dilations, pads, kernel;  // pads: begins then ends, per spatial axis (pad op: per axis)
-  std::vector<int64_t> output_padding;
+  // leaky_relu, elu: alpha; clip: low, high; hard_sigmoid: clip(alpha x + beta, 0, 1); hard_swish: x times that.
+  float alpha = 0, beta = 0;
+  // Windows (conv, conv_transpose, pool): always filled, one entry per spatial axis; pads begins then ends. The kernel
+  // is the weight's for convolutions. Of the pad op: pads per axis of the tensor.
+  std::vector<int64_t> strides, dilations, pads, kernel, output_padding;
   int64_t group = 1;
   PoolKind pool = PoolKind::max;
   bool count_include_pad = false;
   ReduceKind reduce = ReduceKind::sum;
-  std::vector<int64_t> axes;             // reduce, slice; transpose permutation; softmax, concat, gather, layer_norm: one
+  std::vector<int64_t> axes;  // reduce, slice; transpose permutation; softmax, concat, gather, layer_norm: one
   bool keepdims = true;
   std::vector<int64_t> starts, ends, steps;
   PadMode pad_mode = PadMode::constant;
@@ -92,7 +146,7 @@ struct Attributes {
   ResizeMode resize = ResizeMode::nearest;
   ResizeCoordinates coordinates = ResizeCoordinates::half_pixel;
   ResizeRounding rounding = ResizeRounding::round_prefer_floor;
-  std::vector<float> scales;             // per axis
+  std::vector<float> scales;
   float epsilon = 0;
 };
 
@@ -101,13 +155,13 @@ struct Node {
   std::vector<TensorId> inputs;
   TensorId output;
   Attributes attrs;
-  std::string source;                    // ONNX node name (or "#12 Conv" when unnamed)
+  std::string source;  // ONNX node name (or "#12 Conv" when unnamed)
 };
 
 struct Graph {
   std::string name;
   std::vector<Tensor> tensors;
-  std::vector<Node> nodes;               // topological order
+  std::vector<Node> nodes;  // topological order
   std::vector<TensorId> inputs, outputs;
 
   const Tensor& at(TensorId id) const { return tensors[id.value]; }
@@ -120,7 +174,9 @@ struct Finding {
 // Everything wrong with a graph: order, dangling ids, arity, shapes that an op cannot have. Empty when sound.
 std::vector<Finding> verify(const Graph& graph);
 
-// Output dtype and shape of a node from its inputs'; the only place where shapes are computed.
+// Output dtype and shape of a node from its inputs'; the only place where shapes are computed. For cast, reshape,
+// expand and resize the output tensor says what is wanted, and the answer is that, checked. Errors carry the node's
+// source.
 struct TensorType {
   DType dtype = DType::fp32;
   Shape shape;
@@ -128,5 +184,8 @@ struct TensorType {
 Result<TensorType> infer(const Graph& graph, const Node& node);
 
 std::string print(const Graph& graph);
+
+// Nodes by op, most frequent first: "conv 62, elementwise.add 14, ..."
+std::string op_histogram(const Graph& graph);
 
 }  // namespace presil::graph
