@@ -17,7 +17,9 @@ class Prng {
   uint64_t below(uint64_t bound) {
     return static_cast<uint64_t>((static_cast<unsigned __int128>(next()) * bound) >> 64);
   }
-  int64_t between(int64_t low, int64_t high) { return low + static_cast<int64_t>(below(static_cast<uint64_t>(high - low + 1))); }
+  int64_t between(int64_t low, int64_t high) {
+    return low + static_cast<int64_t>(below(static_cast<uint64_t>(high - low + 1)));
+  }
   // Uniform in [0, 1), 24 bits: exact in float.
   float unit() { return static_cast<float>(next() >> 40) * 0x1p-24f; }
   // Approximately normal: sum of twelve uniforms less six (exact arithmetic, so the same everywhere).

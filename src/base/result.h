@@ -84,11 +84,11 @@ inline Error unsupported(std::string message, std::string where = {}, std::strin
 }
 
 // TRY(expr): the value of a Result, or return its Error from the enclosing function.
-#define TRY(expr)                                                \
-  __extension__({                                                \
-    auto&& try_result_ = (expr);                                 \
-    if (!try_result_) return std::move(try_result_).error();     \
-    std::move(try_result_).value();                              \
+#define TRY(expr)                                            \
+  __extension__({                                            \
+    auto&& try_result_ = (expr);                             \
+    if (!try_result_) return std::move(try_result_).error(); \
+    std::move(try_result_).value();                          \
   })
 
 }  // namespace presil

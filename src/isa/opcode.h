@@ -18,6 +18,7 @@ inline constexpr int kEngineKindCount = 5;
 std::string_view engine_name(EngineKind e);
 std::optional<EngineKind> engine_from_name(std::string_view name);
 
+// clang-format off
 enum class Opcode : uint8_t {
   // tensor
   nc_matmul,
@@ -51,6 +52,7 @@ enum class Opcode : uint8_t {
   dma_transpose,
   wait,
 };
+// clang-format on
 inline constexpr int kOpcodeCount = static_cast<int>(Opcode::wait) + 1;
 
 using MemorySet = uint8_t;  // bit per Memory

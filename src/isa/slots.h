@@ -4,6 +4,7 @@
 
 namespace presil::isa::slots {
 
+// clang-format off
 // nc_matmul: dst[M,N] (+)= sum_k stationary[k,M] * moving[k,N]
 namespace nc_matmul { enum { dst, stationary, moving }; enum { accumulate, is_transpose }; }
 // nc_transpose: dst[f,p] = data[p,f]; tensor engine (SBUF to PSUM) or vector engine (32 x 32)
@@ -17,8 +18,10 @@ namespace scalar_tensor_tensor { enum { dst, data, operand0, operand1 }; enum { 
 // tensor_reduce: the last `axes` dims of data are reduced; dst has the leading ones
 namespace tensor_reduce { enum { dst, data }; enum { op, axes, negate }; }
 namespace tensor_copy_predicated { enum { dst, src, predicate }; enum { imm, reverse_pred }; }
-namespace select_reduce { enum { dst, predicate, on_true, on_false, reduce_res }; enum { imm, reduce_cmd, reverse_pred }; }
-namespace range_select { enum { dst, on_true, bound0, bound1, reduce_res }; enum { comp_op0, comp_op1, range_start, reduce_cmd }; }
+namespace select_reduce { enum { dst, predicate, on_true, on_false, reduce_res };
+  enum { imm, reduce_cmd, reverse_pred }; }
+namespace range_select { enum { dst, on_true, bound0, bound1, reduce_res };
+  enum { comp_op0, comp_op1, range_start, reduce_cmd }; }
 namespace reciprocal { enum { dst, data }; }
 namespace memset { enum { dst }; enum { value }; }
 namespace max8 { enum { dst, src }; }
@@ -29,11 +32,13 @@ namespace bn_aggr { enum { dst, data }; }
 namespace nc_stream_shuffle { enum { dst, src }; enum { mask0, mask1, mask2, mask3, mask4, mask5, mask6, mask7 }; }
 namespace tensor_tensor_scan { enum { dst, data0, data1, initial }; enum { op0, op1, imm, reverse0, reverse1 }; }
 // activation: dst = cast(f(data * scale + bias)); reduce_res reads the accumulators; alpha is leaky_relu's slope
-namespace activation { enum { dst, data, scale, bias, reduce_res }; enum { op, scale_imm, bias_imm, reduce_cmd, alpha }; }
+namespace activation { enum { dst, data, scale, bias, reduce_res };
+  enum { op, scale_imm, bias_imm, reduce_cmd, alpha }; }
 // iota: dst[p, i...] = offset + p * channel_multiplier + sum_k i_k * step_k, pattern shape = dst's
 namespace iota { enum { dst }; enum { offset, channel_multiplier, step0, step1, step2, step3 }; }
 // affine_select: dst = cmp(offset + p * channel_multiplier + sum_k i_k * step_k, 0) ? on_true : value
-namespace affine_select { enum { dst, on_true }; enum { cmp_op, value, offset, channel_multiplier, step0, step1, step2, step3 }; }
+namespace affine_select { enum { dst, on_true };
+  enum { cmp_op, value, offset, channel_multiplier, step0, step1, step2, step3 }; }
 // nc_n_gather: per partition dst[p,i] = data[p, indices[p,i]]
 namespace nc_n_gather { enum { dst, data, indices }; }
 // tensor_partition_reduce: dst[0, i] = reduce over p of data[p, i]
@@ -41,5 +46,6 @@ namespace tensor_partition_reduce { enum { dst, data }; enum { op }; }
 namespace dma_copy { enum { dst, src }; }
 // dma_transpose: 2-D: dst[p, f] = src[f, p]; src is HBM or SBUF, dst SBUF, 2- or 4-byte elements
 namespace dma_transpose { enum { dst, src }; }
+// clang-format on
 
 }  // namespace presil::isa::slots

@@ -25,7 +25,7 @@ struct Block {
   std::vector<int64_t> shape;    // of this piece, logical axes
   std::vector<int64_t> strides;  // elements within a partition, per axis; 0 on the partition axis
   int partition_axis = 0;
-  std::vector<Group> groups;     // in order along the partition axis
+  std::vector<Group> groups;  // in order along the partition axis
   // Where the piece lies in its tensor along axis 2 of [N, C, H, W] (rows); a whole tensor has 0 and shape[2].
   int64_t row_begin = 0, full_rows = 0;
 

@@ -15,8 +15,8 @@
 namespace presil::kernels {
 
 // --- between HBM and SBUF (transfer.cc) ---
-// HBM tensor `tensor` is row-major with `shape`. Moves rows [row_begin, +shape[2]) when the block is a piece of a rank-4
-// tensor, else everything. The DMA converts dtypes.
+// HBM tensor `tensor` is row-major with `shape`. Moves rows [row_begin, +shape[2]) when the block is a piece of a
+// rank-4 tensor, else everything. The DMA converts dtypes.
 void load(Context&, uint32_t tensor, const std::vector<int64_t>& shape, const Block& block);
 void store(Context&, const Block& block, uint32_t tensor, const std::vector<int64_t>& shape);
 

@@ -7,10 +7,12 @@
 
 namespace presil {
 
+// clang-format off
 enum class Activation : uint8_t {
   copy, square, abs, sign, relu, leaky_relu, exp, log, sqrt, rsqrt, reciprocal, sigmoid, tanh, erf, gelu,
   gelu_apprx_tanh, silu, softplus, mish, sin, arctan,
 };
+// clang-format on
 inline constexpr int kActivationCount = static_cast<int>(Activation::arctan) + 1;
 
 std::string_view activation_name(Activation f);

@@ -8,12 +8,14 @@
 
 namespace presil {
 
+// clang-format off
 enum class AluOp : uint8_t {
   bypass,  // first operand
   add, subtract, multiply, max, min, eq, ne, ge, gt, le, lt, logical_and, logical_or, logical_xor, power, divide,
   abs_max, abs_min, abs, square, relu, rsqrt, reciprocal,
   bit_not, bit_and, bit_or, bit_xor, shift_left, shift_right,
 };
+// clang-format on
 inline constexpr int kAluOpCount = static_cast<int>(AluOp::shift_right) + 1;
 
 std::string_view alu_op_name(AluOp op);

@@ -16,9 +16,9 @@ namespace presil::tile {
 struct Tile {
   isa::Memory memory = isa::Memory::sbuf;
   uint16_t partitions = 1;
-  uint32_t bytes = 0;                         // per partition; PSUM tiles may not cross a bank
-  std::optional<uint16_t> fixed_partition;    // start partition, when the maker insists; otherwise the backend's choice
-  std::optional<uint32_t> fixed_offset;       // byte offset in the partition, when the maker insists
+  uint32_t bytes = 0;                       // per partition; PSUM tiles may not cross a bank
+  std::optional<uint16_t> fixed_partition;  // start partition, when the maker insists; otherwise the backend's choice
+  std::optional<uint32_t> fixed_offset;     // byte offset in the partition, when the maker insists
   std::string name;
 };
 

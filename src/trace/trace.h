@@ -14,15 +14,15 @@ enum class Release : uint8_t { start, queue, semaphore, bandwidth, descriptor, p
 std::string_view release_name(Release r);
 
 struct Event {
-  uint32_t lane = 0;          // index into Trace::lanes
-  uint32_t instruction = 0;   // index within its queue's Program (static), kNoInstruction for transfers' shares
-  uint32_t source = 0;        // Executable::sources index
-  Time start = 0;             // occupies the lane from start ..
-  Time busy_until = 0;        // .. to here; the next may start
-  Time end = 0;               // results visible
+  uint32_t lane = 0;         // index into Trace::lanes
+  uint32_t instruction = 0;  // index within its queue's Program (static), kNoInstruction for transfers' shares
+  uint32_t source = 0;       // Executable::sources index
+  Time start = 0;            // occupies the lane from start ..
+  Time busy_until = 0;       // .. to here; the next may start
+  Time end = 0;              // results visible
   Release release = Release::start;
   uint32_t cause = UINT32_MAX;  // index of the event that released this start; UINT32_MAX: none
-  uint64_t amount = 0;        // macs for tensor, elements for the others, bytes for transfers
+  uint64_t amount = 0;          // macs for tensor, elements for the others, bytes for transfers
 };
 
 struct Lane {

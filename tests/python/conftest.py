@@ -1,0 +1,31 @@
+"""Tests of what spans rooms, through the binary and the scripts. ./dev test runs the quick ones, --long all."""
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+def pytest_addoption(parser):
+    parser.addoption("--long", action="store_true", help="run the slow tests too")
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "long: slow; only with --long")
+
+
+def pytest_collection_modifyitems(config, items):
+    if not config.getoption("--long"):
+        for item in items:
+            if "long" in item.keywords:
+                item.add_marker(pytest.mark.skip(reason="needs --long"))
+
+
+@pytest.fixture(scope="session")
+def root():
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def presil():
+    return ROOT / "build/presil"
