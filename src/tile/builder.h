@@ -1,0 +1,115 @@
+// Builder: appends tensors, tiles and instructions to a TileProgram. Thin: one method per instruction, each appends one
+// row of the instruction table with the current provenance and returns its index. Out-of-bounds views are our own bugs
+// and CHECK; everything that depends on a chip is left to verify().
+//
+//   Builder b("gemm.kernel");
+//   uint32_t x = b.tensor("x", DType::fp32, {128, 512}, isa::TensorRole::input);
+//   uint32_t t = b.sbuf(128, 512 * 4, "x");
+//   b.begin_layer("copy", "elementwise", 0, 2 * 128 * 512 * 4);
+//   b.set_source("load x");
+//   b.dma(b.tile_view(t, DType::fp32, 0, 128, 0, {{1, 512}}), b.whole(x));
+#pragma once
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <vector>
+
+#include "tile/instructions.h"
+#include "tile/tile_program.h"
+
+namespace presil::tile {
+
+// Free-axis (or HBM) dimensions, outermost first; steps in elements.
+struct Pattern {
+  std::array<Dim, isa::kMaxRank> dims{};
+  uint8_t rank = 0;
+  Pattern() = default;
+  Pattern(std::initializer_list<Dim> list) : Pattern(std::span<const Dim>(list.begin(), list.size())) {}
+  Pattern(std::span<const Dim> list);
+};
+
+// `partitions` partitions from `partition` of a tile, elements from `byte_offset` of each; CHECKs that all lie inside.
+View tile_view(const TileProgram& program, uint32_t tile, DType dtype, uint32_t partition, uint32_t partitions,
+               int64_t byte_offset, const Pattern& pattern);
+// Elements of a tensor from `element_offset`, in its own dtype; CHECKs that all lie inside.
+View hbm_view(const TileProgram& program, uint32_t tensor, int64_t element_offset, const Pattern& pattern);
+// Row-major view of the whole tensor; leading dims are merged beyond kMaxRank.
+View whole(const TileProgram& program, uint32_t tensor);
+
+class Builder {
+ public:
+  explicit Builder(std::string model = {}, std::string precision = "fp32");
+
+  TileProgram program;  // may be read at any time
+  TileProgram take() { return std::move(program); }
+
+  // Data may be empty (compiled without); otherwise its size must be the tensor's.
+  uint32_t tensor(std::string name, DType dtype, std::vector<int64_t> shape, isa::TensorRole role,
+                  std::vector<std::byte> data = {});
+
+  // Tiles. `fixed_*` only when the kernel insists on a place.
+  struct Place {
+    std::optional<uint16_t> partition;
+    std::optional<uint32_t> offset;
+  };
+  uint32_t sbuf(uint32_t partitions, uint32_t bytes_per_partition, std::string name, Place place = {});
+  uint32_t psum(uint32_t partitions, uint32_t bytes_per_partition, std::string name, Place place = {});
+
+  View tile_view(uint32_t tile, DType dtype, uint32_t partition, uint32_t partitions, int64_t byte_offset,
+                 const Pattern& pattern) const {
+    return tile::tile_view(program, tile, dtype, partition, partitions, byte_offset, pattern);
+  }
+  // The whole tile, dense.
+  View tile_view(uint32_t tile, DType dtype) const;
+  View hbm_view(uint32_t tensor, int64_t element_offset, const Pattern& pattern) const {
+    return tile::hbm_view(program, tensor, element_offset, pattern);
+  }
+  View whole(uint32_t tensor) const { return tile::whole(program, tensor); }
+
+  // Provenance of the instructions that follow. Equal sources share one row.
+  uint32_t begin_layer(std::string name, std::string kind, uint64_t macs = 0, uint64_t bytes = 0);
+  void set_source(std::string_view tile_op, std::string_view graph_node = {});
+
+  // Instruction `after` starts only when `before` has completed.
+  void order(uint32_t before, uint32_t after);
+
+  uint32_t matmul(const Matmul& a);
+  uint32_t transpose(const Transpose& a);
+  uint32_t tensor_copy(const TensorCopy& a);
+  uint32_t tensor_tensor(const TensorTensor& a);
+  uint32_t tensor_scalar(const TensorScalar& a);
+  uint32_t scalar_tensor_tensor(const ScalarTensorTensor& a);
+  uint32_t tensor_reduce(const TensorReduce& a);
+  uint32_t tensor_copy_predicated(const TensorCopyPredicated& a);
+  uint32_t select_reduce(const SelectReduce& a);
+  uint32_t range_select(const RangeSelect& a);
+  uint32_t reciprocal(const Reciprocal& a);
+  uint32_t memset(const Memset& a);
+  uint32_t max8(const Max8& a);
+  uint32_t find_index8(const FindIndex8& a);
+  uint32_t bn_stats(const BnStats& a);
+  uint32_t bn_aggr(const BnAggr& a);
+  uint32_t stream_shuffle(const StreamShuffle& a);
+  uint32_t tensor_tensor_scan(const TensorTensorScan& a);
+  uint32_t activation(const ActivationArgs& a);
+  uint32_t iota(const Iota& a);
+  uint32_t affine_select(const AffineSelect& a);
+  uint32_t gather(const Gather& a);
+  uint32_t partition_reduce(const PartitionReduce& a);
+  uint32_t dma(const View& dst, const View& src, const DmaOptions& options = {});
+  uint32_t dma_transpose(const View& dst, const View& src, const DmaOptions& options = {});
+
+ private:
+  uint32_t make_tile(isa::Memory memory, uint32_t partitions, uint32_t bytes, std::string name, const Place& place);
+  uint32_t emit(isa::Opcode opcode, Engine engine, std::initializer_list<View> operands,
+                std::initializer_list<uint32_t> attributes);
+  uint32_t emit_dma(isa::Opcode opcode, const View& dst, const View& src, const DmaOptions& options);
+
+  uint32_t layer_ = 0;
+  uint32_t source_ = isa::kNoSource;
+  std::map<std::tuple<uint32_t, std::string, std::string>, uint32_t> source_rows_;
+};
+
+}  // namespace presil::tile
