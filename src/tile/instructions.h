@@ -99,7 +99,7 @@ struct SelectReduce {
 struct RangeSelect {
   View dst, on_true, bound0, bound1, reduce_res{};
   AluOp comp_op0 = AluOp::ge, comp_op1 = AluOp::lt;
-  float range_start = 0;
+  int32_t range_start = 0;
   ReduceCommand reduce_cmd = ReduceCommand::idle;
   Engine engine = EngineKind::vector;
 };
