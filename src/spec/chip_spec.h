@@ -1,98 +1,121 @@
 // A chip as data. Files under specs/chips/ (TOML); every number there has a source or the word `assumed`. The fields of
 // each struct are declared once, in fields.cc: parser, validation, printer and docs/reference/chip.md follow from that.
+// Durations are presil::Time (femtoseconds), clocks hertz, rates bytes per second, sizes bytes.
 #pragma once
-#include <array>
 #include <cstdint>
 #include <string>
 #include <vector>
 
+#include "base/time.h"
+
 namespace presil::spec {
 
-// Memories an engine reads and writes, as bits 1 << isa::Memory (sbuf 2, psum 4, hbm 8).
+// How these numbers become occupancy and latency: timing/cost.h and docs/model.md, "Engines".
 struct EngineSpec {
   uint32_t count = 1;
   uint64_t clock_hz = 0;
-  uint64_t lanes = 128;                 // elements per cycle at rate 1
-  uint32_t initiation_min_cycles = 64;  // least occupancy of an instruction (MIN_II)
-  uint32_t latency_cycles = 0;          // fixed pipeline time after the last element has been accepted
-  uint32_t issue_overhead_cycles = 0;   // added to each occupancy
-  std::vector<std::string> reads, writes;
+  uint32_t lanes = 128;                    // partitions served side by side; more partitions take more passes
+  uint32_t initiation_min_cycles = 1;      // least occupancy of an instruction (MIN_II)
+  uint32_t issue_overhead_cycles = 0;      // added to the data's cycles of every instruction
+  Time latency = 0;                        // last element accepted to results visible
+  std::vector<std::string> reads, writes;  // memories: "sbuf", "psum", "hbm"
+  bool operator==(const EngineSpec&) const = default;
 };
 
 struct TensorSpec : EngineSpec {
   uint32_t rows = 128, columns = 128;  // K and M of one pass
   uint32_t moving_max = 512;           // N of one instruction
-  uint32_t load_speedup = 4;           // weight rows loaded per cycle
+  uint32_t load_speedup = 4;           // stationary columns loaded per cycle
   uint32_t fp32_passes = 4;            // rate divisor for fp32
+  uint32_t fp32_transpose_passes = 4;  // rate divisor for fp32 transposes
   uint32_t fp32_instructions = 2;      // MATMUL instructions per fp32 nc_matmul
+  bool operator==(const TensorSpec&) const = default;
 };
 
+// Speed-ups over the generation-2 rule of the instruction (docs/model.md, "Engines").
 struct VectorSpec : EngineSpec {
-  uint32_t fast_copy_16bit = 1;           // speed-up of copy/tensor_scalar, SBUF to SBUF, 16-bit floats, contiguous
+  uint32_t fast_copy_16bit = 1;           // copy/tensor_scalar, SBUF to SBUF, 16-bit floats, innermost contiguous
   uint32_t fast_copy_other = 1;           // same, other types or strided
   uint32_t fast_copy_psum_16bit = 1;      // same as the first with one side in PSUM
-  uint32_t fast_tensor_tensor_16bit = 1;  // tensor_tensor with both inputs 16-bit floats in SBUF
+  uint32_t fast_tensor_tensor_16bit = 1;  // tensor_tensor, both inputs in SBUF, everything 16-bit floats
+  bool operator==(const VectorSpec&) const = default;
 };
 
 struct ScalarSpec : EngineSpec {
-  uint64_t table_load_ns = 0;  // changing the activation table
+  Time table_load = 0;  // changing the activation table; occupies the engine before the instruction
   uint32_t accumulator_read_cycles = 64;
+  bool operator==(const ScalarSpec&) const = default;
 };
 
 struct GpsimdSpec : EngineSpec {
   uint32_t start_cycles = 150;
+  uint32_t word_bytes = 4;                // moved per partition and cycle
+  uint32_t partition_reduce_cycles = 16;  // per element of the result of tensor_partition_reduce
+  bool operator==(const GpsimdSpec&) const = default;
 };
 
 struct SramSpec {
   uint32_t partitions = 128;
   uint64_t bytes_per_partition = 0;
-  uint32_t banks = 1;  // PSUM: accumulation banks per partition
+  uint32_t banks = 1;                    // PSUM: accumulation banks per partition
+  uint32_t half_rate_stride_bytes = 16;  // innermost strides from here on halve the rate of a port
+  bool operator==(const SramSpec&) const = default;
 };
 
+// How these numbers become the times of a transfer: timing/transfer.h and docs/model.md, "DMA".
 struct DmaSpec {
   uint32_t engines = 16;
   uint32_t queues = 16;
-  uint64_t engine_bytes_per_s = 0;    // all queues of one engine together
-  uint64_t queue_bytes_per_s = 0;     // one queue on one engine
-  uint64_t descriptor_ns_x10 = 0;     // fixed cost of a descriptor, tenths of ns
-  uint64_t transfer_floor_ns = 0;     // least time between transfers of one queue
-  uint64_t trigger_ns = 0;            // occupancy of the triggering sequencer
-  uint64_t start_latency_hbm_ns = 0;  // trigger to first data, source in HBM
-  uint64_t start_latency_sbuf_ns = 0;
-  uint64_t engine_stagger_ns_x10 = 0;   // start of engine e lags engine 0 by e times this, tenths of ns
-  uint64_t completion_ns = 0;           // last byte to dependent start
-  uint64_t descriptor_bytes_max = 0;    // longer contiguous runs are split
-  uint64_t descriptor_bytes_min = 512;  // a run is not split below this to occupy more engines
-  uint32_t transpose_percent_hbm = 90;  // DMA transpose rate over copy rate
+  uint64_t engine_bytes_per_s = 0;  // all queues of one engine together
+  uint64_t queue_bytes_per_s = 0;   // one queue on one engine
+  Time descriptor = 0;              // fixed cost of a descriptor on its engine
+  Time transfer_floor = 0;          // least time between the starts of two transfers of one queue
+  Time trigger_from_hbm = 0;        // occupancy of the triggering sequencer, by source memory
+  Time trigger_from_sbuf = 0;
+  Time start_latency_from_hbm = 0;  // trigger to first data, by source memory
+  Time start_latency_from_sbuf = 0;
+  Time dispatch_per_descriptor = 0;      // a transfer's descriptors reach the engines one after another ...
+  Time dispatch_max = 0;                 // ... but the last not later than this after the first
+  Time completion = 0;                   // last byte to semaphore increment
+  uint32_t access_bytes_min = 64;        // a shorter descriptor takes as long as this many bytes
+  uint32_t descriptor_bytes_max = 4096;  // longer contiguous runs are cut
+  uint32_t descriptor_bytes_min = 512;   // a run is not cut below this to occupy more engines
+  uint32_t transpose_percent_hbm = 90;   // DMA transpose rate over copy rate, by source memory
   uint32_t transpose_percent_sbuf = 50;
+  uint32_t transpose_columns = 16;  // a DMA transpose works in blocks of partitions x this many columns
+  bool operator==(const DmaSpec&) const = default;
 };
 
 struct HbmSpec {
   uint64_t bytes = 0;        // reachable by a core
-  uint64_t bytes_per_s = 0;  // of the stacks attached to one core
+  uint64_t bytes_per_s = 0;  // of the stacks attached to one core, reads and writes together
+  bool operator==(const HbmSpec&) const = default;
 };
 
 struct SemaphoreSpec {
   uint32_t count = 256;
   uint64_t maximum = (1ull << 32) - 1;
-  uint64_t local_latency_ns = 0;  // engine completion to dependent start on the same or another engine
+  Time wake = 0;  // increment to earliest start of whoever waits for it; a wait that is older costs nothing
+  bool operator==(const SemaphoreSpec&) const = default;
 };
 
 struct ChipSpec {
   std::string name;
-  int generation = 3;  // instruction table generation
-  uint32_t cores = 1;
+  uint32_t generation = 3;  // instruction table generation
+  uint32_t cores = 1;       // on the chip; a run uses one
   TensorSpec tensor;
   VectorSpec vector;
   ScalarSpec scalar;
   GpsimdSpec gpsimd;
-  EngineSpec sync;
+  EngineSpec sync;  // its clock and initiation_min_cycles hold for the wait instruction of every sequencer
   SramSpec sbuf, psum;
   DmaSpec dma;
   HbmSpec hbm;
   SemaphoreSpec semaphores;
+  bool operator==(const ChipSpec&) const = default;
 };
 
+// Of the resolved values; comments, order and spelling of a file do not matter, nor does the name of the chip.
 uint64_t spec_hash(const ChipSpec& spec);
 
 }  // namespace presil::spec
