@@ -56,8 +56,13 @@ isa::View view(const Block&, size_t g);
 // or split where strides allow); nothing otherwise.
 std::optional<Block> reshaped(const Block&, const std::vector<int64_t>& shape);
 Block transposed(const Block&, const std::vector<int64_t>& permutation);
-// Slice along one axis: a free axis (steps allowed), or whole partition groups; nothing when a group would be cut.
+// Slice along one axis: a free axis (steps allowed), or consecutive partitions that begin where a group begins; nothing
+// when a group would be entered in its middle.
 std::optional<Block> sliced(const Block&, int axis, Range);
+// Strides of the same elements in the same order under another shape; nothing when no strides can say it.
+std::optional<std::vector<int64_t>> reshape_strides(const std::vector<int64_t>& shape,
+                                                    const std::vector<int64_t>& strides,
+                                                    const std::vector<int64_t>& new_shape);
 // Blocks side by side along their partition axis: the groups' lists are joined; nothing when free strides differ.
 std::optional<Block> joined(const std::vector<Block>&);
 
