@@ -41,7 +41,12 @@ struct Range {
 struct Context {
   tile::Builder& build;
   const spec::ChipSpec& spec;
+  // Estimated seconds of work given so far to the two engines that can both evacuate PSUM and apply affine functions;
+  // the next such instruction goes to the one with less.
+  double vector_seconds = 0, scalar_seconds = 0;
 };
+// The engine with less work, which then has `elements` per partition more of it.
+isa::EngineKind lighter_engine(Context&, int64_t elements);
 
 // A fresh dense block: partition axis cut into groups of at most spec.sbuf.partitions, other axes row-major in order.
 Block allocate(Context&, DType, std::vector<int64_t> shape, int partition_axis, const std::string& name);

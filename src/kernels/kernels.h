@@ -32,10 +32,24 @@ struct Weights {
   std::optional<Block> bias;  // [M], partition axis 0, fp32, groups as out's
 };
 
+// What happens to a matmul's result on its way out of PSUM: f(x * scale + bias); bias is in Weights.
+struct Epilogue {
+  Activation function = Activation::copy;
+  float scale = 1.0f;
+  float alpha = 0;
+};
+// PSUM view to SBUF view on the scalar or the vector engine, whichever has less to do.
+void evacuate(Context&, const isa::View& psum, const isa::View& out, const std::optional<isa::View>& bias, const Epilogue& = {});
+
 // --- convolution (conv.cc) ---
 // Dense: weights [C, kh, kw, M], partition axis 0 with in's groups. out[n, m, y, x] = f(sum w * in + bias).
-void conv(Context&, const Window&, const Weights&, const Block& in, const Block& out);
-// Depthwise (channel multiplier 1): weights [C, kh, kw], partition axis 0 with in's groups; vector engine.
+void conv(Context&, const Window&, const Weights&, const Block& in, const Block& out, const Epilogue& = {});
+// 1x1 convolution or matmul with constant weights [K, M]: any axes, K on in's and M on out's partitions, both blocks
+// dense over the same free axes.
+void linear(Context&, const Weights&, const Block& in, const Block& out, const Epilogue& = {});
+// Free axes lie row-major without gaps.
+bool is_dense(const Block&);
+// Depthwise (channel multiplier 1): weights [C, kh, kw] fp32, partition axis 0 with in's groups; vector engine.
 void depthwise(Context&, const Window&, const Weights&, const Block& in, const Block& out);
 
 // --- pooling, resize (pool.cc, resize.cc): rank 4, partition axis 1 ---

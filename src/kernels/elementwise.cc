@@ -1,0 +1,164 @@
+#include "kernels/elementwise.h"
+
+#include <algorithm>
+
+#include "kernels/micro.h"
+
+namespace presil::kernels {
+namespace {
+
+// Elements per partition of one instruction in a chain: long enough that fixed costs vanish, short enough that engines
+// overlap on neighbouring chunks.
+constexpr int64_t kChunkElements = 2048;
+
+// Calls run(ranges, elements) for pieces of the block's free axes of at most kChunkElements.
+template <class Run>
+void for_each_chunk(const Block& block, Run run) {
+  std::vector<Range> ranges;
+  for (int64_t extent : block.shape) ranges.push_back({0, extent, 1});
+  auto walk = [&](auto&& self, int axis, int64_t elements) -> void {
+    if (axis == block.partition_axis) return self(self, axis + 1, elements);
+    if (axis >= block.rank() || elements <= kChunkElements) return run(ranges, elements);
+    int64_t extent = block.shape[axis];
+    int64_t inner = elements / extent;
+    int64_t step = std::clamp<int64_t>(kChunkElements / inner, 1, extent);
+    for (int64_t begin = 0; begin < extent; begin += step) {
+      int64_t count = std::min(step, extent - begin);
+      ranges[axis] = {begin, count, 1};
+      if (step == 1) self(self, axis + 1, inner);
+      else run(ranges, inner * count);
+    }
+    ranges[axis] = {0, extent, 1};
+  };
+  walk(walk, 0, block.free_elements());
+}
+
+// Emits the fused instructions of one chunk of one partition group.
+class ChunkEmitter {
+ public:
+  ChunkEmitter(Context& context, const std::vector<Block>& inputs, const std::vector<InputKind>& kinds, const Block& out,
+               size_t group, const std::vector<Range>& ranges, int64_t elements)
+      : context_(context), inputs_(inputs), kinds_(kinds), out_(out), group_(group), ranges_(ranges), elements_(elements) {
+    partitions_ = out.groups[group].partitions;
+  }
+
+  void emit(const std::vector<Fused>& program, uint32_t last) {
+    for (const Fused& f : program) one(f, f.result == last ? view(out_, group_, ranges_) : temporary(f.result, DType::fp32));
+  }
+
+ private:
+  isa::View temporary(uint32_t value, DType dtype) {
+    uint32_t bytes = static_cast<uint32_t>(elements_ * static_cast<int64_t>(dtype_bytes(dtype)));
+    uint32_t tile = context_.build.sbuf(static_cast<uint32_t>(partitions_), bytes, "chain");
+    isa::View v = context_.build.tile_view(tile, dtype);
+    if (value != UINT32_MAX) results_.emplace_back(value, v);
+    return v;
+  }
+  isa::View value(uint32_t v) {
+    for (const auto& [number, view] : results_) {
+      if (number == v) return view;
+    }
+    CHECK(v < inputs_.size(), "a chain value is made before it is used");
+    std::vector<Range> ranges = ranges_;
+    for (int axis = 0; axis < out_.rank(); ++axis) {
+      if (axis != out_.partition_axis && inputs_[v].shape[axis] == 1 && out_.shape[axis] != 1) {
+        ranges[axis] = {0, ranges_[axis].count, 0};
+      }
+    }
+    return view(inputs_[v], group_, ranges);
+  }
+  tile::Scalar scalar(const ScalarOperand& s) {
+    if (!s.column) return s.number;
+    return view(inputs_[*s.column], group_);
+  }
+  isa::View mask(isa::View v) const {
+    v.dtype = dtype_bytes(v.dtype) == 4 ? DType::uint32 : dtype_bytes(v.dtype) == 2 ? DType::uint16 : DType::uint8;
+    return v;
+  }
+
+  void affine(const Fused& f, const isa::View& dst) {
+    tile::Scalar scale = f.kind == Fused::Kind::activation ? tile::Scalar(1.0f)
+                         : f.op0 == AluOp::multiply        ? scalar(f.s0)
+                                                           : tile::Scalar(1.0f);
+    tile::Scalar bias = f.kind == Fused::Kind::activation ? tile::Scalar(0.0f)
+                        : f.op0 == AluOp::add             ? scalar(f.s0)
+                        : f.op1 == AluOp::add             ? scalar(f.s1)
+                                                          : tile::Scalar(0.0f);
+    context_.build.activation({.dst = dst, .data = value(f.a), .op = Activation::copy, .scale = scale, .bias = bias});
+  }
+
+  void one(const Fused& f, const isa::View& dst) {
+    tile::Builder& b = context_.build;
+    if (f.affine && lighter_engine(context_, elements_) == isa::EngineKind::scalar) return affine(f, dst);
+    switch (f.kind) {
+      case Fused::Kind::activation:
+        if (f.affine) b.tensor_copy({.dst = dst, .src = value(f.a)});
+        else b.activation({.dst = dst, .data = value(f.a), .op = f.function, .scale = scalar(f.scale), .bias = scalar(f.bias), .alpha = f.alpha});
+        return;
+      case Fused::Kind::tensor_scalar:
+        b.tensor_scalar({.dst = dst, .data = value(f.a), .op0 = f.op0, .operand0 = scalar(f.s0), .reverse0 = f.reverse0,
+                         .op1 = f.op1, .operand1 = scalar(f.s1), .reverse1 = f.reverse1,
+                         .engine = uses_power(f) ? isa::EngineKind::gpsimd : isa::EngineKind::vector});
+        return;
+      case Fused::Kind::scalar_tensor_tensor:
+        b.scalar_tensor_tensor({.dst = dst, .data = value(f.a), .op0 = f.op0, .operand0 = scalar(f.s0), .reverse0 = f.reverse0,
+                                .op1 = f.op1, .operand1 = value(f.b), .reverse1 = f.reverse1});
+        return;
+      case Fused::Kind::tensor_tensor:
+        b.tensor_tensor({.dst = dst, .data1 = value(f.a), .data2 = value(f.b), .op = f.op0,
+                         .engine = uses_power(f) ? isa::EngineKind::gpsimd : isa::EngineKind::vector});
+        return;
+      case Fused::Kind::reciprocal: b.reciprocal({.dst = dst, .data = value(f.a)}); return;
+      case Fused::Kind::predicate: {
+        b.tensor_copy({.dst = dst, .src = value(f.b)});
+        isa::View chosen = value(f.c);
+        if (chosen.dtype != dst.dtype) {
+          isa::View converted = temporary(UINT32_MAX, dst.dtype);
+          b.tensor_copy({.dst = converted, .src = chosen});
+          chosen = converted;
+        }
+        b.tensor_copy_predicated({.dst = dst, .src = chosen, .predicate = mask(value(f.a))});
+        return;
+      }
+      case Fused::Kind::round: {
+        isa::View integer = temporary(UINT32_MAX, DType::int32);
+        b.tensor_copy({.dst = integer, .src = value(f.a)});
+        b.tensor_copy({.dst = dst, .src = integer});
+        return;
+      }
+    }
+  }
+  static bool uses_power(const Fused& f) { return f.op0 == AluOp::power || f.op1 == AluOp::power; }
+
+  Context& context_;
+  const std::vector<Block>& inputs_;
+  const std::vector<InputKind>& kinds_;
+  const Block& out_;
+  size_t group_;
+  const std::vector<Range>& ranges_;
+  int64_t elements_;
+  int64_t partitions_;
+  std::vector<std::pair<uint32_t, isa::View>> results_;
+};
+
+}  // namespace
+
+Result<void> elementwise(Context& context, const Expression& expression, const std::vector<Block>& inputs,
+                         const std::vector<InputKind>& kinds, const Block& out) {
+  std::vector<Micro> micros = TRY(expand(expression, kinds));
+  std::vector<Fused> program = fuse(micros, expression.inputs);
+  uint32_t last = expression.inputs + static_cast<uint32_t>(micros.size()) - 1;
+  for (size_t g = 0; g < out.groups.size(); ++g) {
+    for_each_chunk(out, [&](const std::vector<Range>& ranges, int64_t elements) {
+      ChunkEmitter(context, inputs, kinds, out, g, ranges, elements).emit(program, last);
+    });
+  }
+  return {};
+}
+
+bool elementwise_supported(graph::ElementwiseFn fn) {
+  Expression probe{3, {{.fn = fn, .arguments = {value_argument(0), value_argument(1), value_argument(2)}}}};
+  return static_cast<bool>(expand(probe, {InputKind::full, InputKind::full, InputKind::full}));
+}
+
+}  // namespace presil::kernels
