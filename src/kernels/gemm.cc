@@ -93,7 +93,7 @@ GemmBlocking gemm_blocking(const spec::ChipSpec& spec, int64_t m, int64_t n, int
   for (int64_t mb = m_tile; mb <= ceil_div(m, m_tile) * m_tile; mb += m_tile) {
     for (int64_t nb = n_tile; nb <= ceil_div(n, n_tile) * n_tile; nb += n_tile) {
       if (k_tiles * item * (2 * std::min(mb, m) + std::min(nb, n)) > budget) break;
-      double traffic = static_cast<double>(ceil_div(n, nb)) * static_cast<double>(m) + (nb >= n ? 1.0 : 1.0) * static_cast<double>(n);
+      double traffic = static_cast<double>(ceil_div(n, nb)) * static_cast<double>(m) + static_cast<double>(n);
       // B panels stay for a whole sweep over M, so only A is read again; small A panels keep the start short.
       traffic += 1e-3 * static_cast<double>(mb);
       if (traffic < best_traffic) best_traffic = traffic, best = {mb, nb};
@@ -123,14 +123,13 @@ void gemm(Context& c, const GemmBlocking& blocking, DType dtype, const HbmView& 
       // The very first block has nothing resident: as many output tiles as there are banks advance together, K-tile by
       // K-tile as they arrive. Later blocks find their panels and finish tile by tile, banks taking turns.
       size_t together = first_block ? banks : 1;
-      for (size_t begin = 0; begin < tiles.size(); begin += together) {
-        size_t end = std::min(tiles.size(), begin + together);
+      for (size_t begin = 0, end = 0; begin < tiles.size(); begin = end, together = 1) {
+        end = std::min(tiles.size(), begin + together);
         for (size_t i = begin; i < end; ++i) start_tile(c, tiles[i]);
         for (int64_t kt = 0; kt < k_tiles; ++kt) {
           for (size_t i = begin; i < end; ++i) step(c, dtype, s, a_panel, b_panel, tiles[i], kt);
         }
         for (size_t i = begin; i < end; ++i) finish_tile(c, tiles[i], out, m0, n0);
-        if (first_block) together = 1;
       }
     }
   }
