@@ -111,7 +111,7 @@ class Expander {
       case ElementwiseFn::leaky_relu: return activation(Activation::leaky_relu, x, step.alpha);
       case ElementwiseFn::hard_sigmoid: return clip(scalar(AluOp::add, scalar(AluOp::multiply, x, step.alpha), step.beta), 0, 1);
       case ElementwiseFn::hard_swish:
-        return tensor(AluOp::multiply, clip(scalar(AluOp::add, scalar(AluOp::multiply, x, 1.0f / 6), 0.5f), 0, 1), x);
+        return tensor(AluOp::multiply, clip(scalar(AluOp::add, scalar(AluOp::multiply, x, step.alpha), step.beta), 0, 1), x);
       case ElementwiseFn::clip: return clip(x, step.alpha, step.beta);
       case ElementwiseFn::elu: {
         uint32_t negative = scalar(AluOp::add, activation(Activation::exp, scalar(AluOp::min, x, 0.0f)), -1.0f);
