@@ -1,0 +1,21 @@
+// The backend: TileProgram to Executable. lower.cc is its table of contents, one line per pass. Passes keep the
+// program's sequential meaning: any execution that respects the queues and semaphores ends with the same memory.
+#pragma once
+#include "base/result.h"
+#include "isa/executable.h"
+#include "spec/chip_spec.h"
+#include "tile/tile_program.h"
+
+namespace presil::backend {
+
+struct Options {
+  bool reroll = true;            // encode periodic code as repeats
+  uint32_t transfers_ahead = 4;  // unfinished transfers of one DMA queue: semaphores that its transfers rotate over
+  uint32_t load_queues_percent = 50;  // of the DMA queues carry loads, the others stores and moves
+};
+
+// Lowers for one core of `spec`. Errors: the program breaks a rule of the chip, or does not fit its memories or
+// semaphores; the message names layer, tile, bytes needed and available.
+Result<isa::Executable> lower(tile::TileProgram program, const spec::ChipSpec& spec, const Options& options = {});
+
+}  // namespace presil::backend

@@ -1,0 +1,136 @@
+#include "backend/sbuf_map.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+
+namespace presil::backend {
+
+Geometry geometry_of(const spec::SramSpec& memory) {
+  Geometry g;
+  g.partitions = memory.partitions;
+  // Partition counts that do not divide by four have one legal start only.
+  g.quadrant_partitions = memory.partitions % kQuadrants == 0 ? memory.partitions / kQuadrants : memory.partitions;
+  g.bytes = static_cast<uint32_t>(memory.bytes_per_partition) / kSbufAlignment * kSbufAlignment;
+  return g;
+}
+
+std::vector<QuadrantMask> legal_masks(const Geometry& g, uint32_t partitions) {
+  auto quadrants = static_cast<uint32_t>((partitions + g.quadrant_partitions - 1) / g.quadrant_partitions);
+  if (g.quadrant_partitions == g.partitions) return {1};
+  if (quadrants == 1) return {0b0001, 0b0010, 0b0100, 0b1000};
+  if (quadrants == 2) return {0b0011, 0b1100};
+  return {static_cast<QuadrantMask>((1u << quadrants) - 1)};
+}
+
+uint32_t start_partition(const Geometry& g, QuadrantMask mask) {
+  return static_cast<uint32_t>(__builtin_ctz(mask)) * g.quadrant_partitions;
+}
+
+QuadrantMask mask_of(const Geometry& g, uint32_t start, uint32_t partitions) {
+  uint32_t first = start / g.quadrant_partitions, last = (start + partitions - 1) / g.quadrant_partitions;
+  return static_cast<QuadrantMask>((1u << (last + 1)) - (1u << first));
+}
+
+SbufMap::SbufMap(uint32_t bytes) : segments_{{0, bytes, {}}} {}
+
+std::optional<Spot> SbufMap::find(const Request& request, std::span<const uint32_t> freed_at) const {
+  std::optional<Spot> best;
+  int64_t best_age = INT64_MAX;
+  // Looks at the window that starts at `begin`, whose first byte lies in segment `first`.
+  auto consider = [&](QuadrantMask mask, uint32_t begin, size_t first) {
+    Spot spot{mask, begin, request.bytes};
+    uint64_t end = uint64_t{begin} + request.bytes;
+    if (end > segments_.back().end) return;
+    int64_t newest = -1;
+    for (size_t i = first; i < segments_.size() && segments_[i].begin < end; ++i) {
+      for (int q = 0; q < kQuadrants; ++q) {
+        if (!(mask >> q & 1)) continue;
+        const Cell& cell = segments_[i].cells[static_cast<size_t>(q)];
+        if (cell.live) return;
+        if (cell.tile != kNoTile) newest = std::max<int64_t>(newest, freed_at[cell.tile]);
+      }
+      if (newest > best_age) return;
+    }
+    bool better = newest < best_age || !best || (request.from_top ? begin > best->offset : begin < best->offset);
+    if (!better) return;
+    for (const Spot& blocked : request.blocked) {
+      if (spot.meets(blocked)) return;
+    }
+    best = spot, best_age = newest;
+  };
+  auto aligned = [](uint32_t offset) { return (offset + kSbufAlignment - 1) / kSbufAlignment * kSbufAlignment; };
+  auto segment_at = [&](uint32_t offset) {
+    auto after = std::upper_bound(segments_.begin(), segments_.end(), offset,
+                                  [](uint32_t o, const Segment& s) { return o < s.begin; });
+    return static_cast<size_t>(after - segments_.begin()) - 1;
+  };
+  for (QuadrantMask mask : request.masks) {
+    for (size_t i = 0; i < segments_.size(); ++i) {
+      if (uint32_t begin = aligned(segments_[i].begin); begin < segments_[i].end) consider(mask, begin, i);
+      if (!request.from_top || segments_[i].end < request.bytes) continue;
+      uint32_t begin = (segments_[i].end - request.bytes) / kSbufAlignment * kSbufAlignment;
+      consider(mask, begin, segment_at(begin));
+    }
+    for (const Spot& blocked : request.blocked) {
+      uint32_t begin = aligned(blocked.offset + blocked.bytes);
+      if (begin < segments_.back().end) consider(mask, begin, segment_at(begin));
+    }
+  }
+  return best;
+}
+
+size_t SbufMap::split(uint32_t offset) {
+  auto at = std::lower_bound(segments_.begin(), segments_.end(), offset,
+                             [](const Segment& s, uint32_t o) { return s.begin < o; });
+  if (at != segments_.end() && at->begin == offset) return static_cast<size_t>(at - segments_.begin());
+  if (offset >= segments_.back().end) return segments_.size();
+  --at;
+  Segment tail = *at;
+  at->end = offset, tail.begin = offset;
+  return static_cast<size_t>(segments_.insert(at + 1, tail) - segments_.begin());
+}
+
+// Joins equal neighbours among [first, last] and the two beside them.
+void SbufMap::merge(size_t first, size_t last) {
+  size_t from = first > 0 ? first - 1 : 0, to = std::min(last + 1, segments_.size());
+  size_t out = from;
+  for (size_t i = from + 1; i < to; ++i) {
+    if (segments_[i].cells == segments_[out].cells) {
+      segments_[out].end = segments_[i].end;
+    } else {
+      segments_[++out] = segments_[i];
+    }
+  }
+  segments_.erase(segments_.begin() + static_cast<ptrdiff_t>(out) + 1, segments_.begin() + static_cast<ptrdiff_t>(to));
+}
+
+std::vector<uint32_t> SbufMap::occupy(const Spot& spot, uint32_t tile) {
+  size_t first = split(spot.offset), last = split(spot.offset + spot.bytes);
+  std::vector<uint32_t> previous;
+  for (size_t i = first; i < last; ++i) {
+    for (size_t q = 0; q < kQuadrants; ++q) {
+      if (!(spot.mask >> q & 1)) continue;
+      Cell& cell = segments_[i].cells[q];
+      CHECK(!cell.live, "two live tiles in one place");
+      if (cell.tile != kNoTile) previous.push_back(cell.tile);
+      cell = {tile, true};
+    }
+  }
+  merge(first, last);
+  std::sort(previous.begin(), previous.end());
+  previous.erase(std::unique(previous.begin(), previous.end()), previous.end());
+  return previous;
+}
+
+void SbufMap::release(const Spot& spot) {
+  size_t first = split(spot.offset), last = split(spot.offset + spot.bytes);
+  for (size_t i = first; i < last; ++i) {
+    for (size_t q = 0; q < kQuadrants; ++q) {
+      if (spot.mask >> q & 1) segments_[i].cells[q].live = false;
+    }
+  }
+  merge(first, last);
+}
+
+}  // namespace presil::backend
