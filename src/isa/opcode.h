@@ -81,7 +81,7 @@ struct InstructionRow {
   Opcode opcode;
   std::string_view name;
   EngineSet engines;
-  int first_generation;  // 2, 3, 4
+  uint32_t first_generation;  // 2, 3, 4
   std::span<const OperandRow> operands;
   std::span<const AttributeRow> attributes;
   std::string_view summary;  // one line: what it computes

@@ -1,0 +1,212 @@
+// What each instruction asks of its operands beyond the table: shapes, types, operators (fact sheet, section 9). Those
+// of the vector engine are in vector_constraints.cc.
+#include "isa/constraints.h"
+
+#include <fmt/format.h>
+
+#include "isa/slots.h"
+#include "numerics/activation.h"
+
+namespace presil::isa {
+namespace {
+
+void check_matmul_types(const Check& c) {
+  namespace s = slots::nc_matmul;
+  DType stationary = c.operand(s::stationary).dtype, moving = c.operand(s::moving).dtype;
+  for (int k : {s::stationary, s::moving}) type_is_float(c, k);
+  auto wide = [](DType t) { return t == DType::fp32 || t == DType::tf32; };
+  if (wide(stationary) != wide(moving)) {
+    c.fail_operand(s::moving, fmt::format("type is {}, stationary has {}; fp32 and tf32 do not mix with narrower types",
+                                          dtype_name(moving), dtype_name(stationary)));
+  }
+  if (c.word(s::is_transpose) != 0) {
+    if (c.spec.generation < 3) c.fail_attribute(s::is_transpose, "needs generation 3");
+    type_among(c, s::stationary, {DType::fp32, DType::bf16, DType::fp16});
+    same_type(c, s::moving, s::stationary);
+    same_type(c, s::dst, s::stationary);
+    if (c.word(s::accumulate) != 0) c.fail_attribute(s::accumulate, "does not combine with is_transpose");
+  } else if (c.spec.generation < 4) {
+    type_among(c, s::dst, {DType::fp32});
+  } else {
+    type_among(c, s::dst, {DType::fp32, DType::bf16});
+  }
+}
+
+void check_matmul(const Check& c) {
+  namespace s = slots::nc_matmul;
+  same_partitions(c, s::moving, s::stationary);
+  partitions_at_most(c, s::stationary, c.spec.tensor.rows, "the array's rows take");
+  elements_within(c, s::stationary, 1, c.spec.tensor.columns);
+  elements_within(c, s::moving, 1, c.spec.tensor.moving_max);
+  same_elements(c, s::dst, s::moving);
+  if (c.operand(s::dst).partitions != c.elements(s::stationary)) {
+    c.fail_operand(s::dst, fmt::format("{} partitions, stationary has {} columns", c.operand(s::dst).partitions,
+                                       c.elements(s::stationary)));
+  }
+  check_matmul_types(c);
+}
+
+// dst[f,p] = data[p,f].
+void transposed_shape(const Check& c, int dst, uint64_t rows, uint64_t columns) {
+  const View& d = c.operand(dst);
+  if (d.partitions != columns || c.elements(dst) != rows) {
+    c.fail_operand(
+        dst, fmt::format("{} x {} elements, the transpose has {} x {}", d.partitions, c.elements(dst), columns, rows));
+  }
+}
+
+void check_transpose(const Check& c) {
+  namespace s = slots::nc_transpose;
+  bool tensor = c.instruction.engine == EngineKind::tensor;
+  partitions_at_most(c, s::data, tensor ? c.spec.tensor.rows : kVectorBlock,
+                     tensor ? "the array's rows take" : "a block has");
+  elements_within(c, s::data, 1, tensor ? c.spec.tensor.columns : kVectorBlock);
+  transposed_shape(c, s::dst, c.operand(s::data).partitions, c.elements(s::data));
+  if (tensor) type_among(c, s::data, {DType::fp32, DType::tf32, DType::bf16, DType::fp16});
+  if (tensor && c.spec.generation < 3) {
+    type_among(c, s::dst, {DType::fp32});
+  } else {
+    same_type(c, s::dst, s::data);
+  }
+}
+
+void check_activation(const Check& c) {
+  namespace s = slots::activation;
+  same_shape(c, s::data, s::dst);
+  fp32_per_partition(c, s::scale, s::data);
+  value_per_partition(c, s::bias, s::data);
+  value_per_partition(c, s::reduce_res, s::dst);
+  check_command(c, s::reduce_cmd,
+                {ReduceCommand::idle, ReduceCommand::reset, ReduceCommand::reduce, ReduceCommand::reset_reduce});
+  if (c.present(s::bias) && c.operand(s::bias).dtype == DType::tf32) c.fail_operand(s::bias, "type is tf32, illegal");
+  if (c.spec.generation >= 3) return;
+  float bias = c.program.f32(c.instruction, s::bias_imm);
+  if (!c.present(s::bias) && bias != 0) {
+    c.fail_attribute(s::bias_imm, fmt::format("{} as an immediate needs generation 3; use the bias operand", bias));
+  }
+  if (static_cast<Activation>(c.word(s::op)) == Activation::reciprocal && c.present(s::bias)) {
+    c.fail_operand(s::bias, "reciprocal takes a bias from generation 3 on");
+  }
+}
+
+void check_affine_select(const Check& c) {
+  namespace s = slots::affine_select;
+  same_shape(c, s::on_true, s::dst);
+  check_comparison(c, s::cmp_op, {AluOp::eq, AluOp::ne, AluOp::ge, AluOp::gt, AluOp::le, AluOp::lt});
+}
+
+// Iteration counts of the affine index come from dst's own dimensions, and there are four steps.
+void check_affine_rank(const Check& c, int dst) {
+  if (c.operand(dst).rank > 4)
+    c.fail_operand(dst, fmt::format("{} dimensions, there are 4 steps", c.operand(dst).rank));
+}
+
+void check_gather(const Check& c) {
+  namespace s = slots::nc_n_gather;
+  same_shape(c, s::indices, s::dst);
+  same_partitions(c, s::data, s::dst);
+  type_among(c, s::indices, {DType::uint32});
+}
+
+void check_partition_reduce(const Check& c) {
+  namespace s = slots::tensor_partition_reduce;
+  same_elements(c, s::data, s::dst);
+  if (c.operand(s::dst).partitions != 1) {
+    c.fail_operand(s::dst, fmt::format("{} partitions, expected 1", c.operand(s::dst).partitions));
+  }
+  AluOp op = alu(c, s::op);
+  if (op != AluOp::add && op != AluOp::max && op != AluOp::bit_and && op != AluOp::bit_or) {
+    return fail_op(c, s::op, "is not one of add, max, bit_and, bit_or");
+  }
+  if (!is_bitvec(op)) return;
+  for (int k : {s::dst, s::data}) type_is_integer(c, k);
+}
+
+void check_dma_copy(const Check& c) {
+  namespace s = slots::dma_copy;
+  const View &dst = c.operand(s::dst), &src = c.operand(s::src);
+  if (dst.elements() != src.elements()) {
+    c.fail_operand(s::src, fmt::format("{} elements, dst has {}", src.elements(), dst.elements()));
+  }
+  if (dst.dtype == src.dtype) return;
+  for (int k : {s::dst, s::src}) {
+    if (c.operand(k).dtype == DType::int64) c.fail_operand(k, "type is int64, a DMA converts up to 32 bits");
+  }
+}
+
+// dst[p,f] = src[f,p]; in HBM the last dimension is p.
+void check_dma_transpose(const Check& c) {
+  namespace s = slots::dma_transpose;
+  const View& src = c.operand(s::src);
+  same_type(c, s::src, s::dst);
+  size_t size = dtype_bytes(src.dtype);
+  if (size != 2 && size != 4) {
+    c.fail_operand(s::src,
+                   fmt::format("type is {}, the DMA engines transpose 2- and 4-byte elements", dtype_name(src.dtype)));
+  }
+  uint64_t columns =
+      src.memory == Memory::hbm ? (src.rank > 0 ? src.dims[src.rank - 1u].count : 1) : c.elements(s::src);
+  transposed_shape(c, s::dst, src.elements() / columns, columns);
+}
+
+}  // namespace
+
+void check_constraints(const Check& c) {
+  switch (c.instruction.opcode) {
+    case Opcode::nc_matmul:
+      return check_matmul(c);
+    case Opcode::nc_transpose:
+      return check_transpose(c);
+    case Opcode::tensor_copy:
+      return check_tensor_copy(c);
+    case Opcode::tensor_tensor:
+      return check_tensor_tensor(c);
+    case Opcode::tensor_scalar:
+      return check_tensor_scalar(c);
+    case Opcode::scalar_tensor_tensor:
+      return check_scalar_tensor_tensor(c);
+    case Opcode::tensor_reduce:
+      return check_tensor_reduce(c);
+    case Opcode::tensor_copy_predicated:
+      return check_predicated(c);
+    case Opcode::select_reduce:
+      return check_select_reduce(c);
+    case Opcode::range_select:
+      return check_range_select(c);
+    case Opcode::reciprocal:
+      return same_shape(c, slots::reciprocal::data, slots::reciprocal::dst);
+    case Opcode::memset:
+      return check_memset(c);
+    case Opcode::max8:
+      return check_max8(c);
+    case Opcode::nc_find_index8:
+      return check_find_index8(c);
+    case Opcode::bn_stats:
+      return check_bn_stats(c);
+    case Opcode::bn_aggr:
+      return check_bn_aggr(c);
+    case Opcode::nc_stream_shuffle:
+      return check_shuffle(c);
+    case Opcode::tensor_tensor_scan:
+      return check_scan(c);
+    case Opcode::activation:
+      return check_activation(c);
+    case Opcode::iota:
+      return check_affine_rank(c, slots::iota::dst);
+    case Opcode::affine_select:
+      check_affine_rank(c, slots::affine_select::dst);
+      return check_affine_select(c);
+    case Opcode::nc_n_gather:
+      return check_gather(c);
+    case Opcode::tensor_partition_reduce:
+      return check_partition_reduce(c);
+    case Opcode::dma_copy:
+      return check_dma_copy(c);
+    case Opcode::dma_transpose:
+      return check_dma_transpose(c);
+    case Opcode::wait:
+      return;
+  }
+}
+
+}  // namespace presil::isa

@@ -1,0 +1,34 @@
+// The machine's rules: what an instruction may name and how large it may be on a given chip, and whether an Executable
+// holds together. Limits come from the spec. Sources: fact sheet sections 2.2, 2.3, 2.5, 3.6, 9.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "isa/executable.h"
+#include "spec/chip_spec.h"
+
+namespace presil::isa {
+
+inline constexpr uint32_t kNoIndex = UINT32_MAX;
+
+// One broken rule: where, what was found, what is allowed.
+struct Finding {
+  uint32_t queue = kNoIndex;        // of the Executable
+  uint32_t instruction = kNoIndex;  // of its Program
+  std::string subject;              // "nc_matmul moving", "tensor 'x'"
+  std::string message;              // "513 elements per partition, the tensor engine streams at most 512"
+  // "queue 2, instruction 14: nc_matmul moving: 513 elements ..."
+  std::string text() const;
+};
+
+const spec::EngineSpec& engine_spec(const spec::ChipSpec& spec, EngineKind kind);
+
+// All rules that `instruction` (an element of program.code with sound pool ranges) breaks; in every iteration of the
+// repeats around it. Views on tiles or tensors (base != kAbsolute) are checked for all but their place.
+std::vector<Finding> check_instruction(const Program& program, const Instruction& instruction,
+                                       const spec::ChipSpec& spec);
+
+// All rules that `executable` breaks: pools, repeats, instructions, queues, semaphores, provenance, HBM map.
+std::vector<Finding> verify(const Executable& executable, const spec::ChipSpec& spec);
+
+}  // namespace presil::isa

@@ -1,0 +1,258 @@
+// Rules of a whole Executable: that pools and repeats are sound, that queues, semaphores, provenance and the HBM map
+// agree with each other and with the chip.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+#include "isa/instruction_check.h"
+
+namespace presil::isa {
+namespace {
+
+struct Verifier {
+  const Executable& executable;
+  const spec::ChipSpec& spec;
+  std::vector<Finding> findings;
+  std::vector<uint64_t> signalled;  // per semaphore: all increments of the run
+
+  void fail(uint32_t queue, uint32_t instruction, std::string subject, std::string message) {
+    findings.push_back({queue, instruction, std::move(subject), std::move(message)});
+  }
+  void fail(std::string subject, std::string message) {
+    fail(kNoIndex, kNoIndex, std::move(subject), std::move(message));
+  }
+};
+
+uint64_t saturating_product(uint64_t a, uint64_t b) {
+  uint64_t out = 0;
+  return __builtin_mul_overflow(a, b, &out) ? UINT64_MAX : out;
+}
+uint64_t saturating_sum(uint64_t a, uint64_t b) {
+  uint64_t out = 0;
+  return __builtin_add_overflow(a, b, &out) ? UINT64_MAX : out;
+}
+
+bool pools_sound(Verifier& v, uint32_t queue, const Program& p) {
+  size_t before = v.findings.size();
+  for (uint32_t n = 0; n < p.code.size(); ++n) {
+    const Instruction& i = p.code[n];
+    const InstructionRow& r = row(i.opcode);
+    auto count = [&](std::string_view what, size_t found, size_t expected) {
+      if (found == expected) return;
+      v.fail(queue, n, std::string(r.name), fmt::format("{} {}, the table has {}", found, what, expected));
+    };
+    auto inside = [&](std::string_view what, uint64_t begin, uint64_t size, uint64_t pool) {
+      if (begin + size <= pool) return;
+      v.fail(queue, n, std::string(r.name),
+             fmt::format("{} {} to {}, the pool ends at {}", what, begin, begin + size, pool));
+    };
+    count("operands", i.operand_count, r.operands.size());
+    count("attributes", i.attribute_count, r.attributes.size());
+    inside("operands", i.operand_begin, i.operand_count, p.views.size());
+    inside("attributes", i.attribute_begin, i.attribute_count, p.attributes.size());
+    inside("waits", i.wait_begin, i.wait_count, p.waits.size());
+    inside("deltas", i.delta_begin, i.delta_count, p.deltas.size());
+  }
+  return v.findings.size() == before;
+}
+
+// In order of first, outer before inner, each wholly inside or outside of every other.
+bool repeats_sound(Verifier& v, uint32_t queue, const Program& p) {
+  size_t before = v.findings.size();
+  std::vector<Repeat> open;
+  uint32_t first = 0;
+  for (size_t n = 0; n < p.repeats.size(); ++n) {
+    const Repeat& r = p.repeats[n];
+    auto fail = [&](std::string message) { v.fail(queue, kNoIndex, fmt::format("repeat {}", n), std::move(message)); };
+    if (r.first >= r.last || r.last > p.code.size()) {
+      fail(fmt::format("instructions {} to {}, the queue has {}", r.first, r.last, p.code.size()));
+    }
+    if (r.count == 0) fail("count 0, at least 1");
+    if (r.first < first) fail(fmt::format("begins at {}, the one before at {}", r.first, first));
+    first = r.first;
+    while (!open.empty() && open.back().last <= r.first) open.pop_back();
+    if (!open.empty() && r.last > open.back().last) {
+      fail(fmt::format("instructions {} to {} leave the repeat of {} to {} around it", r.first, r.last,
+                       open.back().first, open.back().last));
+    }
+    open.push_back(r);
+  }
+  return v.findings.size() == before;
+}
+
+void check_references(Verifier& v, uint32_t queue, uint32_t n, const Program& p) {
+  const Instruction& i = p.code[n];
+  const InstructionRow& r = row(i.opcode);
+  auto fail = [&](std::string_view part, std::string message) {
+    v.fail(queue, n, part.empty() ? std::string(r.name) : fmt::format("{} {}", r.name, part), std::move(message));
+  };
+  for (size_t k = 0; k < r.operands.size(); ++k) {
+    const View& view = p.operand(i, static_cast<int>(k));
+    if (!view.present()) continue;
+    if (view.base != kAbsolute) fail(r.operands[k].name, fmt::format("is on tile or tensor {}, not placed", view.base));
+    int64_t end = view.memory == Memory::hbm ? byte_range(view).end : 0;
+    if (end > 0 && static_cast<uint64_t>(end) > v.executable.hbm_bytes) {
+      fail(r.operands[k].name, fmt::format("ends at byte {}, the hbm map at {}", end, v.executable.hbm_bytes));
+    }
+  }
+  auto semaphore = [&](uint16_t id) {
+    if (id < v.executable.semaphores) return;
+    fail("", fmt::format("semaphore {}, the executable uses {}", id, v.executable.semaphores));
+  };
+  for (const Wait& w : p.waits_of(i)) semaphore(w.semaphore);
+  if (i.signal != kNoSemaphore) semaphore(i.signal);
+  if (i.source != kNoSource && i.source >= v.executable.sources.size()) {
+    fail("", fmt::format("source {}, there are {}", i.source, v.executable.sources.size()));
+  }
+}
+
+// Calls visit(n, repeats around instruction n) for every instruction in order.
+template <class Visit>
+void walk(const Program& p, Visit visit) {
+  std::vector<Repeat> around;
+  size_t next = 0;
+  for (uint32_t n = 0; n < p.code.size(); ++n) {
+    while (!around.empty() && around.back().last <= n) around.pop_back();
+    for (; next < p.repeats.size() && p.repeats[next].first == n; ++next) around.push_back(p.repeats[next]);
+    visit(n, around);
+  }
+}
+
+void check_queue(Verifier& v, uint32_t queue, const Program& p) {
+  walk(p, [&](uint32_t n, const std::vector<Repeat>& around) {
+    size_t before = v.findings.size();
+    const Instruction& i = p.code[n];
+    InstructionCheck c{p, i, v.spec, around, v.findings};
+    check_instruction(c);
+    for (size_t f = before; f < v.findings.size(); ++f) v.findings[f].queue = queue;
+    check_references(v, queue, n, p);
+    if (i.engine != p.code[0].engine || i.engine_index != p.code[0].engine_index) {
+      v.fail(queue, n, std::string(row(i.opcode).name),
+             fmt::format("is for {} engine {}, the queue is for {} engine {}", engine_name(i.engine), i.engine_index,
+                         engine_name(p.code[0].engine), p.code[0].engine_index));
+    }
+    if (i.signal >= v.signalled.size()) return;
+    uint64_t times = c.is_dma() ? v.spec.dma.engines : 1;
+    for (const Repeat& r : around) times = saturating_product(times, r.count);
+    v.signalled[i.signal] = saturating_sum(v.signalled[i.signal], times);
+  });
+}
+
+// A wait for more than all signals together can never end.
+void check_reachable(Verifier& v, uint32_t queue, const Program& p) {
+  walk(p, [&](uint32_t n, const std::vector<Repeat>& around) {
+    const Instruction& i = p.code[n];
+    InstructionCheck c{p, i, v.spec, around, v.findings};
+    std::span<const Wait> waits = p.waits_of(i);
+    for (size_t k = 0; k < waits.size(); ++k) {
+      int64_t most = swept(c, Delta::Target::wait, static_cast<int>(k), waits[k].value).high;
+      uint16_t id = waits[k].semaphore;
+      if (id >= v.signalled.size() || most <= 0 || static_cast<uint64_t>(most) <= v.signalled[id]) continue;
+      v.fail(queue, n, std::string(row(i.opcode).name),
+             fmt::format("waits for semaphore {} to reach {}, all signals make {}", id, most, v.signalled[id]));
+    }
+  });
+}
+
+void check_queues(Verifier& v) {
+  std::set<std::pair<EngineKind, uint8_t>> engines;
+  v.signalled.assign(std::min<uint64_t>(v.executable.semaphores, v.spec.semaphores.count), 0);
+  bool sound = true;
+  for (uint32_t q = 0; q < v.executable.queues.size(); ++q) {
+    const Program& p = v.executable.queues[q];
+    bool pools = pools_sound(v, q, p), repeats = repeats_sound(v, q, p);
+    sound &= pools && repeats;
+    if (!pools || !repeats || p.code.empty()) continue;
+    check_queue(v, q, p);
+    EngineKind engine = p.code[0].engine;
+    if (engines.emplace(engine, p.code[0].engine_index).second) continue;
+    v.fail(q, kNoIndex, "queue",
+           fmt::format("is a second one for {} engine {}", engine_name(engine), p.code[0].engine_index));
+  }
+  if (!sound) return;
+  for (uint32_t q = 0; q < v.executable.queues.size(); ++q) check_reachable(v, q, v.executable.queues[q]);
+}
+
+void check_semaphores(Verifier& v) {
+  if (v.executable.semaphores > v.spec.semaphores.count) {
+    v.fail("semaphores", fmt::format("uses {}, the core has {}", v.executable.semaphores, v.spec.semaphores.count));
+  }
+  for (size_t s = 0; s < v.signalled.size(); ++s) {
+    if (v.signalled[s] <= v.spec.semaphores.maximum) continue;
+    v.fail(fmt::format("semaphore {}", s),
+           fmt::format("is signalled {} times, it counts to {}", v.signalled[s], v.spec.semaphores.maximum));
+  }
+}
+
+void check_tensor(Verifier& v, const HbmTensor& t) {
+  auto fail = [&](std::string message) { v.fail(fmt::format("tensor '{}'", t.name), std::move(message)); };
+  const uint64_t size = dtype_bytes(t.dtype), end = saturating_sum(t.address, t.bytes);
+  uint64_t needed = size;
+  for (int64_t d : t.shape) {
+    if (d < 0) return fail(fmt::format("dimension {}, at least 0", d));
+    needed = saturating_product(needed, static_cast<uint64_t>(d));
+  }
+  if (t.bytes < needed) fail(fmt::format("{} bytes, its shape needs {}", t.bytes, needed));
+  if (end > v.executable.hbm_bytes)
+    fail(fmt::format("ends at byte {}, the hbm map at {}", end, v.executable.hbm_bytes));
+  if (t.address % size != 0)
+    fail(fmt::format("address {} is not a multiple of the element's {} bytes", t.address, size));
+  if (t.data.empty()) return;
+  if (t.role != TensorRole::constant) fail(fmt::format("has data, but is {}, not constant", role_name(t.role)));
+  if (t.data.size() != t.bytes) fail(fmt::format("{} bytes of data, expected {}", t.data.size(), t.bytes));
+}
+
+// Scratch tensors may share bytes with each other, since they need not live at the same time; nothing else may.
+void check_overlaps(Verifier& v) {
+  std::vector<const HbmTensor*> by_address;
+  for (const HbmTensor& t : v.executable.tensors) {
+    if (t.bytes > 0) by_address.push_back(&t);
+  }
+  std::ranges::stable_sort(by_address, {}, &HbmTensor::address);
+  auto end = [](const HbmTensor* t) { return t ? saturating_sum(t->address, t->bytes) : 0; };
+  const HbmTensor *furthest = nullptr, *furthest_kept = nullptr;  // of all before; of those that are not scratch
+  for (const HbmTensor* t : by_address) {
+    bool scratch = t->role == TensorRole::scratch;
+    const HbmTensor* before = scratch ? furthest_kept : furthest;
+    if (t->address < end(before)) {
+      v.fail(fmt::format("tensor '{}'", t->name),
+             fmt::format("begins at byte {}, '{}' ends at {}", t->address, before->name, end(before)));
+    }
+    if (end(t) > end(furthest)) furthest = t;
+    if (!scratch && end(t) > end(furthest_kept)) furthest_kept = t;
+  }
+}
+
+void check_hbm(Verifier& v) {
+  uint64_t used = v.executable.hbm_bytes, reachable = v.spec.hbm.bytes;
+  if (used > reachable) v.fail("hbm", fmt::format("uses {} bytes, the core reaches {}", used, reachable));
+  std::set<std::string_view> names;
+  for (const HbmTensor& t : v.executable.tensors) {
+    check_tensor(v, t);
+    if (t.role == TensorRole::scratch || names.insert(t.name).second) continue;
+    v.fail(fmt::format("tensor '{}'", t.name), "is a second one of that name");
+  }
+  check_overlaps(v);
+}
+
+void check_sources(Verifier& v) {
+  for (size_t s = 0; s < v.executable.sources.size(); ++s) {
+    uint32_t layer = v.executable.sources[s].layer;
+    if (layer < v.executable.layers.size()) continue;
+    v.fail(fmt::format("source {}", s), fmt::format("layer {}, there are {}", layer, v.executable.layers.size()));
+  }
+}
+
+}  // namespace
+
+std::vector<Finding> verify(const Executable& executable, const spec::ChipSpec& spec) {
+  Verifier v{executable, spec, {}, {}};
+  check_queues(v);
+  check_semaphores(v);
+  check_hbm(v);
+  check_sources(v);
+  return std::move(v.findings);
+}
+
+}  // namespace presil::isa
