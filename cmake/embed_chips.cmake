@@ -1,0 +1,10 @@
+# cmake -DOUT=file.cc -DDIR=specs/chips -P embed_chips.cmake: the chip files as a table in C++ (spec/bundled.h).
+file(GLOB files ${DIR}/*.toml)
+list(SORT files)
+set(rows "")
+foreach(file ${files})
+  get_filename_component(name ${file} NAME_WE)
+  file(READ ${file} text)
+  string(APPEND rows "    {\"${name}\", R\"toml(${text})toml\"},\n")
+endforeach()
+file(WRITE ${OUT} "#include \"spec/bundled.h\"\n\nnamespace presil::spec {\nnamespace {\nconstexpr BundledChip kChips[] = {\n${rows}};\n}\nstd::span<const BundledChip> bundled_chips() { return kChips; }\n}  // namespace presil::spec\n")
