@@ -1,0 +1,19 @@
+// Activation functions over contiguous fp32 spans, equal bit for bit to activation_apply after one fused multiply-add.
+#pragma once
+#include <cstddef>
+
+#include "numerics/activation.h"
+
+namespace presil::numerics {
+
+// out[i] = f(fma(in[i], scale, bias)), the argument's NaN made canonical. Without a bias pass -0.0f, which adds nothing,
+// not even to the sign of zero. `out` may be `in`.
+struct ActivationArguments {
+  float scale = 1.0f, bias = -0.0f, alpha = 0.0f;
+};
+using ActivationKernel = void (*)(const float* in, float* out, size_t count, const ActivationArguments& arguments);
+ActivationKernel activation_kernel(Activation f);
+
+float activation_affine_apply(Activation f, float x, const ActivationArguments& arguments);  // the definition
+
+}  // namespace presil::numerics

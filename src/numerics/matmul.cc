@@ -1,0 +1,140 @@
+#include "numerics/matmul.h"
+
+#include <cmath>
+
+#include "numerics/float_bits.h"
+#include "numerics/simd_targets.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "numerics/matmul.cc"
+#include "hwy/foreach_target.h"
+#include "hwy/highway.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace presil::numerics::HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+using D = hn::ScalableTag<float>;
+using V = hn::Vec<D>;
+
+#if HWY_NATIVE_FMA
+
+// A block of rows x (vectors * lanes) outputs stays in registers for the whole chain. 32 registers (AVX-512) hold
+// 8 x 3 of them, 16 registers (AVX2) hold 4 x 3, beside one row of `moving` and one broadcast value.
+constexpr size_t kRows = HWY_TARGET <= HWY_AVX3 ? 8 : 4;
+constexpr size_t kVectors = 3;
+
+HWY_INLINE HWY_ATTR V canonical(V x) { return hn::IfThenElse(hn::IsNaN(x), hn::Set(D(), kNan), x); }
+
+// `columns`: how many of the block's columns exist; below a full block only with vectors = 1.
+template <size_t rows, size_t vectors>
+HWY_ATTR void block(const Matmul& p, size_t m0, size_t n0, size_t columns) {
+  const D d;
+  const size_t lanes = hn::Lanes(d);
+  const bool whole = columns >= vectors * lanes;
+  const auto mask = hn::FirstN(d, columns);
+  V sum[rows][vectors];
+#pragma GCC unroll 8
+  for (size_t r = 0; r < rows; ++r) {
+#pragma GCC unroll 4
+    for (size_t v = 0; v < vectors; ++v) sum[r][v] = hn::Zero(d);
+  }
+  const float* a = p.stationary + m0;
+  const float* b = p.moving + n0;
+  for (size_t k = 0; k < p.k; ++k, a += p.stationary_stride, b += p.moving_stride) {
+    V row[vectors];
+#pragma GCC unroll 4
+    for (size_t v = 0; v < vectors; ++v) {
+      row[v] = vectors > 1 || whole ? hn::LoadU(d, b + v * lanes) : hn::MaskedLoad(mask, d, b);
+    }
+#pragma GCC unroll 8
+    for (size_t r = 0; r < rows; ++r) {
+      const V value = hn::Set(d, a[r]);
+#pragma GCC unroll 4
+      for (size_t v = 0; v < vectors; ++v) sum[r][v] = hn::MulAdd(value, row[v], sum[r][v]);
+    }
+  }
+#pragma GCC unroll 8
+  for (size_t r = 0; r < rows; ++r) {
+#pragma GCC unroll 4
+    for (size_t v = 0; v < vectors; ++v) {
+      float* out = p.dst + (m0 + r) * p.dst_stride + n0 + v * lanes;
+      V result = canonical(sum[r][v]);
+      if (vectors > 1 || whole) {
+        if (p.accumulate) result = canonical(hn::Add(hn::LoadU(d, out), result));
+        hn::StoreU(result, d, out);
+      } else {
+        if (p.accumulate) result = canonical(hn::Add(hn::MaskedLoad(mask, d, out), result));
+        hn::BlendedStore(result, mask, d, out);
+      }
+    }
+  }
+}
+
+using BlockFn = void (*)(const Matmul& p, size_t m0, size_t n0, size_t columns);
+
+template <size_t vectors>
+BlockFn block_of(size_t rows) {
+  switch (rows) {
+    case 1: return &block<1, vectors>;
+    case 2: return &block<2, vectors>;
+    case 3: return &block<3, vectors>;
+    case 4: return &block<4, vectors>;
+    case 5: return &block<HWY_MIN(5, kRows), vectors>;
+    case 6: return &block<HWY_MIN(6, kRows), vectors>;
+    case 7: return &block<HWY_MIN(7, kRows), vectors>;
+    default: return &block<kRows, vectors>;
+  }
+}
+
+BlockFn pick_block(size_t rows, size_t vectors) {
+  if (vectors == 3) return block_of<3>(rows);
+  return vectors == 2 ? block_of<2>(rows) : block_of<1>(rows);
+}
+
+// A panel of columns meets all rows of the stationary operand while it is in the first-level cache.
+void multiply(const Matmul& p) {
+  const size_t lanes = hn::Lanes(D());
+  for (size_t n0 = 0; n0 < p.n;) {
+    const size_t left = p.n - n0;
+    const size_t vectors = left < lanes ? 1 : HWY_MIN(left / lanes, kVectors);
+    const size_t columns = HWY_MIN(left, vectors * lanes);
+    const BlockFn whole = pick_block(kRows, vectors);
+    size_t m0 = 0;
+    for (; m0 + kRows <= p.m; m0 += kRows) whole(p, m0, n0, columns);
+    if (m0 < p.m) pick_block(p.m - m0, vectors)(p, m0, n0, columns);
+    n0 += columns;
+  }
+}
+
+#else
+void multiply(const Matmul& p) { matmul_plain(p); }
+#endif
+
+}  // namespace presil::numerics::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace presil::numerics {
+namespace {
+HWY_EXPORT(multiply);
+}
+
+void matmul_plain(const Matmul& p) {
+  for (size_t m = 0; m < p.m; ++m) {
+    for (size_t n = 0; n < p.n; ++n) {
+      float sum = 0.0f;
+      for (size_t k = 0; k < p.k; ++k) {
+        sum = std::fma(p.stationary[k * p.stationary_stride + m], p.moving[k * p.moving_stride + n], sum);
+      }
+      sum = canonical(sum);
+      float& out = p.dst[m * p.dst_stride + n];
+      out = p.accumulate ? canonical(out + sum) : sum;
+    }
+  }
+}
+
+void matmul_accumulate(const Matmul& product) { HWY_DYNAMIC_DISPATCH(multiply)(product); }
+
+}  // namespace presil::numerics
+#endif
