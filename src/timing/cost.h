@@ -1,5 +1,10 @@
 // How long one instruction occupies its engine, and when its results are visible: a pure function of (instruction,
 // spec), called by the chip and by every estimate. Formulas and sources: docs/model.md, "Engines".
+//
+// An engine starts instructions in order. With `ready` the time at which an instruction's waits are satisfied (each at
+// the semaphore's increment plus semaphores.wake) and `previous` the start of the instruction before it:
+//   start = max(previous + occupancy(previous), max(ready, previous) + prepare)
+//   results and signal at start + latency
 #pragma once
 #include "base/time.h"
 #include "isa/program.h"
@@ -9,7 +14,8 @@ namespace presil::timing {
 
 struct Cost {
   Time occupancy = 0;  // start to the earliest start of the engine's next instruction
-  Time latency = 0;    // start to results visible and the signal raised; the waiter adds semaphores.wake
+  Time latency = 0;    // start to results visible and the signal raised
+  Time prepare = 0;    // runs behind the previous instruction: loading the stationary operand of the tensor engine
   bool operator==(const Cost&) const = default;
 };
 
@@ -17,8 +23,8 @@ struct Cost {
 // adds scalar.table_load when activation_table changes.
 Cost cost(const isa::Program& program, const isa::Instruction& instruction, const spec::ChipSpec& spec);
 
-// Loading the stationary operand of one nc_matmul, which runs behind the previous instruction: occupancy of the load
-// path, and start to loaded.
-Cost stationary_load_cost(uint32_t columns, DType dtype, const spec::ChipSpec& spec);
+// Start to loaded of one hardware LoadStationary instruction, as a profiler shows it (record I30); `prepare` of an
+// instruction is only the part of it that the multiplication cannot follow immediately.
+Time stationary_load_duration(uint32_t columns, DType dtype, const spec::ChipSpec& spec);
 
 }  // namespace presil::timing

@@ -28,11 +28,11 @@ struct Share {
 };
 
 struct Transfer {
-  Time trigger = 0;        // occupancy of the triggering sequencer
-  Time start_latency = 0;  // trigger's start to first data
-  Time floor = 0;          // least time between starts of this and the next transfer of the queue
-  Time completion = 0;     // last byte of a share to its semaphore increment
-  Time dispatch_per_descriptor = 0, dispatch_max = 0;
+  Time trigger = 0;           // occupancy of the triggering sequencer
+  Time start_latency = 0;     // trigger's start to first data
+  Time floor = 0;             // least time between starts of this and the next transfer of the queue
+  Time completion = 0;        // last byte of a share to its semaphore increment
+  Time dispatch = 0;          // first data to the earliest end of the last share: descriptors are dispatched in turn
   uint32_t engines_used = 0;  // engines 0 .. engines_used-1 have a share, the others are idle
   Share full;                 // of every engine but the last used one
   Share last;
@@ -45,7 +45,8 @@ Transfer transfer(const isa::Program& program, const isa::Instruction& instructi
 // engine < engines_used.
 inline const Share& share(const Transfer& t, uint32_t engine) { return engine + 1 < t.engines_used ? t.full : t.last; }
 
-// Descriptors reach the engines one after another; how long after the first data engine `e` begins its share.
+// How long after the first data engine `e` begins its share: so late that it does not end before its part of
+// `dispatch`.
 Time start_offset(const Transfer& t, uint32_t engine);
 
 // First data to last byte when nothing else is in the way.

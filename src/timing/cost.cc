@@ -1,0 +1,308 @@
+#include "timing/cost.h"
+
+#include <algorithm>
+
+#include "isa/slots.h"
+#include "numerics/alu.h"
+#include "timing/access.h"
+
+namespace presil::timing {
+namespace {
+
+using isa::EngineKind;
+using isa::Instruction;
+using isa::Memory;
+using isa::Opcode;
+using isa::Program;
+using isa::View;
+namespace slots = isa::slots;
+
+constexpr uint64_t ceil_div(uint64_t a, uint64_t b) { return (a + b - 1) / b; }
+
+const spec::EngineSpec& engine_of(const spec::ChipSpec& spec, EngineKind kind) {
+  switch (kind) {
+    case EngineKind::tensor:
+      return spec.tensor;
+    case EngineKind::vector:
+      return spec.vector;
+    case EngineKind::scalar:
+      return spec.scalar;
+    case EngineKind::gpsimd:
+      return spec.gpsimd;
+    case EngineKind::sync:
+      return spec.sync;
+  }
+  CHECK(false, "unknown engine kind");
+}
+
+// --- tensor engine ---------------------------------------------------------------------------------------------------
+
+// An nc_matmul is one or more hardware MATMUL instructions (fp32: FP32_LO_HI pairs), each of some passes over the
+// moving operand.
+struct Matmul {
+  uint64_t instructions = 1, passes = 1;  // passes of one instruction
+};
+
+bool is_4byte(DType t) { return dtype_bytes(t) == 4 && t != DType::tf32; }
+
+Matmul matmul_of(const spec::TensorSpec& t, DType dtype, bool is_transpose) {
+  if (!is_4byte(dtype)) return {};
+  const uint64_t passes = is_transpose ? t.fp32_transpose_passes : t.fp32_passes;
+  const uint64_t instructions = std::min<uint64_t>(t.fp32_instructions, passes);
+  return {instructions, ceil_div(passes, instructions)};
+}
+
+struct MatmulShape {
+  uint64_t stationary_columns = 0, moving_columns = 0;
+  uint64_t port_cycles = 0;  // least cycles of one pass's reads and writes
+  Matmul kind;
+};
+
+Cost matmul_cost(const MatmulShape& m, const spec::TensorSpec& t) {
+  const uint64_t data = std::max(m.moving_columns * m.kind.passes, m.port_cycles) + t.issue_overhead_cycles;
+  const uint64_t load = ceil_div(m.stationary_columns, t.load_speedup) * m.kind.passes;
+  const uint64_t interval = std::max({data, load, uint64_t{t.initiation_min_cycles}});
+  // All but the last instruction pay their interval before the last one's data flows.
+  const uint64_t last_data = (m.kind.instructions - 1) * interval + data;
+  return {.occupancy = duration_up(m.kind.instructions * interval, t.clock_hz),
+          .latency = duration_up(last_data, t.clock_hz) + t.latency,
+          .prepare = duration_up(load, t.clock_hz)};
+}
+
+// Ports deliver half their rate at large innermost strides (fact sheet, section 2.4).
+bool half_rate(const View& v, const spec::ChipSpec& spec) {
+  if (!v.present()) return false;
+  const spec::SramSpec& memory = v.memory == Memory::psum ? spec.psum : spec.sbuf;
+  return innermost_stride_bytes(v) >= memory.half_rate_stride_bytes;
+}
+
+Cost tensor_cost(const Program& p, const Instruction& i, const spec::ChipSpec& spec) {
+  if (i.opcode == Opcode::nc_matmul) {
+    const View& stationary = p.operand(i, slots::nc_matmul::stationary);
+    const View& moving = p.operand(i, slots::nc_matmul::moving);
+    const uint64_t n = moving.elements_per_partition();
+    const bool strided = half_rate(moving, spec) || half_rate(p.operand(i, slots::nc_matmul::dst), spec);
+    const bool is_transpose = p.word(i, slots::nc_matmul::is_transpose) != 0;
+    return matmul_cost({.stationary_columns = stationary.elements_per_partition(),
+                        .moving_columns = n,
+                        .port_cycles = strided ? 2 * n : n,
+                        .kind = matmul_of(spec.tensor, moving.dtype, is_transpose)},
+                       spec.tensor);
+  }
+  CHECK(i.opcode == Opcode::nc_transpose, "an instruction of the tensor engine");
+  // The data is stationary and a P x P identity moves: cost max(P, min(64, F)) in the documents.
+  const View& data = p.operand(i, slots::nc_transpose::data);
+  const uint64_t n = data.partitions;
+  const bool strided = half_rate(p.operand(i, slots::nc_transpose::dst), spec);
+  return matmul_cost({.stationary_columns = data.elements_per_partition(),
+                      .moving_columns = n,
+                      .port_cycles = strided ? 2 * n : n,
+                      .kind = matmul_of(spec.tensor, data.dtype, true)},
+                     spec.tensor);
+}
+
+// --- element-wise engines --------------------------------------------------------------------------------------------
+
+bool all_16bit_floats(std::initializer_list<const View*> views) {
+  return std::all_of(views.begin(), views.end(), [](const View* v) { return is_16bit_float(v->dtype); });
+}
+bool contiguous(const View& v) { return innermost_stride_bytes(v) <= dtype_bytes(v.dtype); }
+bool in_psum(const View& v) { return v.memory == Memory::psum; }
+
+// Cycles of copy-like instructions of the vector engine in its performance modes (fact sheet, section 3.2).
+uint64_t copy_cycles(const View& dst, const View& src, uint64_t n, const spec::ChipSpec& spec) {
+  const spec::VectorSpec& v = spec.vector;
+  const bool short_floats = all_16bit_floats({&dst, &src});
+  const bool dense = contiguous(dst) && contiguous(src);
+  const uint64_t port = half_rate(dst, spec) || half_rate(src, spec) ? 2 : 1;
+  if (in_psum(dst) || in_psum(src)) {
+    const bool one_side = in_psum(dst) != in_psum(src);
+    return one_side && short_floats && dense ? ceil_div(n, v.fast_copy_psum_16bit) : n * port;
+  }
+  if (short_floats && dense) return ceil_div(n, v.fast_copy_16bit);
+  // The documents give strided 16-bit copies this rate without the port's penalty.
+  const bool keeps_rate = short_floats && v.fast_copy_other > 1;
+  return ceil_div(n * (keeps_rate ? 1 : port), v.fast_copy_other);
+}
+
+bool is_plain_arithmetic(AluOp op) { return op == AluOp::add || op == AluOp::subtract || op == AluOp::multiply; }
+
+uint64_t tensor_tensor_cycles(const Program& p, const Instruction& i, uint64_t n, const spec::ChipSpec& spec) {
+  const View& dst = p.operand(i, slots::tensor_tensor::dst);
+  const View& a = p.operand(i, slots::tensor_tensor::data1);
+  const View& b = p.operand(i, slots::tensor_tensor::data2);
+  if (in_psum(a) != in_psum(b)) return n;
+  const bool bf16 = a.dtype == DType::bf16 && b.dtype == DType::bf16 && dst.dtype == DType::bf16;
+  const bool dense = contiguous(a) && contiguous(b) && contiguous(dst);
+  const bool plain = is_plain_arithmetic(static_cast<AluOp>(p.word(i, slots::tensor_tensor::op)));
+  const uint64_t cycles = bf16 && dense && plain && !in_psum(a) ? n : 2 * n;
+  const bool fast = !in_psum(a) && all_16bit_floats({&a, &b, &dst});
+  return ceil_div(cycles, fast ? spec.vector.fast_tensor_tensor_16bit : 1);
+}
+
+uint64_t scalar_tensor_tensor_cycles(const Program& p, const Instruction& i, uint64_t n) {
+  const bool bf16 = p.operand(i, slots::scalar_tensor_tensor::data).dtype == DType::bf16 &&
+                    p.operand(i, slots::scalar_tensor_tensor::operand1).dtype == DType::bf16;
+  const bool fused = static_cast<AluOp>(p.word(i, slots::scalar_tensor_tensor::op0)) == AluOp::subtract &&
+                     static_cast<AluOp>(p.word(i, slots::scalar_tensor_tensor::op1)) == AluOp::multiply;
+  return bf16 && fused && n % 2 == 0 ? n : 2 * n;
+}
+
+uint64_t tensor_reduce_cycles(const Program& p, const Instruction& i, uint64_t n) {
+  const AluOp op = static_cast<AluOp>(p.word(i, slots::tensor_reduce::op));
+  const bool bf16 = p.operand(i, slots::tensor_reduce::dst).dtype == DType::bf16 &&
+                    p.operand(i, slots::tensor_reduce::data).dtype == DType::bf16;
+  return bf16 && (op == AluOp::add || op == AluOp::max) ? ceil_div(n, 2) : n;
+}
+
+// Selections read a predicate and data: one after the other, unless they come from different memories.
+uint64_t selection_cycles(const View& a, const View& b, uint64_t n) { return in_psum(a) != in_psum(b) ? n : 2 * n; }
+
+bool any_half_rate(const Program& p, const Instruction& i, const spec::ChipSpec& spec) {
+  const auto views = p.operands(i);
+  return std::any_of(views.begin(), views.end(), [&](const View& v) { return half_rate(v, spec); });
+}
+
+// Elements per partition of the longest operand: N in the documents.
+uint64_t longest(const Program& p, const Instruction& i) {
+  uint64_t n = 1;
+  for (const View& v : p.operands(i)) n = std::max(n, v.present() ? v.elements_per_partition() : 0);
+  return n;
+}
+
+// Cycles of the data, without strides (vector engine; initiation intervals of the instruction documentation).
+uint64_t vector_cycles(const Program& p, const Instruction& i, const spec::ChipSpec& spec) {
+  const uint64_t n = longest(p, i);
+  const uint64_t port = any_half_rate(p, i, spec) ? 2 : 1;
+  switch (i.opcode) {
+    case Opcode::tensor_copy:
+      return copy_cycles(p.operand(i, slots::tensor_copy::dst), p.operand(i, slots::tensor_copy::src), n, spec);
+    case Opcode::tensor_scalar:
+      return copy_cycles(p.operand(i, slots::tensor_scalar::dst), p.operand(i, slots::tensor_scalar::data), n, spec);
+    case Opcode::tensor_tensor:
+      return tensor_tensor_cycles(p, i, n, spec) * port;
+    case Opcode::scalar_tensor_tensor:
+      return scalar_tensor_tensor_cycles(p, i, n) * port;
+    case Opcode::tensor_reduce:
+      return tensor_reduce_cycles(p, i, n) * port;
+    case Opcode::tensor_copy_predicated:
+      return port * selection_cycles(p.operand(i, slots::tensor_copy_predicated::src),
+                                     p.operand(i, slots::tensor_copy_predicated::predicate), n);
+    case Opcode::select_reduce:
+      return port * selection_cycles(p.operand(i, slots::select_reduce::on_true),
+                                     p.operand(i, slots::select_reduce::predicate), n);
+    case Opcode::memset: {
+      const View& dst = p.operand(i, slots::memset::dst);
+      const bool fast = is_16bit_float(dst.dtype) && p.f32(i, slots::memset::value) == 0.0f;
+      return port * (fast ? ceil_div(n, 2) : n);
+    }
+    case Opcode::reciprocal:
+      return 8 * n * port;
+    case Opcode::bn_aggr:
+      return ceil_div(13 * p.operand(i, slots::bn_aggr::data).elements_per_partition(), 3) * port;
+    case Opcode::tensor_tensor_scan:
+      return 2 * n * port;
+    case Opcode::nc_transpose:
+    case Opcode::range_select:
+    case Opcode::max8:
+    case Opcode::nc_find_index8:
+    case Opcode::bn_stats:
+    case Opcode::nc_stream_shuffle:
+      return n * port;
+    case Opcode::nc_matmul:
+    case Opcode::activation:
+    case Opcode::iota:
+    case Opcode::affine_select:
+    case Opcode::nc_n_gather:
+    case Opcode::tensor_partition_reduce:
+    case Opcode::dma_copy:
+    case Opcode::dma_transpose:
+    case Opcode::wait:
+      break;
+  }
+  CHECK(false, "an instruction of the vector engine");
+}
+
+uint64_t scalar_cycles(const Program& p, const Instruction& i, const spec::ChipSpec& spec) {
+  const uint64_t n = longest(p, i) * (any_half_rate(p, i, spec) ? 2 : 1);
+  const bool reads_accumulator =
+      i.opcode == Opcode::activation && p.operand(i, slots::activation::reduce_res).present();
+  return n + (reads_accumulator ? spec.scalar.accumulator_read_cycles : 0);
+}
+
+// Elements that the gpsimd processors move for an operand, in words per partition.
+uint64_t words(const View& v, const spec::GpsimdSpec& g) {
+  return v.elements_per_partition() * ceil_div(dtype_bytes(v.dtype), g.word_bytes);
+}
+
+uint64_t gpsimd_cycles(const Program& p, const Instruction& i, const spec::ChipSpec& spec) {
+  const spec::GpsimdSpec& g = spec.gpsimd;
+  const uint64_t n = longest(p, i);
+  switch (i.opcode) {
+    case Opcode::iota:
+    case Opcode::affine_select:
+      return g.start_cycles + n;
+    case Opcode::nc_n_gather: {
+      // One routine per 512 results (documented); its inner rate of one per cycle is assumed.
+      const uint64_t results = p.operand(i, slots::nc_n_gather::dst).elements_per_partition();
+      return ceil_div(results, 512) * g.start_cycles + results;
+    }
+    case Opcode::tensor_partition_reduce:
+      return g.start_cycles +
+             p.operand(i, slots::tensor_partition_reduce::data).elements_per_partition() * g.partition_reduce_cycles;
+    default:
+      break;
+  }
+  // Element-wise routines read their inputs one after the other and write behind them.
+  uint64_t read = 0, written = 0;
+  const auto operands = isa::row(i.opcode).operands;
+  for (size_t k = 0; k < operands.size(); ++k) {
+    const View& v = p.operand(i, static_cast<int>(k));
+    if (!v.present()) continue;
+    (operands[k].access == isa::Access::write ? written : read) += words(v, g);
+  }
+  return g.start_cycles + std::max(read, written);
+}
+
+uint64_t partitions_of(const Program& p, const Instruction& i) {
+  uint64_t most = 1;
+  for (const View& v : p.operands(i)) most = std::max<uint64_t>(most, v.partitions);
+  return most;
+}
+
+Cost lane_cost(uint64_t cycles, uint64_t partitions, const spec::EngineSpec& e) {
+  const uint64_t data = cycles * ceil_div(partitions, e.lanes) + e.issue_overhead_cycles;
+  return {.occupancy = duration_up(std::max<uint64_t>(data, e.initiation_min_cycles), e.clock_hz),
+          .latency = duration_up(data, e.clock_hz) + e.latency};
+}
+
+}  // namespace
+
+Cost cost(const Program& p, const Instruction& i, const spec::ChipSpec& spec) {
+  CHECK(i.opcode != Opcode::dma_copy && i.opcode != Opcode::dma_transpose, "transfers are timed by transfer()");
+  if (i.opcode == Opcode::wait) {
+    const Time t = duration_up(spec.sync.initiation_min_cycles, spec.sync.clock_hz);
+    return {.occupancy = t, .latency = t};
+  }
+  const spec::EngineSpec& engine = engine_of(spec, i.engine);
+  switch (i.engine) {
+    case EngineKind::tensor:
+      return tensor_cost(p, i, spec);
+    case EngineKind::vector:
+      return lane_cost(vector_cycles(p, i, spec), partitions_of(p, i), engine);
+    case EngineKind::scalar:
+      return lane_cost(scalar_cycles(p, i, spec), partitions_of(p, i), engine);
+    case EngineKind::gpsimd:
+      return lane_cost(gpsimd_cycles(p, i, spec), partitions_of(p, i), engine);
+    case EngineKind::sync:
+      break;
+  }
+  CHECK(false, "the sync engine runs waits and DMA triggers only");
+}
+
+Time stationary_load_duration(uint32_t columns, DType dtype, const spec::ChipSpec& spec) {
+  const uint64_t load = ceil_div(columns, spec.tensor.load_speedup) * matmul_of(spec.tensor, dtype, false).passes;
+  return duration_up(load, spec.tensor.clock_hz) + spec.tensor.latency;
+}
+
+}  // namespace presil::timing
