@@ -3,14 +3,29 @@
 #pragma once
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/time.h"
 
 namespace presil::trace {
 
+inline constexpr uint32_t kNoInstruction = UINT32_MAX;
+inline constexpr uint32_t kNoEvent = UINT32_MAX;
+inline constexpr uint8_t kNoDmaQueue = UINT8_MAX;
+
 // What released a start: the last of the conditions to come true.
-enum class Release : uint8_t { start, queue, semaphore, bandwidth, descriptor, port, table_load };
+enum class Release : uint8_t {
+  start,            // nothing: the first of its queue
+  queue,            // the previous event of the same queue
+  semaphore,        // the event that raised it
+  bandwidth,
+  descriptor,       // the least time between transfers of a queue
+  port,
+  table_load,       // an activation table, loaded after everything else was ready
+  trigger,          // a share: the start latency of its transfer; the cause is the trigger
+  stationary_load,  // a matmul: the load path of the stationary operand
+};
 std::string_view release_name(Release r);
 
 struct Event {
@@ -21,8 +36,9 @@ struct Event {
   Time busy_until = 0;       // .. to here; the next may start
   Time end = 0;              // results visible
   Release release = Release::start;
-  uint32_t cause = UINT32_MAX;  // index of the event that released this start; UINT32_MAX: none
-  uint64_t amount = 0;          // macs for tensor, elements for the others, bytes for transfers
+  uint32_t cause = kNoEvent;        // index of the event that released this start
+  uint64_t amount = 0;              // macs for tensor, elements for the others, bytes for transfers
+  uint8_t dma_queue = kNoDmaQueue;  // of a share
 };
 
 struct Lane {
@@ -30,7 +46,8 @@ struct Lane {
   enum class Kind : uint8_t { engine, dma } kind = Kind::engine;
 };
 
-// Receives events in the order in which they start. Absent (nullptr) costs nothing and changes nothing.
+// Receives each event when its end is known: an instruction when it starts, a share when it ends. So a cause comes
+// before what it released, but starts are not sorted. Absent (nullptr) costs nothing and changes nothing.
 class Sink {
  public:
   virtual ~Sink() = default;

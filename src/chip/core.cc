@@ -1,0 +1,311 @@
+#include "chip/core.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+
+#include "chip/bounds.h"
+#include "chip/layer_clock.h"
+#include "chip/summary.h"
+#include "chip/trace_hash.h"
+
+namespace presil::chip {
+namespace {
+
+struct Semaphore {
+  uint32_t value = 0;
+  uint64_t waiters = 0;  // bit per queue
+};
+
+struct Engine {
+  Cursor cursor;
+  uint32_t table = 0;      // activation table loaded
+  uint32_t wait = 0;       // waits of the present instruction that are satisfied
+  uint32_t threshold = 0;  // of the wait that blocks
+  bool blocked = false;
+  trace::Release release = trace::Release::start;  // of the present instruction, as far as known
+  uint32_t cause = trace::kNoEvent;
+  Time free = 0;       // end of occupancy
+  Time accounted = 0;  // busy and waits are counted up to here
+  Time completed = 0;  // of the last instruction
+  Time busy = 0;
+  std::array<Time, kWaitCauseCount> waits{};
+};
+
+void wait_until(Engine& engine, Time time, WaitCause cause) {
+  engine.waits[static_cast<size_t>(cause)] += time - engine.accounted;
+  engine.accounted = time;
+}
+
+class Core final : DmaEngines::Listener {
+ public:
+  Core(const isa::Executable& executable, const Loaded& loaded, const spec::ChipSpec& spec, const CoreOptions& options,
+       trace::Sink* sink)
+      : exe_(executable),
+        loaded_(loaded),
+        spec_(spec),
+        observers_(options.observers),
+        sink_(sink),
+        wake_(spec.semaphores.wake),
+        events_(options.limits),
+        dma_(loaded, spec, {options.contention, static_cast<uint32_t>(loaded.queues.size())}, events_, *this),
+        semaphores_(loaded.semaphores),
+        engines_(loaded.queues.size()),
+        executed_(loaded.queues.size()),
+        layers_(loaded.layers, busiest_first(loaded)) {}
+
+  CoreResult run() {
+    if (sink_ != nullptr) sink_->lanes(lane_list(exe_, spec_));
+    for (uint32_t q = 0; q < engines_.size(); ++q) {
+      executed_[q].resize(loaded_.queues[q].steps.size());
+      engines_[q].cursor = begin(loaded_.queues[q].repeats);
+      schedule_issue(q, 0);
+    }
+    Event e;
+    while (!faulted_ && events_.pop(&e)) handle(e);
+    return result();
+  }
+
+ private:
+  void handle(const Event& e) {
+    switch (e.kind) {
+      case Event::Kind::issue: return issue(e.index);
+      case Event::Kind::raise: return raise(e);
+      case Event::Kind::arrive: return dma_.arrive(e.index, e.lane);
+      case Event::Kind::finish: return dma_.finish(e.index, e.payload);
+    }
+  }
+
+  bool finished(uint32_t q) const { return engines_[q].cursor.pc >= loaded_.queues[q].steps.size(); }
+
+  void schedule_issue(uint32_t q, Time time) {
+    if (!finished(q)) {
+      events_.push(time, static_cast<uint8_t>(Phase::issue), {Event::Kind::issue, 0, static_cast<uint16_t>(q), 0});
+    }
+  }
+
+  // The sequencer of `q` looks at its waits, and goes on as long as nothing else happens before.
+  void issue(uint32_t q) {
+    Engine& engine = engines_[q];
+    const LoadedQueue& queue = loaded_.queues[q];
+    while (true) {
+      const Step& step = queue.steps[engine.cursor.pc];
+      if (!waits_hold(q, engine, queue, step)) return;
+      if ((step.may_leave || !observers_.empty()) && !observe(q, engine)) return;
+      Time next = start(q, engine, queue, step);
+      if (finished(q)) return;
+      if (!events_.advance_if_next(next, static_cast<uint8_t>(Phase::issue))) return schedule_issue(q, next);
+    }
+  }
+
+  bool waits_hold(uint32_t q, Engine& engine, const LoadedQueue& queue, const Step& step) {
+    for (; engine.wait < step.wait_count; ++engine.wait) {
+      const LoadedWait& wait = queue.waits[step.wait_begin + engine.wait];
+      Semaphore& semaphore = semaphores_[wait.semaphore];
+      engine.threshold = queue.wait_value(wait, engine.cursor);
+      if (semaphore.value >= engine.threshold) continue;
+      semaphore.waiters |= uint64_t{1} << q;
+      engine.blocked = true;
+      return false;
+    }
+    return true;
+  }
+
+  // All waits of the present instruction hold. Returns when its sequencer looks at the next one.
+  Time start(uint32_t q, Engine& engine, const LoadedQueue& queue, const Step& step) {
+    layers_.advance(events_.now(), dma_.in_flight() > 0 ? dma_.oldest_layer() : LayerClock::kNone);
+    Time start = std::max(engine.free, events_.now());
+    if (events_.now() + step.prepare > start) {
+      start = prepare(engine, step.prepare);
+    } else if (step.kind == Step::Kind::table && engine.table != step.extra) {
+      start = load_table(engine, step.extra, start);
+    }
+    engine.busy += step.occupancy;
+    engine.free = engine.accounted = start + step.occupancy;
+    engine.completed = std::max(engine.completed, start + step.latency);
+    ++executed_[q][engine.cursor.pc];
+    layers_.occupy(q, step.layer, start, engine.free);
+    engine.cause = emit(q, engine, step, start);
+    engine.release = trace::Release::queue;
+    raise_later(queue, engine, step);
+    engine.wait = 0;
+    advance(queue.repeats, engine.cursor);
+    // What prepares behind the instruction before it looks at its waits from then on.
+    bool early = !finished(q) && queue.steps[engine.cursor.pc].prepare > 0;
+    return early ? start : engine.free;
+  }
+
+  void raise_later(const LoadedQueue& queue, const Engine& engine, const Step& step) {
+    if (step.kind == Step::Kind::transfer) return dma_.trigger(step.extra, engine.cause);
+    if (step.signal == isa::kNoSemaphore) return;
+    events_.push(engine.completed + wake_, static_cast<uint8_t>(Phase::complete),
+                 {Event::Kind::raise, static_cast<uint8_t>(queue.engine), step.signal, engine.cause});
+  }
+
+  Time load_table(Engine& engine, uint32_t table, Time start) {
+    engine.table = table;
+    engine.release = trace::Release::table_load;
+    wait_until(engine, start + spec_.scalar.table_load, WaitCause::table_load);
+    return engine.accounted;
+  }
+
+  Time prepare(Engine& engine, Time duration) {
+    engine.release = trace::Release::stationary_load;
+    wait_until(engine, events_.now() + duration, WaitCause::stationary_load);
+    return engine.accounted;
+  }
+
+  void raise(const Event& e) {
+    Semaphore& semaphore = semaphores_[e.index];
+    if (semaphore.value == spec_.semaphores.maximum) return overflow(e);
+    ++semaphore.value;
+    for (uint64_t left = semaphore.waiters; left != 0; left &= left - 1) {
+      auto q = static_cast<uint32_t>(std::countr_zero(left));
+      Engine& engine = engines_[q];
+      if (semaphore.value < engine.threshold) continue;
+      semaphore.waiters &= ~(uint64_t{1} << q);
+      engine.blocked = false;
+      if (events_.now() > engine.accounted) {
+        wait_until(engine, events_.now(), static_cast<WaitCause>(e.lane));
+        engine.release = trace::Release::semaphore;
+        engine.cause = e.payload;
+      }
+      ++engine.wait;
+      schedule_issue(q, events_.now());
+    }
+  }
+
+  uint32_t emit(uint32_t q, const Engine& engine, const Step& step, Time start) {
+    trace::Event event;
+    event.lane = q;
+    event.instruction = engine.cursor.pc;
+    event.start = start;
+    event.end = engine.completed;
+    if (sink_ != nullptr) {
+      event.source = exe_.queues[q].code[engine.cursor.pc].source;
+      event.busy_until = engine.free;
+      event.release = engine.release;
+      event.cause = engine.cause;
+      event.amount = step.amount;
+    }
+    return share_ended(event);
+  }
+
+  uint32_t share_ended(const trace::Event& event) override {
+    hash_.add(event);
+    return sink_ != nullptr ? sink_->event(event) : 0;
+  }
+
+  void transfer_ending() override { layers_.advance(events_.now(), dma_.oldest_layer()); }
+
+  bool observe(uint32_t q, const Engine& engine) {
+    const LoadedQueue& queue = loaded_.queues[q];
+    const isa::Instruction& instruction = exe_.queues[q].code[engine.cursor.pc];
+    const Step& step = queue.steps[engine.cursor.pc];
+    std::array<int64_t, UINT8_MAX> offsets;
+    std::array<uint32_t, UINT8_MAX> values;
+    Executed executed{q, engine.cursor.pc, {offsets.data(), instruction.operand_count}, {values.data(), step.wait_count}};
+    operand_offsets(exe_.queues[q], instruction, engine.cursor, {offsets.data(), instruction.operand_count});
+    for (uint32_t k = 0; k < step.wait_count; ++k) {
+      values[k] = queue.wait_value(queue.waits[step.wait_begin + k], engine.cursor);
+    }
+    std::string problem;
+    if (step.may_leave) problem = leaving_text(exe_.queues[q], instruction, executed.offsets, exe_, spec_);
+    for (size_t k = 0; k < observers_.size() && problem.empty(); ++k) problem = observers_[k]->executed(executed);
+    if (problem.empty()) return true;
+    faulted_ = true;
+    outcome_ = {Outcome::Kind::fault, queue_name(exe_, q), q, engine.cursor.pc,
+                source_text(exe_, instruction.source), std::move(problem)};
+    return false;
+  }
+
+  void overflow(const Event& e) {
+    faulted_ = true;
+    outcome_.kind = Outcome::Kind::fault;
+    outcome_.detail = fmt::format("semaphore {} rises above its maximum {}", e.index, spec_.semaphores.maximum);
+  }
+
+  void settle_outcome() {
+    if (faulted_) return;
+    if (events_.status() == sim::Status::time_limit) {
+      outcome_.kind = Outcome::Kind::time_limit;
+      outcome_.detail = fmt::format("not finished after {} fs", events_.now());
+    } else if (events_.status() == sim::Status::event_limit) {
+      outcome_.kind = Outcome::Kind::event_limit;
+      outcome_.detail = fmt::format("not finished after {} events", events_.handled());
+    } else {
+      std::vector<Blocked> blocked;
+      for (uint32_t q = 0; q < engines_.size(); ++q) {
+        const Engine& e = engines_[q];
+        if (!e.blocked) continue;
+        const LoadedQueue& queue = loaded_.queues[q];
+        uint16_t semaphore = queue.waits[queue.steps[e.cursor.pc].wait_begin + e.wait].semaphore;
+        blocked.push_back({q, e.cursor, semaphore, e.threshold, semaphores_[semaphore].value});
+      }
+      if (!blocked.empty()) outcome_ = deadlock(exe_, loaded_, blocked);
+    }
+  }
+
+  CoreResult result() {
+    settle_outcome();
+    CoreResult r;
+    r.elapsed = dma_.last_end();
+    for (const Engine& e : engines_) r.elapsed = std::max({r.elapsed, e.completed, e.free, e.accounted});
+    if (!outcome_.ok()) r.elapsed = std::max(r.elapsed, events_.now());
+    r.outcome = outcome_;
+    r.trace_hash = hash_.value();
+    for (uint32_t q = 0; q < engines_.size(); ++q) {
+      Engine& e = engines_[q];
+      wait_until(e, r.elapsed, WaitCause::finished);
+      r.counters.engines.push_back({queue_name(exe_, q), loaded_.queues[q].engine, 0, e.busy, e.waits});
+    }
+    r.counters.dma = dma_.counters(r.elapsed);
+    r.counters.events = events_.handled();
+    count_executed(exe_, loaded_, executed_, r.counters);
+    layers_.advance(r.elapsed, dma_.in_flight() > 0 ? dma_.oldest_layer() : LayerClock::kNone);
+    std::vector<Time> times = layers_.finish();
+    for (size_t layer = 0; layer < times.size(); ++layer) r.counters.layers[layer].time = times[layer];
+    return r;
+  }
+
+  const isa::Executable& exe_;
+  const Loaded& loaded_;
+  const spec::ChipSpec& spec_;
+  const std::vector<Observer*>& observers_;
+  trace::Sink* sink_;
+  Time wake_;
+  Events events_;
+  DmaEngines dma_;
+  std::vector<Semaphore> semaphores_;
+  std::vector<Engine> engines_;
+  std::vector<std::vector<uint64_t>> executed_;  // per queue and static instruction
+  LayerClock layers_;
+  TraceHash hash_;
+  Outcome outcome_;
+  bool faulted_ = false;
+};
+
+}  // namespace
+
+std::string_view wait_cause_name(WaitCause c) {
+  switch (c) {
+    case WaitCause::tensor: return "tensor";
+    case WaitCause::vector: return "vector";
+    case WaitCause::scalar: return "scalar";
+    case WaitCause::gpsimd: return "gpsimd";
+    case WaitCause::sync: return "sync";
+    case WaitCause::dma: return "dma";
+    case WaitCause::table_load: return "table_load";
+    case WaitCause::stationary_load: return "stationary_load";
+    case WaitCause::finished: return "finished";
+  }
+  return {};
+}
+
+CoreResult run_core(const isa::Executable& executable, const Loaded& loaded, const spec::ChipSpec& spec,
+                    const CoreOptions& options, trace::Sink* sink) {
+  return Core(executable, loaded, spec, options, sink).run();
+}
+
+}  // namespace presil::chip

@@ -1,0 +1,85 @@
+// One core in time. Each sequencer runs its queue in order; when an instruction starts and how long it takes is said in
+// timing/cost.h. It completes, in order, at
+//   completion(i) = max(completion(i-1), start(i) + latency);
+// there its semaphore rises, and whoever waits sees it `semaphores.wake` later. An activation whose table is not the
+// loaded one loads it first, after its waits; no table is loaded at the start. Transfers: dma.h. Work per event, never
+// per cycle; nothing is allocated per instruction.
+//
+// Waits are complete when time reaches them: what executes (observers) sees a legal order of the program.
+#pragma once
+#include <array>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "chip/dma.h"
+#include "chip/loaded.h"
+#include "chip/outcome.h"
+#include "trace/trace.h"
+
+namespace presil::chip {
+
+// Why an engine did not work. Semaphores by who raised them.
+enum class WaitCause : uint8_t {
+  tensor, vector, scalar, gpsimd, sync, dma,  // as Producer
+  table_load, stationary_load,
+  finished,  // no instruction left, or blocked when the run stopped
+};
+inline constexpr int kWaitCauseCount = 9;
+std::string_view wait_cause_name(WaitCause c);
+
+struct EngineCounters {
+  std::string name;
+  isa::EngineKind kind = isa::EngineKind::sync;
+  uint64_t instructions = 0;
+  Time busy = 0;
+  std::array<Time, kWaitCauseCount> waits{};  // busy + waits = elapsed
+};
+
+struct LayerCounters {
+  Time time = 0;              // layer_clock.h; over layers they sum to elapsed
+  uint64_t macs = 0;          // executed
+  uint64_t hbm_read_bytes = 0, hbm_write_bytes = 0;
+  uint64_t instructions = 0;
+};
+
+struct Counters {
+  std::vector<EngineCounters> engines;  // by queue
+  std::vector<DmaCounters> dma;         // by DMA engine
+  std::vector<LayerCounters> layers;    // at least one
+  uint64_t instructions = 0, macs = 0, events = 0;
+  // By isa::Memory: bytes of all operands read and written.
+  std::array<uint64_t, 4> read_bytes{}, written_bytes{};
+};
+
+// Sees every instruction when the core starts it (a transfer: when it is triggered), in a legal order.
+struct Executed {
+  uint32_t queue = 0, instruction = 0;
+  std::span<const int64_t> offsets;        // per operand, growth in this iteration
+  std::span<const uint32_t> wait_values;   // per wait
+};
+class Observer {
+ public:
+  virtual ~Observer() = default;
+  // Empty, or why the machine faults here.
+  virtual std::string executed(const Executed& instruction) = 0;
+};
+
+struct CoreOptions {
+  bool contention = true;
+  sim::Limits limits;
+  std::vector<Observer*> observers;
+};
+
+struct CoreResult {
+  Outcome outcome;
+  Time elapsed = 0;         // until the last instruction and the last share ended
+  uint64_t trace_hash = 0;  // over (lane, instruction, start, end) of all events
+  Counters counters;
+};
+
+// `loaded` is load(executable, spec).
+CoreResult run_core(const isa::Executable& executable, const Loaded& loaded, const spec::ChipSpec& spec,
+                    const CoreOptions& options, trace::Sink* sink);
+
+}  // namespace presil::chip

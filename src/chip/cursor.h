@@ -1,0 +1,65 @@
+// Where a queue stands in its Program: walks nested repeats without expanding them. Repeats nest properly, their
+// order is by first instruction, outer before inner (isa/program.h).
+#pragma once
+#include <array>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "isa/program.h"
+
+namespace presil::chip {
+
+inline constexpr uint32_t kRepeatDepthMax = 8;
+
+// What a cursor needs to know about a Program's repeats, once per Program.
+struct RepeatMap {
+  std::vector<isa::Repeat> repeats;
+  std::vector<uint32_t> opened;  // per instruction and one past the end: repeats before this one's first
+  std::vector<uint8_t> closes;   // per instruction: repeats whose last instruction it is
+};
+
+// Message of the first repeat that cannot be walked (empty, never run, crossing another, too deep); empty if sound.
+std::string repeat_problem(const isa::Program& program);
+
+// CHECKs that repeat_problem is empty.
+RepeatMap map_repeats(const isa::Program& program);
+
+struct Cursor {
+  uint32_t pc = 0;
+  uint32_t depth = 0;
+  std::array<uint32_t, kRepeatDepthMax> iteration{};  // of the open repeats, outermost first
+  std::array<uint32_t, kRepeatDepthMax> open{};       // their indices in RepeatMap::repeats
+
+  std::span<const uint32_t> iterations() const { return {iteration.data(), depth}; }
+};
+
+inline void open_repeats(const RepeatMap& map, Cursor& c, uint32_t from) {
+  for (uint32_t r = from; r < map.opened[c.pc + 1]; ++r) {
+    c.open[c.depth] = r;
+    c.iteration[c.depth++] = 0;
+  }
+}
+
+inline Cursor begin(const RepeatMap& map) {
+  Cursor c;
+  if (map.opened.size() > 1) open_repeats(map, c, 0);
+  return c;
+}
+
+// To the next instruction to execute; pc is the instruction count when there is none.
+inline void advance(const RepeatMap& map, Cursor& c) {
+  uint32_t closes = map.closes[c.pc++];
+  for (; closes > 0; --closes) {
+    uint32_t top = c.depth - 1;
+    const isa::Repeat& repeat = map.repeats[c.open[top]];
+    if (++c.iteration[top] < repeat.count) {
+      c.pc = repeat.first;
+      return open_repeats(map, c, c.open[top] + 1);
+    }
+    c.depth = top;
+  }
+  if (c.pc + 1 < map.opened.size()) open_repeats(map, c, map.opened[c.pc]);
+}
+
+}  // namespace presil::chip

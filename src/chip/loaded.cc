@@ -1,0 +1,168 @@
+#include "chip/loaded.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "chip/bounds.h"
+#include "isa/slots.h"
+#include "numerics/activation.h"
+
+namespace presil::chip {
+namespace {
+
+bool is_dma(isa::Opcode o) { return o == isa::Opcode::dma_copy || o == isa::Opcode::dma_transpose; }
+
+uint64_t amount_of(const isa::Program& p, const isa::Instruction& i) {
+  if (i.operand_count == 0) return 0;
+  if (i.opcode == isa::Opcode::nc_matmul) {
+    namespace slot = isa::slots::nc_matmul;
+    if (p.word(i, slot::is_transpose) != 0) return 0;
+    const isa::View& stationary = p.operand(i, slot::stationary);
+    return stationary.elements() * p.operand(i, slot::moving).elements_per_partition();
+  }
+  if (i.engine == isa::EngineKind::tensor && !is_dma(i.opcode)) return 0;
+  const isa::View& dst = p.operand(i, 0);
+  return is_dma(i.opcode) ? std::max(dst.bytes(), p.operand(i, 1).bytes()) : dst.elements();
+}
+
+class Loader {
+ public:
+  Loader(const isa::Executable& executable, const spec::ChipSpec& spec) : exe_(executable), spec_(spec) {}
+
+  Result<Loaded> run() {
+    if (exe_.queues.size() > 64) return bad_input(fmt::format("{} queues, at most 64 can run", exe_.queues.size()));
+    if (exe_.semaphores > spec_.semaphores.count) {
+      return bad_input(fmt::format("{} semaphores used, chip {} has {}", exe_.semaphores, spec_.name,
+                                   spec_.semaphores.count));
+    }
+    out_.semaphores = exe_.semaphores;
+    out_.layers = static_cast<uint32_t>(exe_.layers.size());
+    for (uint32_t q = 0; q < exe_.queues.size(); ++q) TRY(load_queue(q));
+    return std::move(out_);
+  }
+
+ private:
+  // TRY needs a value to hand out.
+  struct Done {};
+
+  Error error(uint32_t queue, uint32_t pc, std::string message) const {
+    return bad_input(std::move(message), fmt::format("queue {} instruction {}", queue, pc));
+  }
+
+  uint32_t layer_of(const isa::Instruction& i) const {
+    return i.source < exe_.sources.size() ? exe_.sources[i.source].layer : 0;
+  }
+
+  Result<Done> load_queue(uint32_t q) {
+    const isa::Program& p = exe_.queues[q];
+    if (std::string problem = repeat_problem(p); !problem.empty()) {
+      return bad_input(problem, fmt::format("queue {}", q));
+    }
+    LoadedQueue& queue = out_.queues.emplace_back();
+    queue.repeats = map_repeats(p);
+    if (!p.code.empty()) queue.engine = p.code[0].engine;
+    queue.steps.reserve(p.code.size());
+    Cursor depth;  // walks statically: how many repeats are around an instruction
+    for (uint32_t pc = 0; pc < p.code.size(); ++pc) {
+      for (uint32_t r = queue.repeats.opened[pc]; r < queue.repeats.opened[pc + 1]; ++r) depth.open[depth.depth++] = r;
+      TRY(check(q, pc, depth.depth));
+      TRY(load_waits(q, pc, queue));
+      queue.steps.push_back(make_step(p, p.code[pc], queue));
+      queue.steps.back().may_leave = may_leave(p, p.code[pc], repeats_around(queue.repeats, depth), exe_, spec_);
+      depth.depth -= queue.repeats.closes[pc];
+    }
+    return Done{};
+  }
+
+  static std::vector<uint32_t> repeats_around(const RepeatMap& map, const Cursor& depth) {
+    std::vector<uint32_t> counts;
+    for (uint32_t level = 0; level < depth.depth; ++level) counts.push_back(map.repeats[depth.open[level]].count);
+    return counts;
+  }
+
+  Result<Done> check(uint32_t q, uint32_t pc, uint32_t depth) const {
+    const isa::Program& p = exe_.queues[q];
+    const isa::Instruction& i = p.code[pc];
+    if (i.engine != p.code[0].engine || i.engine_index != p.code[0].engine_index) {
+      return error(q, pc, fmt::format("runs on {}{}, its queue on {}{}", isa::engine_name(i.engine), i.engine_index,
+                                      isa::engine_name(p.code[0].engine), p.code[0].engine_index));
+    }
+    if (i.signal != isa::kNoSemaphore && i.signal >= exe_.semaphores) {
+      return error(q, pc, fmt::format("signals semaphore {}, the executable has {}", i.signal, exe_.semaphores));
+    }
+    if (is_dma(i.opcode) && i.dma_queue >= spec_.dma.queues) {
+      return error(q, pc, fmt::format("DMA queue {}, chip {} has {}", i.dma_queue, spec_.name, spec_.dma.queues));
+    }
+    if (uint32_t layer = layer_of(i); layer > 0 && layer >= exe_.layers.size()) {
+      return error(q, pc, fmt::format("belongs to layer {}, the executable has {}", layer, exe_.layers.size()));
+    }
+    for (const isa::Delta& d : p.deltas_of(i)) {
+      uint32_t limit = d.target == isa::Delta::Target::wait ? i.wait_count : i.operand_count;
+      if (d.level >= depth || d.index >= limit) {
+        return error(q, pc, fmt::format("a delta names level {} of {} and index {} of {}", d.level, depth, d.index,
+                                        limit));
+      }
+    }
+    return Done{};
+  }
+
+  Result<Done> load_waits(uint32_t q, uint32_t pc, LoadedQueue& queue) const {
+    const isa::Program& p = exe_.queues[q];
+    const isa::Instruction& i = p.code[pc];
+    for (uint32_t k = 0; k < i.wait_count; ++k) {
+      const isa::Wait& wait = p.waits_of(i)[k];
+      if (wait.semaphore >= exe_.semaphores) {
+        return error(q, pc, fmt::format("waits for semaphore {}, the executable has {}", wait.semaphore,
+                                        exe_.semaphores));
+      }
+      LoadedWait& loaded = queue.waits.emplace_back();
+      loaded.semaphore = wait.semaphore;
+      loaded.value = wait.value;
+      loaded.delta_begin = static_cast<uint32_t>(queue.growths.size());
+      for (const isa::Delta& d : p.deltas_of(i)) {
+        if (d.target == isa::Delta::Target::wait && d.index == k) queue.growths.push_back({d.level, d.step});
+      }
+      loaded.delta_count = static_cast<uint16_t>(queue.growths.size() - loaded.delta_begin);
+    }
+    return Done{};
+  }
+
+  Step make_step(const isa::Program& p, const isa::Instruction& i, const LoadedQueue& queue) {
+    Step step;
+    step.wait_count = i.wait_count;
+    step.wait_begin = static_cast<uint32_t>(queue.waits.size()) - i.wait_count;
+    step.signal = i.signal;
+    step.amount = amount_of(p, i);
+    step.layer = layer_of(i);
+    if (is_dma(i.opcode)) {
+      step.kind = Step::Kind::transfer;
+      step.extra = static_cast<uint32_t>(out_.transfers.size());
+      out_.transfers.push_back({timing::transfer(p, i, spec_), i.dma_queue, i.signal, step.layer, i.source});
+      step.occupancy = step.latency = out_.transfers.back().timing.trigger;
+      return step;
+    }
+    timing::Cost cost = timing::cost(p, i, spec_);
+    step.occupancy = cost.occupancy;
+    step.latency = cost.latency;
+    step.prepare = cost.prepare;
+    if (i.opcode == isa::Opcode::activation) {
+      auto function = static_cast<Activation>(p.word(i, isa::slots::activation::op));
+      step.extra = static_cast<uint32_t>(activation_table(function));
+      if (step.extra != 0) step.kind = Step::Kind::table;
+    }
+    return step;
+  }
+
+  const isa::Executable& exe_;
+  const spec::ChipSpec& spec_;
+  Loaded out_;
+};
+
+}  // namespace
+
+Result<Loaded> load(const isa::Executable& executable, const spec::ChipSpec& spec) {
+  return Loader(executable, spec).run();
+}
+
+}  // namespace presil::chip

@@ -1,0 +1,84 @@
+// A Program made ready to run on one chip: per static instruction its cost or transfer, computed once; waits with
+// their growth per repeat; where in the HBM, SBUF or PSUM it may leave the memory. Flat arrays: the run allocates nothing.
+#pragma once
+#include <cstdint>
+#include <vector>
+
+#include "base/result.h"
+#include "chip/cursor.h"
+#include "isa/executable.h"
+#include "spec/chip_spec.h"
+#include "timing/cost.h"
+#include "timing/transfer.h"
+
+namespace presil::chip {
+
+struct LoadedWait {
+  uint16_t semaphore = 0;
+  uint16_t delta_count = 0;
+  uint32_t delta_begin = 0;
+  uint32_t value = 0;
+};
+
+struct Growth {
+  uint32_t level = 0;
+  int64_t step = 0;
+};
+
+// One static instruction.
+struct Step {
+  enum class Kind : uint8_t { compute, table, transfer };
+  Time occupancy = 0, latency = 0, prepare = 0;  // timing::Cost
+  uint64_t amount = 0;       // macs of the tensor engine, bytes of a transfer, else elements
+  uint32_t wait_begin = 0;
+  uint16_t signal = isa::kNoSemaphore;
+  uint8_t wait_count = 0;
+  Kind kind = Kind::compute;
+  uint32_t extra = 0;        // table: the activation table; transfer: index into Loaded::transfers
+  uint32_t layer = 0;
+  bool may_leave = false;    // some iteration may touch bytes outside of a memory
+};
+
+struct LoadedQueue {
+  isa::EngineKind engine = isa::EngineKind::sync;
+  std::vector<Step> steps;
+  std::vector<LoadedWait> waits;
+  std::vector<Growth> growths;
+  RepeatMap repeats;
+
+  uint32_t wait_value(const LoadedWait& w, const Cursor& c) const {
+    int64_t value = w.value;
+    for (uint32_t d = w.delta_begin; d < w.delta_begin + w.delta_count; ++d) {
+      value += growths[d].step * c.iteration[growths[d].level];
+    }
+    return static_cast<uint32_t>(value);
+  }
+};
+
+// A transfer with what the DMA engines need beyond its times.
+struct LoadedTransfer {
+  timing::Transfer timing;
+  uint8_t queue = 0;
+  uint16_t signal = isa::kNoSemaphore;
+  uint32_t layer = 0, source = isa::kNoSource;
+};
+
+struct Loaded {
+  std::vector<LoadedQueue> queues;
+  std::vector<LoadedTransfer> transfers;
+  uint32_t semaphores = 0, layers = 0;
+};
+
+// Errors: an Executable that does not hold together for this chip (queues, semaphores, repeats, pools).
+Result<Loaded> load(const isa::Executable& executable, const spec::ChipSpec& spec);
+
+// Growth of operand offsets in the present iteration: offsets[k] for the instruction's k-th operand.
+inline void operand_offsets(const isa::Program& program, const isa::Instruction& i, const Cursor& c,
+                            std::span<int64_t> offsets) {
+  for (int64_t& offset : offsets) offset = 0;
+  for (const isa::Delta& d : program.deltas_of(i)) {
+    if (d.target == isa::Delta::Target::operand) offsets[d.index] += d.step * c.iteration[d.level];
+  }
+}
+
+}  // namespace presil::chip

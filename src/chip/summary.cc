@@ -1,0 +1,131 @@
+#include "chip/summary.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <numeric>
+
+namespace presil::chip {
+namespace {
+
+Time total_occupancy(const LoadedQueue& q) {
+  Time total = 0;
+  for (uint32_t pc = 0; pc < q.steps.size(); ++pc) {
+    Time times = 1;
+    for (const isa::Repeat& r : q.repeats.repeats) {
+      if (r.first <= pc && pc < r.last) times *= r.count;
+    }
+    total += times * q.steps[pc].occupancy;
+  }
+  return total;
+}
+
+void add_operands(const isa::Program& program, const isa::Instruction& i, uint64_t times, LayerCounters& layer,
+                  Counters& counters) {
+  for (int k = 0; k < i.operand_count; ++k) {
+    const isa::View& view = program.operand(i, k);
+    if (!view.present()) continue;
+    uint64_t bytes = times * view.bytes();
+    isa::Access access = isa::access_of(program, i, k);
+    if (access != isa::Access::write) {
+      counters.read_bytes[static_cast<size_t>(view.memory)] += bytes;
+      if (view.memory == isa::Memory::hbm) layer.hbm_read_bytes += bytes;
+    }
+    if (access != isa::Access::read) {
+      counters.written_bytes[static_cast<size_t>(view.memory)] += bytes;
+      if (view.memory == isa::Memory::hbm) layer.hbm_write_bytes += bytes;
+    }
+  }
+}
+
+// The next instruction of a stopped queue that would raise `semaphore`: ahead of it, or in a repeat that is still open.
+bool next_raiser(const isa::Program& program, const LoadedQueue& queue, const Cursor& c, uint16_t semaphore,
+                 uint32_t* instruction) {
+  uint32_t first = c.pc;
+  for (uint32_t pc = c.pc; pc < program.code.size(); ++pc) {
+    if (program.code[pc].signal == semaphore) return *instruction = pc, true;
+  }
+  for (uint32_t level = 0; level < c.depth; ++level) {
+    const isa::Repeat& r = queue.repeats.repeats[c.open[level]];
+    if (c.iteration[level] + 1 < r.count) first = std::min(first, r.first);
+  }
+  for (uint32_t pc = first; pc < c.pc; ++pc) {
+    if (program.code[pc].signal == semaphore) return *instruction = pc, true;
+  }
+  return false;
+}
+
+std::string raisers(const isa::Executable& exe, const Loaded& loaded, std::span<const Blocked> blocked,
+                    uint16_t semaphore) {
+  std::string text;
+  for (const Blocked& b : blocked) {
+    uint32_t instruction = 0;
+    if (!next_raiser(exe.queues[b.queue], loaded.queues[b.queue], b.cursor, semaphore, &instruction)) continue;
+    if (!text.empty()) text += " or ";
+    text += instruction_text(exe, b.queue, instruction);
+  }
+  return text.empty() ? "nothing left raises it" : text + " would raise it";
+}
+
+}  // namespace
+
+std::vector<trace::Lane> lane_list(const isa::Executable& executable, const spec::ChipSpec& spec) {
+  std::vector<trace::Lane> lanes;
+  for (uint32_t q = 0; q < executable.queues.size(); ++q) {
+    lanes.push_back({"core0." + queue_name(executable, q), trace::Lane::Kind::engine});
+  }
+  for (uint32_t e = 0; e < spec.dma.engines; ++e) {
+    lanes.push_back({fmt::format("core0.dma{}", e), trace::Lane::Kind::dma});
+  }
+  return lanes;
+}
+
+std::vector<uint32_t> busiest_first(const Loaded& loaded) {
+  std::vector<Time> totals;
+  for (const LoadedQueue& q : loaded.queues) totals.push_back(total_occupancy(q));
+  std::vector<uint32_t> order(totals.size());
+  std::iota(order.begin(), order.end(), 0u);
+  std::stable_sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) { return totals[a] > totals[b]; });
+  return order;
+}
+
+void count_executed(const isa::Executable& executable, const Loaded& loaded,
+                    std::span<const std::vector<uint64_t>> executed, Counters& counters) {
+  counters.layers.resize(std::max<size_t>(1, executable.layers.size()));
+  for (uint32_t q = 0; q < executable.queues.size(); ++q) {
+    const isa::Program& program = executable.queues[q];
+    for (uint32_t pc = 0; pc < program.code.size(); ++pc) {
+      uint64_t times = executed[q][pc];
+      const Step& step = loaded.queues[q].steps[pc];
+      LayerCounters& layer = counters.layers[step.layer];
+      layer.instructions += times;
+      counters.engines[q].instructions += times;
+      counters.instructions += times;
+      if (program.code[pc].opcode == isa::Opcode::nc_matmul) {
+        layer.macs += times * step.amount;
+        counters.macs += times * step.amount;
+      }
+      add_operands(program, program.code[pc], times, layer, counters);
+    }
+  }
+}
+
+Outcome deadlock(const isa::Executable& exe, const Loaded& loaded, std::span<const Blocked> blocked) {
+  const Blocked& first = blocked.front();
+  Outcome o;
+  o.kind = Outcome::Kind::deadlock;
+  o.engine = queue_name(exe, first.queue);
+  o.queue = first.queue;
+  o.instruction = first.cursor.pc;
+  o.source = source_text(exe, exe.queues[first.queue].code[first.cursor.pc].source);
+  for (const Blocked& b : blocked) {
+    if (!o.detail.empty()) o.detail += "; ";
+    const isa::Instruction& i = exe.queues[b.queue].code[b.cursor.pc];
+    o.detail += fmt::format("{} of {} waits for semaphore {} >= {}, which is at {}: {}",
+                            instruction_text(exe, b.queue, b.cursor.pc), source_text(exe, i.source), b.semaphore,
+                            b.needed, b.value, raisers(exe, loaded, blocked, b.semaphore));
+  }
+  return o;
+}
+
+}  // namespace presil::chip
