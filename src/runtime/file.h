@@ -1,0 +1,19 @@
+// Files: read whole; written atomically, so that a failure leaves nothing half-written.
+#pragma once
+#include <cstddef>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+
+namespace presil::runtime {
+
+Result<std::vector<std::byte>> read_file(const std::string& path);
+
+// Writes beside `path` under a temporary name and renames.
+Result<void> write_file(const std::string& path, std::span<const std::byte> bytes);
+Result<void> write_file(const std::string& path, std::string_view text);
+
+}  // namespace presil::runtime
