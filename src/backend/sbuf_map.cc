@@ -32,7 +32,7 @@ QuadrantMask mask_of(const Geometry& g, uint32_t start, uint32_t partitions) {
   return static_cast<QuadrantMask>((1u << (last + 1)) - (1u << first));
 }
 
-SbufMap::SbufMap(uint32_t bytes) : segments_{{0, bytes, {}}} {}
+SbufMap::SbufMap(uint32_t bytes) { segments_.push_back({.begin = 0, .end = bytes}); }
 
 std::optional<Spot> SbufMap::find(const Request& request, std::span<const uint32_t> freed_at) const {
   std::optional<Spot> best;
@@ -88,7 +88,8 @@ size_t SbufMap::split(uint32_t offset) {
   --at;
   Segment tail = *at;
   at->end = offset, tail.begin = offset;
-  return static_cast<size_t>(segments_.insert(at + 1, tail) - segments_.begin());
+  at = segments_.insert(at + 1, tail);
+  return static_cast<size_t>(at - segments_.begin());
 }
 
 // Joins equal neighbours among [first, last] and the two beside them.

@@ -1,0 +1,339 @@
+// Test support: what a program does to memory under an abstract meaning (results are hashes of what was read), run
+// sequentially for a TileProgram, and under random legal interleavings for an Executable. Knows nothing of the backend:
+// in-order queues, in-order completion per engine, operands read between start and completion, transfers split over
+// the DMA engines which advance independently, semaphores that only count up.
+#pragma once
+#include <algorithm>
+#include <deque>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/hash.h"
+#include "base/prng.h"
+#include "isa/executable.h"
+#include "tile/tile_program.h"
+
+namespace presil::backend::testing {
+
+using Bytes = std::vector<uint8_t>;
+
+// All places of a view's elements, in order: (partition, byte offset).
+struct Position {
+  uint32_t partition = 0;
+  int64_t offset = 0;
+};
+inline std::vector<Position> positions(const isa::View& v) {
+  std::vector<Position> out;
+  const auto size = static_cast<int64_t>(dtype_bytes(v.dtype));
+  for (uint32_t p = 0; p < v.partitions; ++p) {
+    std::vector<int64_t> offsets{v.offset};
+    for (const isa::Dim& d : v.pattern()) {
+      std::vector<int64_t> next;
+      for (int64_t base : offsets) {
+        for (uint32_t k = 0; k < d.count; ++k) next.push_back(base + int64_t{d.step} * k * size);
+      }
+      offsets = std::move(next);
+    }
+    for (int64_t o : offsets) out.push_back({v.partition + p, o});
+  }
+  return out;
+}
+
+// Bytes behind views: a callback resolves (view, partition, offset) to a byte, so that virtual and absolute programs
+// share the meaning of an instruction.
+template <class Memory>
+uint64_t read_hash(Memory& memory, const isa::Program& program, const isa::Instruction& i, bool destination) {
+  uint64_t h = hash_text("instruction", static_cast<uint64_t>(i.opcode));
+  for (uint32_t a : program.attrs(i)) h = hash_bytes(std::as_bytes(std::span(&a, 1)), h);
+  for (int k = 0; k < i.operand_count; ++k) {
+    const isa::View& v = program.operand(i, k);
+    if (!v.present()) continue;
+    isa::Access access = isa::access_of(program, i, k);
+    bool adds = i.engine == isa::EngineKind::tensor && access == isa::Access::read_write;
+    if (access == isa::Access::write || adds != destination) continue;
+    for (const Position& p : positions(v)) {
+      for (size_t b = 0; b < dtype_bytes(v.dtype); ++b) {
+        uint8_t byte = memory.at(v, p.partition, p.offset + static_cast<int64_t>(b));
+        h = (h ^ byte) * 0x100000001b3ull;
+      }
+    }
+  }
+  return h;
+}
+
+template <class Memory>
+void write_results(Memory& memory, const isa::Program& program, const isa::Instruction& i, uint64_t h) {
+  uint64_t old = read_hash(memory, program, i, true);  // what an accumulation adds to
+  uint64_t state = h ^ (old * 31);
+  for (int k = 0; k < i.operand_count; ++k) {
+    const isa::View& v = program.operand(i, k);
+    if (!v.present() || isa::access_of(program, i, k) == isa::Access::read) continue;
+    Prng bytes(state + static_cast<uint64_t>(k));
+    for (const Position& p : positions(v)) {
+      for (size_t b = 0; b < dtype_bytes(v.dtype); ++b) {
+        memory.at(v, p.partition, p.offset + static_cast<int64_t>(b)) = static_cast<uint8_t>(bytes.next());
+      }
+    }
+  }
+}
+
+inline bool is_transfer(const isa::Instruction& i) {
+  return i.opcode == isa::Opcode::dma_copy || i.opcode == isa::Opcode::dma_transpose;
+}
+
+// What each engine's instructions read, in order: finer evidence than the memory they leave.
+using Readings = std::map<std::pair<isa::EngineKind, uint8_t>, std::vector<uint64_t>>;
+
+// --- sequential meaning of a TileProgram ---
+
+struct VirtualMemory {
+  const tile::TileProgram* program = nullptr;
+  std::vector<Bytes> tiles, tensors;
+  explicit VirtualMemory(const tile::TileProgram& p) : program(&p) {
+    for (const tile::Tile& t : p.tiles) tiles.emplace_back(size_t{t.partitions} * t.bytes);
+    for (const isa::HbmTensor& t : p.tensors) tensors.emplace_back(t.bytes);
+  }
+  uint8_t& at(const isa::View& v, uint32_t partition, int64_t offset) {
+    auto o = static_cast<size_t>(offset);
+    if (v.memory == isa::Memory::hbm) return tensors.at(v.base).at(o);
+    return tiles.at(v.base).at(partition * size_t{program->tiles[v.base].bytes} + o);
+  }
+};
+
+inline Readings run_sequentially(const tile::TileProgram& program, VirtualMemory& memory) {
+  Readings readings;
+  for (const isa::Instruction& i : program.code.code) {
+    if (!is_transfer(i)) {
+      uint64_t h = read_hash(memory, program.code, i, false);
+      readings[{i.engine, i.engine_index}].push_back(h);
+      write_results(memory, program.code, i, h);
+      continue;
+    }
+    const isa::View &dst = program.code.operand(i, 0), &src = program.code.operand(i, 1);
+    std::vector<Position> to = positions(dst), from = positions(src);
+    for (size_t e = 0; e < to.size(); ++e) {
+      for (size_t b = 0; b < dtype_bytes(dst.dtype); ++b) {
+        auto o = static_cast<int64_t>(b);
+        memory.at(dst, to[e].partition, to[e].offset + o) = memory.at(src, from[e].partition, from[e].offset + o);
+      }
+    }
+  }
+  return readings;
+}
+
+// --- interleavings of an Executable (repeats expanded) ---
+
+struct Machine {
+  struct Limits {
+    uint32_t dma_engines = 16, sbuf_pitch = 0, psum_pitch = 0, partitions = 128;
+    uint64_t hbm_bytes = 0;
+  };
+  Limits limits;
+  Bytes sbuf, psum, hbm;
+  explicit Machine(const Limits& l, uint64_t seed) : limits(l) {
+    Prng garbage(seed);
+    for (Bytes* m : {&sbuf, &psum, &hbm}) {
+      uint64_t pitch = m == &sbuf ? l.sbuf_pitch : l.psum_pitch;
+      m->resize(m == &hbm ? l.hbm_bytes : uint64_t{l.partitions} * pitch);
+      for (uint8_t& b : *m) b = static_cast<uint8_t>(garbage.next());
+    }
+  }
+  uint8_t& at(const isa::View& v, uint32_t partition, int64_t offset) {
+    auto o = static_cast<size_t>(offset);
+    if (v.memory == isa::Memory::hbm) return hbm.at(o);
+    return v.memory == isa::Memory::sbuf ? sbuf.at(partition * size_t{limits.sbuf_pitch} + o)
+                                         : psum.at(partition * size_t{limits.psum_pitch} + o);
+  }
+};
+
+class Interleaving {
+ public:
+  Interleaving(const isa::Executable& executable, Machine& machine, uint64_t seed)
+      : executable_(executable), machine_(machine), random_(seed), engines_(executable.queues.size()) {
+    semaphores_.assign(executable.semaphores, 0);
+    // Half of the runs are unfair in the extreme: nearly always the actor of the highest rank moves.
+    uint64_t spread = random_.below(2) ? 6 : 40;
+    for (size_t k = 0; k < 64; ++k) weights_.push_back(uint64_t{1} << random_.below(spread));
+  }
+
+  Readings readings;
+
+  // Runs to the end; a message if nothing can advance any more.
+  std::optional<std::string> run() {
+    while (true) {
+      std::vector<Action> actions;
+      collect(actions);
+      if (actions.empty()) return finished() ? std::nullopt : std::optional<std::string>(stuck());
+      uint64_t total = 0;
+      for (const Action& a : actions) total += weight(a);
+      uint64_t pick = random_.below(total);
+      size_t k = 0;
+      while (pick >= weight(actions[k])) pick -= weight(actions[k++]);
+      perform(actions[k]);
+    }
+  }
+
+ private:
+  static constexpr size_t kInFlightMax = 4;
+  struct InFlight {
+    uint32_t instruction = 0;
+    std::optional<uint64_t> hash;
+  };
+  struct Engine {
+    uint32_t next = 0;
+    std::deque<InFlight> in_flight;
+  };
+  struct Share {
+    const isa::Program* program = nullptr;
+    uint32_t instruction = 0;
+    std::vector<size_t> elements;
+    size_t read = 0, written = 0;
+    std::vector<std::array<uint8_t, 8>> buffer;
+  };
+  struct Action {
+    enum class Kind { start, read, complete, dma_read, dma_write, dma_finish } kind;
+    uint32_t actor = 0;  // queue, or DMA lane
+    uint32_t item = 0;
+  };
+
+  uint64_t weight(const Action& a) const {
+    bool dma = a.kind >= Action::Kind::dma_read;
+    return weights_[(a.actor * 3 + (dma ? 17 : 0) + (a.kind == Action::Kind::start ? 1 : 0)) % weights_.size()];
+  }
+
+  void collect(std::vector<Action>& actions) {
+    for (uint32_t q = 0; q < engines_.size(); ++q) {
+      Engine& e = engines_[q];
+      const isa::Program& p = executable_.queues[q];
+      if (e.next < p.code.size() && e.in_flight.size() < kInFlightMax && ready(p, p.code[e.next])) {
+        actions.push_back({Action::Kind::start, q, 0});
+      }
+      for (uint32_t k = 0; k < e.in_flight.size(); ++k) {
+        if (!e.in_flight[k].hash) actions.push_back({Action::Kind::read, q, k});
+      }
+      if (!e.in_flight.empty() && e.in_flight[0].hash) actions.push_back({Action::Kind::complete, q, 0});
+    }
+    for (auto& [lane, shares] : lanes_) {
+      if (shares.empty()) continue;
+      Share& s = shares.front();
+      if (s.read < s.elements.size()) actions.push_back({Action::Kind::dma_read, lane, 0});
+      if (s.written < s.read) actions.push_back({Action::Kind::dma_write, lane, 0});
+      if (s.written == s.elements.size()) actions.push_back({Action::Kind::dma_finish, lane, 0});
+    }
+  }
+
+  bool ready(const isa::Program& p, const isa::Instruction& i) const {
+    for (const isa::Wait& w : p.waits_of(i)) {
+      if (semaphores_.at(w.semaphore) < w.value) return false;
+    }
+    return true;
+  }
+
+  void signal(const isa::Instruction& i) {
+    if (i.signal != isa::kNoSemaphore) ++semaphores_.at(i.signal);
+  }
+
+  void perform(const Action& a) {
+    switch (a.kind) {
+      case Action::Kind::start:
+        return start(a.actor);
+      case Action::Kind::read: {
+        InFlight& f = engines_[a.actor].in_flight[a.item];
+        const isa::Program& p = executable_.queues[a.actor];
+        f.hash = read_hash(machine_, p, p.code[f.instruction], false);
+        return;
+      }
+      case Action::Kind::complete: {
+        InFlight f = engines_[a.actor].in_flight.front();
+        engines_[a.actor].in_flight.pop_front();
+        const isa::Program& p = executable_.queues[a.actor];
+        const isa::Instruction& i = p.code[f.instruction];
+        readings[{i.engine, i.engine_index}].push_back(*f.hash);
+        write_results(machine_, p, i, *f.hash);
+        return signal(i);
+      }
+      case Action::Kind::dma_read:
+      case Action::Kind::dma_write:
+      case Action::Kind::dma_finish:
+        return advance(a);
+    }
+  }
+
+  void start(uint32_t q) {
+    Engine& e = engines_[q];
+    const isa::Program& p = executable_.queues[q];
+    uint32_t index = e.next++;
+    const isa::Instruction& i = p.code[index];
+    if (!is_transfer(i)) {
+      e.in_flight.push_back({index, {}});
+      return;
+    }
+    size_t elements = p.operand(i, 0).elements();
+    uint32_t used = 1 + static_cast<uint32_t>(random_.below(limits().dma_engines));
+    for (uint32_t d = 0; d < limits().dma_engines; ++d) {
+      Share s{&p, index, {}, 0, 0, {}};
+      for (size_t k = 0; k < elements; ++k) {
+        if (k * used / elements == d) s.elements.push_back(k);
+      }
+      s.buffer.resize(s.elements.size());
+      lanes_[i.dma_queue * limits().dma_engines + d].push_back(std::move(s));
+    }
+  }
+
+  void advance(const Action& a) {
+    std::deque<Share>& shares = lanes_[a.actor];
+    Share& s = shares.front();
+    const isa::Instruction& i = s.program->code[s.instruction];
+    if (a.kind == Action::Kind::dma_finish) {
+      signal(i);
+      shares.pop_front();
+      return;
+    }
+    bool reading = a.kind == Action::Kind::dma_read;
+    const isa::View& v = s.program->operand(i, reading ? 1 : 0);
+    size_t slot = reading ? s.read++ : s.written++;
+    Position p = positions_of(v)[s.elements[slot]];
+    for (size_t b = 0; b < dtype_bytes(v.dtype); ++b) {
+      uint8_t& byte = machine_.at(v, p.partition, p.offset + static_cast<int64_t>(b));
+      (reading ? s.buffer[slot][b] : byte) = reading ? byte : s.buffer[slot][b];
+    }
+  }
+
+  const std::vector<Position>& positions_of(const isa::View& v) {
+    std::vector<Position>& list = positions_[&v];
+    if (list.empty()) list = positions(v);
+    return list;
+  }
+
+  bool finished() const {
+    for (size_t q = 0; q < engines_.size(); ++q) {
+      if (engines_[q].next < executable_.queues[q].code.size()) return false;
+    }
+    return true;
+  }
+
+  std::string stuck() const {
+    std::string out = "deadlock:";
+    for (size_t q = 0; q < engines_.size(); ++q) {
+      const isa::Program& p = executable_.queues[q];
+      if (engines_[q].next >= p.code.size()) continue;
+      out += " queue " + std::to_string(q) + " at " + std::to_string(engines_[q].next);
+    }
+    return out;
+  }
+
+  const Machine::Limits& limits() const { return machine_.limits; }
+
+  const isa::Executable& executable_;
+  Machine& machine_;
+  Prng random_;
+  std::vector<Engine> engines_;
+  std::map<uint32_t, std::deque<Share>> lanes_;  // (queue, DMA engine)
+  std::vector<uint64_t> semaphores_;
+  std::vector<uint64_t> weights_;
+  std::map<const isa::View*, std::vector<Position>> positions_;
+};
+
+}  // namespace presil::backend::testing
