@@ -69,7 +69,7 @@ std::optional<std::string> difference(const tile::TileProgram& program, const is
 constexpr int kInterleavings = 6;
 
 TEST(LowerProperty, EveryInterleavingEqualsTheSequentialMeaning) {
-  for (uint64_t seed = 1; seed <= 200; ++seed) {
+  for (uint64_t seed = 1; seed <= 300; ++seed) {
     ProgramShape shape;
     tile::TileProgram program = RandomProgram(seed, shape).make();
     spec::ChipSpec spec = small_chip(shape);

@@ -135,7 +135,12 @@ class Synchronizer {
     for (; next_order_ < orders_.size() && orders_[next_order_].after == i; ++next_order_) {
       needs_.add(out_.events[orders_[next_order_].before]);
     }
-    for (int k = 0; k < instruction.operand_count; ++k) operand(i, k, event, transfer, known_[lane]);
+    // Reads first: a write may supersede what they conflict with.
+    for (isa::Access pass : {isa::Access::read, isa::Access::read_write, isa::Access::write}) {
+      for (int k = 0; k < instruction.operand_count; ++k) {
+        if (isa::access_of(program_.code, instruction, k) == pass) operand(i, k, pass, event, transfer, known_[lane]);
+      }
+    }
     resolve(lane);
     instructions_[event.stream].push_back(i);
     snapshot_of_.push_back(current_snapshot_[lane]);
@@ -144,14 +149,13 @@ class Synchronizer {
     }
   }
 
-  void operand(uint32_t i, int k, Event event, bool transfer, std::span<const uint32_t> known) {
+  void operand(uint32_t i, int k, isa::Access a, Event event, bool transfer, std::span<const uint32_t> known) {
     const Instruction& instruction = program_.code.code[i];
     const isa::View& v = program_.code.operand(instruction, k);
     if (!v.present()) return;
     Storage& s = storage(v);
     if (!s.written) return;  // an input or a constant
     if (!s.log) begin(s, v);
-    isa::Access a = isa::access_of(program_.code, instruction, k);
     Access access{&v, a != isa::Access::write, a != isa::Access::read};
     access.accumulates = access.writes && instruction.engine == isa::EngineKind::tensor && v.memory == Memory::psum;
     access.asynchronous = transfer;
