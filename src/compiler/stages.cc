@@ -1,0 +1,235 @@
+#include "compiler/stages.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "compiler/steps.h"
+
+namespace presil::compiler {
+namespace {
+
+using graph::Graph;
+using graph::TensorId;
+
+// Share of SBUF that values of a stage may fill: the rest holds weights, chains' temporaries and the next band's loads.
+constexpr double kBandShare = 0.4;
+// A tensor up to this share of SBUF stays there whole.
+constexpr double kResidentShare = 0.2;
+
+struct Planner {
+  const Graph& graph;
+  const spec::ChipSpec& spec;
+  Plan& plan;
+  std::vector<uint32_t> producer;           // step, by tensor
+  std::vector<std::vector<uint32_t>> users; // steps, by tensor
+  std::vector<bool> is_output;
+
+  double sbuf() const { return static_cast<double>(spec.sbuf.bytes_per_partition); }
+
+  // Bytes per partition of `rows` rows (rank 4) or the whole, one image when banded.
+  double bytes(TensorId t, int64_t rows, bool one_image) const {
+    const graph::Shape& s = graph.at(t).shape;
+    double item = static_cast<double>(dtype_bytes(value_dtype(graph, plan, t)));
+    if (s.size() == 4) {
+      double groups = static_cast<double>((s[1] + spec.sbuf.partitions - 1) / spec.sbuf.partitions);
+      return groups * static_cast<double>((one_image ? 1 : s[0]) * rows * s[3]) * item;
+    }
+    double total = static_cast<double>(graph::element_count(s));
+    double lanes = s.empty() ? 1 : static_cast<double>(std::min<int64_t>(spec.sbuf.partitions, *std::max_element(s.begin(), s.end())));
+    return total / lanes * item;
+  }
+  double whole(TensorId t) const { return bytes(t, graph.at(t).shape.size() == 4 ? graph.at(t).shape[2] : 0, false); }
+  bool big(TensorId t) const { return !graph.at(t).constant && whole(t) > kResidentShare * sbuf(); }
+
+  void index() {
+    producer.assign(graph.tensors.size(), UINT32_MAX);
+    users.resize(graph.tensors.size());
+    is_output.assign(graph.tensors.size(), false);
+    for (uint32_t s = 0; s < plan.steps.size(); ++s) {
+      producer[plan.steps[s].output.value] = s;
+      for (TensorId t : inputs_of(graph, plan.steps[s])) users[t.value].push_back(s);
+    }
+    for (TensorId t : graph.outputs) is_output[t.value] = true;
+  }
+
+  bool touches_big(const Step& step) const {
+    bool found = big(step.output);
+    for (TensorId t : inputs_of(graph, step)) found = found || (graph.at(t).shape.size() == 4 && big(t));
+    return found;
+  }
+  bool bandable(const Step& step) const { return (row_local(graph, step) || reduces_rows(graph, step)) && touches_big(step); }
+
+  // Values live at once while a band runs, by step, in bytes per partition.
+  double band_bytes(const Stage& stage, uint32_t band) const {
+    BandRows rows = band_rows(graph, plan, stage, band);
+    double peak = 0;
+    for (uint32_t s = stage.first; s < stage.last; ++s) {
+      double live = 0;
+      for (uint32_t t = 0; t < graph.tensors.size(); ++t) {
+        if (rows.needed[t].empty() || graph.tensors[t].constant) continue;
+        uint32_t from = producer[t] != UINT32_MAX && producer[t] >= stage.first && producer[t] < stage.last ? producer[t] : UINT32_MAX;
+        uint32_t last = 0, first = UINT32_MAX;
+        for (uint32_t u : users[t]) {
+          if (u >= stage.first && u < stage.last) last = std::max(last, u), first = std::min(first, u);
+        }
+        if (from != UINT32_MAX) first = from, last = std::max(last, from);
+        if (first <= s && s <= last) live += bytes(TensorId(t), rows.needed[t].end - rows.needed[t].begin, true);
+      }
+      // A chain or a depthwise sum needs room of its own.
+      peak = std::max(peak, live);
+    }
+    return peak;
+  }
+
+  int64_t rows_max(const Stage& stage) const {
+    int64_t rows = 1;
+    for (uint32_t s = stage.first; s < stage.last; ++s) {
+      const graph::Shape& shape = graph.at(plan.steps[s].output).shape;
+      if (shape.size() == 4) rows = std::max(rows, shape[2]);
+    }
+    return rows;
+  }
+
+  Result<void> choose_bands(Stage& stage) const {
+    int64_t limit = rows_max(stage);
+    for (uint32_t bands = 1; bands <= static_cast<uint32_t>(limit); bands += std::max<uint32_t>(1, bands / 4)) {
+      stage.bands = bands;
+      if (std::max(band_bytes(stage, 0), band_bytes(stage, bands / 2)) <= kBandShare * sbuf()) return {};
+    }
+    const Step& step = plan.steps[stage.first];
+    return unsupported(fmt::format("a single row of this stage's tensors needs {:.0f} bytes per partition, SBUF has {}", band_bytes(stage, stage.bands / 2),
+                                   spec.sbuf.bytes_per_partition), graph.nodes[step.anchor].source);
+  }
+
+  void make_stages() {
+    for (uint32_t s = 0; s < plan.steps.size();) {
+      uint32_t end = s + 1;
+      if (bandable(plan.steps[s])) {
+        // A reduction ends its stage: what follows may need the total.
+        while (end < plan.steps.size() && bandable(plan.steps[end]) && !reads_reduction(s, end)) ++end;
+        plan.stages.push_back({s, end, 2});
+      } else {
+        plan.stages.push_back({s, end, 1});
+      }
+      s = end;
+    }
+  }
+  // Whether step `at` reads the result of a reduction in [first, at).
+  bool reads_reduction(uint32_t first, uint32_t at) const {
+    for (TensorId t : inputs_of(graph, plan.steps[at])) {
+      uint32_t p = producer[t.value];
+      if (p != UINT32_MAX && p >= first && p < at && plan.steps[p].kind == StepKind::reduce) return true;
+    }
+    return false;
+  }
+
+  const Stage& stage_of(uint32_t step) const {
+    auto it = std::upper_bound(plan.stages.begin(), plan.stages.end(), step, [](uint32_t s, const Stage& stage) { return s < stage.last; });
+    return *it;
+  }
+
+  void place() {
+    plan.tensors.assign(graph.tensors.size(), Location::none);
+    for (TensorId t : graph.inputs) plan.tensors[t.value] = Location::hbm;
+    for (uint32_t s = 0; s < plan.steps.size(); ++s) {
+      TensorId t = plan.steps[s].output;
+      const Stage& stage = stage_of(s);
+      bool leaves = false;
+      for (uint32_t u : users[t.value]) leaves = leaves || u < stage.first || u >= stage.last;
+      Location& location = plan.tensors[t.value];
+      if (is_output[t.value] || plan.steps[s].kind == StepKind::gemm || plan.steps[s].kind == StepKind::stream) location = Location::hbm;
+      else if (stage.bands > 1 && !leaves) location = Location::local;
+      else if (stage.bands > 1 && big(t)) location = Location::hbm;
+      else location = Location::sbuf;
+    }
+  }
+
+  // Element-wise steps over large tensors that have nothing to do with rows: streamed through SBUF as one long array.
+  void choose_streams() {
+    for (Step& step : plan.steps) {
+      if (step.kind != StepKind::elementwise || !touches_any_big(step)) continue;
+      bool plain = true;
+      for (TensorId t : inputs_of(graph, step)) {
+        const graph::Tensor& tensor = graph.at(t);
+        bool number = tensor.constant && graph::element_count(tensor.shape) == 1;
+        bool from_hbm = std::find(graph.inputs.begin(), graph.inputs.end(), t) != graph.inputs.end() || tensor.constant || produced_in_hbm(t);
+        plain = plain && (number || (tensor.shape == graph.at(step.output).shape && from_hbm));
+      }
+      if (plain) step.kind = StepKind::stream;
+    }
+  }
+  bool touches_any_big(const Step& step) const { return big(step.output); }
+  bool produced_in_hbm(TensorId t) const {
+    uint32_t p = producer[t.value];
+    return p != UINT32_MAX && (plan.steps[p].kind == StepKind::gemm || plan.steps[p].kind == StepKind::stream);
+  }
+};
+
+}  // namespace
+
+DType value_dtype(const Graph& graph, const Plan& plan, TensorId t) {
+  DType own = graph.at(t).dtype;
+  if (own == DType::boolean) return DType::uint8;
+  if (own == DType::int64) return DType::int32;
+  if (!is_float(own) || plan.precision == "auto") return own;
+  return *dtype_from_name(plan.precision);
+}
+
+BandRows band_rows(const Graph& graph, const Plan& plan, const Stage& stage, uint32_t band) {
+  BandRows rows{std::vector<Rows>(graph.tensors.size()), std::vector<Rows>(graph.tensors.size())};
+  auto share = [&](int64_t count) {
+    return Rows{count * band / stage.bands, count * (band + 1) / stage.bands};
+  };
+  // What leaves the stage is owned in equal parts; a reduction owns equal parts of what it reads.
+  std::vector<bool> inside(graph.tensors.size(), false);
+  for (uint32_t s = stage.first; s < stage.last; ++s) inside[plan.steps[s].output.value] = true;
+  std::vector<bool> leaves(graph.tensors.size(), false);
+  for (uint32_t s = 0; s < plan.steps.size(); ++s) {
+    if (s >= stage.first && s < stage.last) continue;
+    for (TensorId t : inputs_of(graph, plan.steps[s])) leaves[t.value] = inside[t.value] || leaves[t.value];
+  }
+  for (TensorId t : graph.outputs) leaves[t.value] = inside[t.value] || leaves[t.value];
+  for (uint32_t s = stage.first; s < stage.last; ++s) {
+    const Step& step = plan.steps[s];
+    if (step.kind == StepKind::reduce) {
+      TensorId in = graph.nodes[step.anchor].inputs[0];
+      rows.owned[in.value] = share(graph.at(in).shape[2]);
+      rows.needed[in.value] = rows.owned[in.value];
+    } else if (leaves[step.output.value]) {
+      rows.owned[step.output.value] = share(graph.at(step.output).shape[2]);
+      rows.needed[step.output.value] = rows.owned[step.output.value];
+    }
+  }
+  for (uint32_t s = stage.last; s-- > stage.first;) {
+    const Step& step = plan.steps[s];
+    if (step.kind == StepKind::reduce) continue;
+    Rows out = rows.needed[step.output.value];
+    if (out.empty()) continue;
+    for (uint32_t n : nodes_of(step)) {
+      const graph::Node& node = graph.nodes[n];
+      bool is_anchor = n == step.anchor;
+      for (size_t i = 0; i < node.inputs.size(); ++i) {
+        TensorId t = node.inputs[i];
+        if (!t.valid() || graph.at(t).constant || graph.at(t).shape.size() != 4) continue;
+        Rows needed = is_anchor ? rows_needed(graph, node, i, out) : graph.at(t).shape[2] == graph.at(step.output).shape[2] ? out : Rows{0, graph.at(t).shape[2]};
+        rows.needed[t.value] = hull(rows.needed[t.value], needed);
+      }
+    }
+  }
+  return rows;
+}
+
+Result<void> plan_stages(const Graph& graph, const spec::ChipSpec& spec, Plan& plan) {
+  Planner planner{graph, spec, plan, {}, {}, {}};
+  planner.index();
+  planner.choose_streams();
+  planner.make_stages();
+  for (Stage& stage : plan.stages) {
+    if (stage.bands > 1) TRY(planner.choose_bands(stage));
+  }
+  planner.place();
+  return {};
+}
+
+}  // namespace presil::compiler

@@ -1,0 +1,179 @@
+#include "compiler/steps.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace presil::compiler {
+namespace {
+
+using graph::Graph;
+using graph::Node;
+using graph::Op;
+using graph::TensorId;
+
+// Taps are packed into partitions up to this many input channels; above, a tap alone fills enough of the array.
+constexpr int64_t kPackedChannelsMax = 8;
+
+struct Uses {
+  std::vector<std::vector<uint32_t>> consumers;  // nodes, by tensor
+  std::vector<uint32_t> producer;                // node, by tensor; UINT32_MAX for inputs and constants
+  std::vector<bool> is_output;
+};
+
+Uses uses_of(const Graph& graph) {
+  Uses uses{std::vector<std::vector<uint32_t>>(graph.tensors.size()), std::vector<uint32_t>(graph.tensors.size(), UINT32_MAX),
+            std::vector<bool>(graph.tensors.size(), false)};
+  for (uint32_t i = 0; i < graph.nodes.size(); ++i) {
+    for (TensorId t : graph.nodes[i].inputs) {
+      if (t.valid()) uses.consumers[t.value].push_back(i);
+    }
+    uses.producer[graph.nodes[i].output.value] = i;
+  }
+  for (TensorId t : graph.outputs) uses.is_output[t.value] = true;
+  return uses;
+}
+
+bool is_chain_node(const Graph& graph, const Node& node) {
+  if (node.op == Op::cast) return is_float(graph.at(node.output).dtype) && is_float(graph.at(node.inputs[0]).dtype);
+  return node.op == Op::elementwise;
+}
+
+bool takes_chain(Op op) {
+  switch (op) {
+    case Op::elementwise: case Op::conv: case Op::conv_transpose: case Op::matmul: case Op::pool: case Op::resize: case Op::softmax:
+    case Op::layer_norm: return true;
+    default: return false;
+  }
+}
+
+// Follows element-wise nodes from `anchor`: a node joins when it reads a member, has the anchor's shape, and its other
+// inputs exist before the anchor runs. The longest prefix from which only one value is used outside becomes the step.
+std::vector<uint32_t> grow_chain(const Graph& graph, const Uses& uses, const std::vector<bool>& taken, uint32_t anchor) {
+  const graph::Shape& shape = graph.at(graph.nodes[anchor].output).shape;
+  std::vector<uint32_t> members{anchor};
+  auto is_member = [&](uint32_t node) { return std::find(members.begin(), members.end(), node) != members.end(); };
+  size_t kept = 1;
+  for (uint32_t i = anchor + 1; i < graph.nodes.size() && i < anchor + 256; ++i) {
+    const Node& node = graph.nodes[i];
+    if (taken[i] || !is_chain_node(graph, node) || graph.at(node.output).shape != shape) continue;
+    bool reads_member = false, others_ready = true;
+    for (TensorId t : node.inputs) {
+      uint32_t p = uses.producer[t.value];
+      if (p != UINT32_MAX && is_member(p)) reads_member = true;
+      else if (p != UINT32_MAX && p >= anchor) others_ready = false;
+    }
+    if (!reads_member || !others_ready) continue;
+    members.push_back(i);
+    int leaving = 0;
+    for (uint32_t m : members) {
+      TensorId t = graph.nodes[m].output;
+      bool outside = uses.is_output[t.value];
+      for (uint32_t c : uses.consumers[t.value]) outside = outside || !is_member(c);
+      leaving += outside || uses.consumers[t.value].empty();
+    }
+    if (leaving == 1) kept = members.size();
+  }
+  members.resize(kept);
+  return members;
+}
+
+Result<StepKind> kind_of(const Graph& graph, const Node& node, const spec::ChipSpec& spec) {
+  switch (node.op) {
+    case Op::elementwise: case Op::cast: return StepKind::elementwise;
+    case Op::conv: {
+      const graph::Shape& w = graph.at(node.inputs[1]).shape;
+      int64_t channels = graph.at(node.inputs[0]).shape[1], taps = 1;
+      for (size_t i = 2; i < w.size(); ++i) taps *= w[i];
+      if (!graph.at(node.inputs[1]).constant) return unsupported("convolution with weights that are not constant", node.source);
+      if (node.attrs.group == channels && w[0] == channels && channels > 1) return StepKind::depthwise;
+      bool from_hbm = std::find(graph.inputs.begin(), graph.inputs.end(), node.inputs[0]) != graph.inputs.end();
+      if (from_hbm && node.attrs.group == 1 && channels <= kPackedChannelsMax && taps > 1 && channels * taps <= spec.tensor.rows) return StepKind::packed_conv;
+      return StepKind::conv;
+    }
+    case Op::conv_transpose:
+      if (!graph.at(node.inputs[1]).constant) return unsupported("transposed convolution with weights that are not constant", node.source);
+      return StepKind::conv_transpose;
+    case Op::matmul: {
+      const graph::Tensor& b = graph.at(node.inputs[1]);
+      if (b.constant && b.shape.size() == 2) return StepKind::linear;
+      bool flat = b.shape.size() == 2 && graph.at(node.inputs[0]).shape.size() == 2;
+      auto is_input = [&](TensorId t) { return graph.at(t).constant || std::find(graph.inputs.begin(), graph.inputs.end(), t) != graph.inputs.end(); };
+      if (flat && is_input(node.inputs[0]) && is_input(node.inputs[1]) && node.inputs.size() == 2) return StepKind::gemm;
+      return StepKind::matmul;
+    }
+    case Op::pool: return StepKind::pool;
+    case Op::reduce: return StepKind::reduce;
+    case Op::softmax: return StepKind::softmax;
+    case Op::layer_norm: return StepKind::layer_norm;
+    case Op::resize: return StepKind::resize;
+    case Op::reshape: case Op::transpose: case Op::slice: return StepKind::view;
+    case Op::concat: return StepKind::concat;
+    case Op::pad: return StepKind::pad;
+    case Op::gather: return StepKind::gather;
+    case Op::expand: return StepKind::expand;
+  }
+  return StepKind::elementwise;
+}
+
+Result<void> check_types(const Graph& graph, const Node& node) {
+  if (node.op == Op::elementwise && !kernels::elementwise_supported(node.attrs.fn)) {
+    return unsupported(fmt::format("no engine computes '{}'", graph::elementwise_name(node.attrs.fn)), node.source);
+  }
+  return {};
+}
+
+}  // namespace
+
+std::vector<uint32_t> nodes_of(const Step& step) {
+  std::vector<uint32_t> nodes;
+  if (step.chain.empty() || step.chain.front() != step.anchor) nodes.push_back(step.anchor);
+  nodes.insert(nodes.end(), step.chain.begin(), step.chain.end());
+  return nodes;
+}
+
+std::vector<TensorId> inputs_of(const Graph& graph, const Step& step) {
+  std::vector<TensorId> inputs, made;
+  for (uint32_t n : nodes_of(step)) {
+    for (TensorId t : graph.nodes[n].inputs) {
+      if (t.valid() && std::find(made.begin(), made.end(), t) == made.end() && std::find(inputs.begin(), inputs.end(), t) == inputs.end()) inputs.push_back(t);
+    }
+    made.push_back(graph.nodes[n].output);
+  }
+  return inputs;
+}
+
+uint64_t macs_of(const Graph& graph, const Step& step) {
+  const Node& node = graph.nodes[step.anchor];
+  auto elements = [&](TensorId t) { return static_cast<uint64_t>(graph::element_count(graph.at(t).shape)); };
+  switch (node.op) {
+    case Op::conv: return elements(node.output) * (elements(node.inputs[1]) / static_cast<uint64_t>(graph.at(node.inputs[1]).shape[0]));
+    case Op::conv_transpose: return elements(node.inputs[0]) * (elements(node.inputs[1]) / static_cast<uint64_t>(graph.at(node.inputs[1]).shape[0]));
+    case Op::matmul: return elements(node.output) * static_cast<uint64_t>(graph.at(node.inputs[0]).shape.back());
+    default: return 0;
+  }
+}
+
+Result<std::vector<Step>> make_steps(const Graph& graph, const spec::ChipSpec& spec) {
+  Uses uses = uses_of(graph);
+  std::vector<bool> taken(graph.nodes.size(), false);
+  std::vector<Step> steps;
+  for (uint32_t i = 0; i < graph.nodes.size(); ++i) {
+    TRY(check_types(graph, graph.nodes[i]));
+    if (taken[i]) continue;
+    const Node& node = graph.nodes[i];
+    Step step;
+    step.anchor = i;
+    step.kind = TRY(kind_of(graph, node, spec));
+    std::vector<uint32_t> members{i};
+    if (is_chain_node(graph, node) || (takes_chain(node.op) && step.kind != StepKind::gemm)) members = grow_chain(graph, uses, taken, i);
+    for (uint32_t m : members) taken[m] = true;
+    bool chain_anchor = is_chain_node(graph, node);
+    step.chain.assign(members.begin() + (chain_anchor ? 0 : 1), members.end());
+    step.output = graph.nodes[members.back()].output;
+    steps.push_back(std::move(step));
+  }
+  return steps;
+}
+
+}  // namespace presil::compiler

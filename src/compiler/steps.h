@@ -1,0 +1,20 @@
+// Graph nodes to steps: an anchor with the chain of element-wise nodes that can run behind it.
+#pragma once
+#include "compiler/plan.h"
+#include "spec/chip_spec.h"
+
+namespace presil::compiler {
+
+// Steps in an order in which every input is made before it is used. Errors name the node that no step covers.
+Result<std::vector<Step>> make_steps(const graph::Graph&, const spec::ChipSpec&);
+
+// Nodes of a step in order: the anchor (unless the chain begins with it), then the chain.
+std::vector<uint32_t> nodes_of(const Step&);
+// Tensors that a step reads and no node of it makes, constants included, each once.
+std::vector<graph::TensorId> inputs_of(const graph::Graph&, const Step&);
+// The tensor that the anchor makes; the chain starts from it.
+inline graph::TensorId anchor_output(const graph::Graph& graph, const Step& step) { return graph.nodes[step.anchor].output; }
+// Useful multiply-accumulates of a step.
+uint64_t macs_of(const graph::Graph&, const Step&);
+
+}  // namespace presil::compiler
