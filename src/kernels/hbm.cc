@@ -135,4 +135,32 @@ void store(Context& context, const Block& from, const HbmView& to) {
   });
 }
 
+void copy(Context& context, const HbmView& from, const HbmView& to) {
+  CHECK(from.shape == to.shape, "copy: equal shapes");
+  std::vector<Range> ranges;
+  for (int64_t extent : from.shape) ranges.push_back({0, extent, 1});
+  // Views hold five dimensions; leading ones are walked.
+  auto walk = [&](auto&& self, size_t axis) -> void {
+    if (from.shape.size() - axis <= isa::kMaxRank) {
+      auto side = [&](const HbmView& v) {
+        int64_t offset = v.offset;
+        std::vector<isa::Dim> dims;
+        for (size_t i = 0; i < v.shape.size(); ++i) {
+          offset += ranges[i].begin * v.strides[i];
+          if (i >= axis) dims.push_back({static_cast<int32_t>(v.strides[i]), static_cast<uint32_t>(v.shape[i])});
+        }
+        return context.build.hbm_view(v.tensor, offset, tile::Pattern(std::span<const isa::Dim>(dims)));
+      };
+      context.build.dma(side(to), side(from));
+      return;
+    }
+    for (int64_t i = 0; i < from.shape[axis]; ++i) {
+      ranges[axis].begin = i;
+      self(self, axis + 1);
+    }
+    ranges[axis].begin = 0;
+  };
+  walk(walk, 0);
+}
+
 }  // namespace presil::kernels

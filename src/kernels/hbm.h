@@ -28,5 +28,7 @@ HbmView broadcast(const HbmView&, const std::vector<int64_t>& shape);
 // Equal shapes; dtypes may differ (the DMA converts). Large copies are split so that users can start early.
 void load(Context&, const HbmView& from, const Block& to);
 void store(Context&, const Block& from, const HbmView& to);
+// HBM to HBM, equal shapes.
+void copy(Context&, const HbmView& from, const HbmView& to);
 
 }  // namespace presil::kernels

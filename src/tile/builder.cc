@@ -131,6 +131,12 @@ uint32_t Builder::begin_layer(std::string name, std::string kind, uint64_t macs,
   return layer_;
 }
 
+void Builder::resume_layer(uint32_t layer) {
+  CHECK(layer < program.layers.size(), "a layer that was begun");
+  layer_ = layer;
+  source_ = isa::kNoSource;
+}
+
 void Builder::set_source(std::string_view tile_op, std::string_view graph_node) {
   auto [row, fresh] = source_rows_.try_emplace({layer_, std::string(tile_op), std::string(graph_node)},
                                                static_cast<uint32_t>(program.sources.size()));

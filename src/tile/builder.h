@@ -70,6 +70,8 @@ class Builder {
 
   // Provenance of the instructions that follow. Equal sources share one row.
   uint32_t begin_layer(std::string name, std::string kind, uint64_t macs = 0, uint64_t bytes = 0);
+  // Back to a layer begun earlier: layers that run in bands take turns.
+  void resume_layer(uint32_t layer);
   void set_source(std::string_view tile_op, std::string_view graph_node = {});
 
   // Instruction `after` starts only when `before` has completed.

@@ -1,0 +1,26 @@
+// Graph to Executable: the table of contents of the compiler. Every arrow is one function, every value between two can
+// be printed.
+#pragma once
+#include "backend/lower.h"
+#include "compiler/plan.h"
+#include "isa/executable.h"
+#include "spec/chip_spec.h"
+#include "tile/tile_program.h"
+
+namespace presil::compiler {
+
+struct Options {
+  std::string precision = "auto";  // auto, fp32, bf16, fp16
+};
+
+struct Compilation {
+  Plan plan;
+  isa::Executable executable;
+};
+
+// Steps, kinds, precision, blockings, stages and places; estimates are filled by compile(). Errors: an operation that
+// no kernel does, a precision that does not exist, a tensor too large for the chip.
+Result<Plan> make_plan(const graph::Graph&, const spec::ChipSpec&, const Options&);
+Result<Compilation> compile(const graph::Graph&, const spec::ChipSpec&, const Options&);
+
+}  // namespace presil::compiler

@@ -1,0 +1,217 @@
+// Element-wise chains: which nodes a matmul kernel's epilogue takes, the rest as one expression, and how each operand
+// meets the output's layout.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+#include <optional>
+
+#include "compiler/emitter.h"
+#include "numerics/convert.h"
+
+namespace presil::compiler {
+
+using graph::ElementwiseFn;
+using graph::Op;
+using graph::TensorId;
+using kernels::Argument;
+using kernels::Block;
+using kernels::HbmView;
+using kernels::InputKind;
+using kernels::Range;
+
+namespace {
+
+std::optional<Activation> epilogue_function(ElementwiseFn fn) {
+  switch (fn) {
+    case ElementwiseFn::relu: return Activation::relu;
+    case ElementwiseFn::leaky_relu: return Activation::leaky_relu;
+    case ElementwiseFn::sigmoid: return Activation::sigmoid;
+    case ElementwiseFn::tanh: return Activation::tanh;
+    case ElementwiseFn::silu: return Activation::silu;
+    case ElementwiseFn::gelu: return Activation::gelu;
+    case ElementwiseFn::gelu_tanh: return Activation::gelu_apprx_tanh;
+    case ElementwiseFn::softplus: return Activation::softplus;
+    case ElementwiseFn::exp: return Activation::exp;
+    default: return std::nullopt;
+  }
+}
+
+// The one element of a constant, if it has one and it was read.
+std::optional<float> number_of(const graph::Tensor& t) {
+  if (!t.constant || !t.data || graph::element_count(t.shape) != 1) return std::nullopt;
+  float value = 0;
+  numerics::load_span(t.dtype, t.data->data(), &value, 1);
+  return value;
+}
+
+// A shape with leading ones up to `rank`.
+std::vector<int64_t> padded(const graph::Shape& shape, size_t rank) {
+  std::vector<int64_t> out(rank - shape.size(), 1);
+  out.insert(out.end(), shape.begin(), shape.end());
+  return out;
+}
+
+}  // namespace
+
+size_t Emitter::take_epilogue(const Step& step, kernels::Epilogue& epilogue) const {
+  bool can = step.kind == StepKind::conv || step.kind == StepKind::packed_conv || step.kind == StepKind::linear;
+  if (!can || step.chain.empty()) return 0;
+  const graph::Node& first = graph_.nodes[step.chain[0]];
+  TensorId head = anchor_output(graph_, step);
+  if (first.op != Op::elementwise || first.inputs.size() != 1 || first.inputs[0] != head) return 0;
+  for (size_t i = 1; i < step.chain.size(); ++i) {
+    const auto& inputs = graph_.nodes[step.chain[i]].inputs;
+    if (std::find(inputs.begin(), inputs.end(), head) != inputs.end()) return 0;
+  }
+  auto function = epilogue_function(first.attrs.fn);
+  if (!function) return 0;
+  epilogue.function = *function;
+  epilogue.alpha = first.attrs.alpha;
+  return 1;
+}
+
+kernels::Expression Emitter::expression(const Step& step, size_t from, bool has_head, std::vector<TensorId>& externals) const {
+  // Values: the head (if any), then externals in order of appearance, then the steps' results.
+  std::vector<TensorId> made;
+  TensorId head = from > 0 ? graph_.nodes[step.chain[from - 1]].output : anchor_output(graph_, step);
+  if (has_head) externals.push_back(head);
+  for (size_t i = from; i < step.chain.size(); ++i) made.push_back(graph_.nodes[step.chain[i]].output);
+  for (size_t i = from; i < step.chain.size(); ++i) {
+    for (TensorId t : graph_.nodes[step.chain[i]].inputs) {
+      bool known = std::find(made.begin(), made.end(), t) != made.end() || std::find(externals.begin(), externals.end(), t) != externals.end();
+      if (!known && !number_of(graph_.at(t))) externals.push_back(t);
+    }
+  }
+  kernels::Expression e;
+  e.inputs = static_cast<uint32_t>(externals.size());
+  for (size_t i = from; i < step.chain.size(); ++i) {
+    const graph::Node& node = graph_.nodes[step.chain[i]];
+    kernels::ExpressionStep s{.fn = node.op == Op::cast ? ElementwiseFn::identity : node.attrs.fn, .alpha = node.attrs.alpha, .beta = node.attrs.beta};
+    for (size_t a = 0; a < node.inputs.size(); ++a) {
+      TensorId t = node.inputs[a];
+      auto result = std::find(made.begin(), made.end(), t);
+      auto external = std::find(externals.begin(), externals.end(), t);
+      if (result != made.end()) s.arguments[a] = kernels::value_argument(e.inputs + static_cast<uint32_t>(result - made.begin()));
+      else if (external != externals.end()) s.arguments[a] = kernels::value_argument(static_cast<uint32_t>(external - externals.begin()));
+      else s.arguments[a] = kernels::number_argument(*number_of(graph_.at(t)));
+    }
+    e.steps.push_back(s);
+  }
+  return e;
+}
+
+Result<std::pair<Block, InputKind>> Emitter::operand(TensorId t, const Block& out, TensorId out_tensor, Scope& scope) {
+  const graph::Tensor& tensor = graph_.at(t);
+  size_t rank = graph_.at(out_tensor).shape.size();
+  auto axis = static_cast<size_t>(out.partition_axis);
+  std::vector<int64_t> shape = padded(tensor.shape, rank);
+  bool column = shape[axis] == graph_.at(out_tensor).shape[axis] || graph::element_count(tensor.shape) == 1;
+  for (size_t i = 0; i < rank; ++i) column = column && (i == axis || shape[i] == 1);
+  bool spread = shape[axis] == 1 && graph_.at(out_tensor).shape[axis] > 1;  // repeated over partitions
+  DType dtype = column ? DType::fp32 : value_dtype(graph_, plan_, t);
+  Value& value = values_.at(t);
+  auto local = scope.local.find(t.value);
+  std::optional<Block> block;
+  if (local != scope.local.end()) {
+    block = local->second;
+  } else if (scope.banded && !tensor.constant && tensor.shape.size() == 4 && !spread) {
+    Rows rows = shape[2] == 1 ? Rows{0, 1} : Rows{out.row_begin, out.row_begin + out.shape[2]};
+    if (shape[0] == 1 && graph_.at(out_tensor).shape[0] > 1) block = values_.rows(t, 0, rows);
+    else block = values_.rows(t, scope.image, rows);
+  } else if (!spread && value.block) {
+    block = kernels::reshaped(values_.with_axis(*value.block, value.block->partition_axis), shape);
+    if (block && block->partition_axis != out.partition_axis) block = values_.with_axis(*block, out.partition_axis);
+  }
+  if (!block) {
+    HbmView view = *kernels::reshaped(tensor.constant && column ? kernels::row_major(add_constant(context_, tensor.name, converted(tensor, DType::fp32)), DType::fp32, tensor.shape) : values_.hbm(t), shape);
+    std::vector<int64_t> wanted = shape;
+    if (spread) wanted[axis] = graph_.at(out_tensor).shape[axis];
+    view = kernels::broadcast(view, wanted);
+    if (scope.banded && view.shape[0] > 1) view = sliced(view, 0, Range{scope.image, 1, 1});
+    if (scope.banded && view.shape[2] > 1) view = sliced(view, 2, Range{out.row_begin, out.shape[2], 1});
+    Block fresh = allocate_cut(context_, dtype, view.shape, out.partition_axis, cut_of(out), tensor.name);
+    load(context_, view, fresh);
+    if (rank == 4 && view.shape[2] > 1) fresh.row_begin = out.row_begin;
+    block = fresh;
+  }
+  // The rows of `out` exactly.
+  if (rank == 4 && block->shape[2] > 1 && block->shape[2] != out.shape[2]) {
+    int64_t begin = out.row_begin - block->row_begin;
+    block = *sliced(*block, 2, Range{begin, out.shape[2], 1});
+  }
+  if (cut_of(*block) != cut_of(out)) {
+    Block same = allocate_cut(context_, block->dtype, block->shape, out.partition_axis, cut_of(out), "regrouped");
+    relayout(context_, *block, same);
+    block = same;
+  }
+  if (column && block->dtype != DType::fp32) {
+    Block wide = allocate_cut(context_, DType::fp32, block->shape, out.partition_axis, cut_of(out), "column");
+    copy_block(context_, *block, wide);
+    block = wide;
+  }
+  return std::pair(*block, column ? InputKind::column : InputKind::full);
+}
+
+Result<Block> Emitter::chain(const Step& step, size_t from, std::optional<Block> head, Scope& scope, DType dtype) {
+  std::vector<TensorId> externals;
+  kernels::Expression e = expression(step, from, head.has_value(), externals);
+  Block out;
+  if (head) {
+    out = allocate_cut(context_, dtype, head->shape, head->partition_axis, cut_of(*head), graph_.at(step.output).name);
+    out.row_begin = head->row_begin, out.full_rows = head->full_rows;
+  } else if (scope.banded) {
+    out = result(step.output, scope, dtype);
+  } else {
+    // The layout of the largest input that has the output's shape.
+    int axis = -1;
+    std::vector<int64_t> cut;
+    for (TensorId t : externals) {
+      if (graph_.at(t).shape != graph_.at(step.output).shape || graph_.at(t).constant) continue;
+      if (axis < 0 || values_.at(t).block) {
+        axis = values_.natural_axis(t);
+        cut = values_.at(t).block ? cut_of(*values_.at(t).block) : std::vector<int64_t>();
+      }
+      if (values_.at(t).block) break;
+    }
+    if (axis < 0) axis = values_.natural_axis(step.output);
+    if (axis < 0) return unsupported("an element-wise operation on scalars that are not constant", graph_.nodes[step.anchor].source);
+    out = cut.empty() ? allocate(context_, dtype, graph_.at(step.output).shape, axis, graph_.at(step.output).name)
+                      : allocate_cut(context_, dtype, graph_.at(step.output).shape, axis, cut, graph_.at(step.output).name);
+  }
+  std::vector<Block> inputs;
+  std::vector<InputKind> kinds;
+  for (size_t i = 0; i < externals.size(); ++i) {
+    if (head && i == 0) {
+      inputs.push_back(*head);
+      kinds.push_back(InputKind::full);
+      continue;
+    }
+    auto [block, kind] = TRY(operand(externals[i], out, step.output, scope));
+    inputs.push_back(block);
+    kinds.push_back(kind);
+  }
+  auto done = elementwise(context_, e, inputs, kinds, out);
+  if (!done) {
+    Error error = done.error();
+    error.where = graph_.nodes[step.anchor].source;
+    return error;
+  }
+  return out;
+}
+
+Result<void> Emitter::stream(const Step& step) {
+  std::vector<TensorId> externals;
+  kernels::Expression e = expression(step, 0, false, externals);
+  std::vector<HbmView> inputs;
+  for (TensorId t : externals) inputs.push_back(values_.hbm(t));
+  Value& value = values_.at(step.output);
+  bool is_output = std::find(graph_.outputs.begin(), graph_.outputs.end(), step.output) != graph_.outputs.end();
+  DType dtype = value_dtype(graph_, plan_, step.output);
+  const graph::Tensor& tensor = graph_.at(step.output);
+  value.hbm = is_output ? output_tensor(step.output)
+                        : kernels::row_major(build_.tensor(tensor.name, dtype, tensor.shape, isa::TensorRole::scratch), dtype, tensor.shape);
+  return kernels::stream(context_, e, dtype, inputs, *value.hbm);
+}
+
+}  // namespace presil::compiler

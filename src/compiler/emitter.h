@@ -1,0 +1,86 @@
+// The state while a Plan is emitted, shared by emit.cc (stages and bands), emit_steps.cc (a step's anchor) and
+// emit_chain.cc (its element-wise chain).
+#pragma once
+#include <map>
+#include <vector>
+
+#include "compiler/steps.h"
+#include "compiler/values.h"
+
+namespace presil::compiler {
+
+// What a step works on: whole tensors, or one band of one image.
+struct Scope {
+  bool banded = false;
+  int64_t image = 0;
+  uint32_t band = 0, bands = 1;
+  BandRows rows;
+  std::map<uint32_t, kernels::Block> local;  // pieces made in this band, by tensor
+};
+
+class Emitter {
+ public:
+  Emitter(const graph::Graph& graph, const Plan& plan, const spec::ChipSpec& spec);
+  Result<tile::TileProgram> run();
+
+ private:
+  // emit.cc
+  void declare_inputs();
+  void declare_layers();
+  Result<void> stage(const Stage& stage);
+  Result<void> banded_stage(const Stage& stage);
+  Result<void> step(uint32_t index, Scope& scope);
+  Result<void> reduce_band(uint32_t index, Scope& scope);
+  void finish(graph::TensorId t, const kernels::Block& block, Scope& scope);
+  void copy_untouched_outputs();
+  kernels::HbmView output_tensor(graph::TensorId t);
+
+  // emit_steps.cc: the anchor's result, of type `dtype`; `epilogue` is what the matmul kernels apply on the way.
+  Result<kernels::Block> anchor(const Step& step, Scope& scope, DType dtype, const kernels::Epilogue& epilogue);
+  Result<kernels::Block> conv(const Step&, Scope&, DType, const kernels::Epilogue&);
+  Result<kernels::Block> packed_conv(const Step&, Scope&, DType, const kernels::Epilogue&);
+  Result<kernels::Block> depthwise(const Step&, Scope&, DType);
+  Result<kernels::Block> conv_transpose(const Step&, Scope&, DType);
+  Result<kernels::Block> linear(const Step&, DType, const kernels::Epilogue&);
+  Result<kernels::Block> matmul(const Step&, DType);
+  Result<kernels::Block> pool(const Step&, Scope&, DType);
+  Result<kernels::Block> resize(const Step&, Scope&, DType);
+  Result<kernels::Block> softmax(const Step&, DType);
+  Result<kernels::Block> layer_norm(const Step&, DType);
+  Result<kernels::Block> reduce(const Step&, DType);
+  Result<kernels::Block> concat(const Step&, Scope&, DType);
+  Result<kernels::Block> pad(const Step&, DType);
+  Result<kernels::Block> gather(const Step&, DType);
+  Result<void> view_step(const Step&);
+  Result<void> expand(const Step&);
+  Result<void> gemm(const Step&);
+  Result<void> stream(const Step&);
+
+  // A block with channels on partitions: in a band, rows that hold what the step needs.
+  kernels::Block channels(graph::TensorId t, Scope& scope);
+  // A fresh block for a step's result: [image, C, needed rows, W] in a band, else the whole.
+  kernels::Block result(graph::TensorId t, Scope& scope, DType dtype, int axis = 1);
+  kernels::Weights matmul_weights(const Step& step, size_t group_index, const kernels::Block& in, const std::string& part, HostTensor host,
+                                  std::optional<graph::TensorId> bias, int64_t begin, int64_t m);
+  std::optional<kernels::Block> bias_column(const Step& step, std::optional<graph::TensorId> bias, int64_t begin, int64_t m, const std::vector<int64_t>& cut);
+  void source(const Step& step, std::string_view tile_op);
+
+  // emit_chain.cc
+  // Takes the chain's first node into an epilogue if the kernel can apply it; returns how many nodes were taken.
+  size_t take_epilogue(const Step& step, kernels::Epilogue& epilogue) const;
+  Result<kernels::Block> chain(const Step& step, size_t from, std::optional<kernels::Block> head, Scope& scope, DType dtype);
+  Result<std::pair<kernels::Block, kernels::InputKind>> operand(graph::TensorId t, const kernels::Block& out, graph::TensorId out_tensor, Scope& scope);
+  kernels::Expression expression(const Step& step, size_t from, bool has_head, std::vector<graph::TensorId>& externals) const;
+
+  const graph::Graph& graph_;
+  const Plan& plan_;
+  const spec::ChipSpec& spec_;
+  tile::Builder build_;
+  kernels::Context context_;
+  Values values_;
+  std::vector<uint32_t> layer_of_step_;
+  std::map<std::pair<uint32_t, std::string>, kernels::Block> weights_;  // by (anchor, part), kept while a stage runs
+  std::map<uint32_t, kernels::HbmView> outputs_;
+};
+
+}  // namespace presil::compiler

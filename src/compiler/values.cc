@@ -1,0 +1,136 @@
+#include "compiler/values.h"
+
+#include <algorithm>
+
+namespace presil::compiler {
+
+using kernels::Block;
+using kernels::HbmView;
+using kernels::Range;
+
+namespace {
+
+// Beyond this many elements, a copy whose runs would be single elements goes through the tensor engine's transpose.
+constexpr int64_t kScatteredElementsMax = 4096;
+
+// The axis (not `axis`) to put on partitions while the innermost stays contiguous.
+int other_axis(const std::vector<int64_t>& shape, int axis) {
+  int best = -1;
+  for (int i = 0; i < static_cast<int>(shape.size()); ++i) {
+    if (i != axis && shape[i] > 1 && (best < 0 || shape[i] > shape[best])) best = i;
+  }
+  return best;
+}
+
+}  // namespace
+
+Block allocate_cut(kernels::Context& c, DType dtype, const std::vector<int64_t>& shape, int axis, const std::vector<int64_t>& cut, const std::string& name) {
+  std::vector<Block> parts;
+  for (int64_t partitions : cut) {
+    std::vector<int64_t> part = shape;
+    part[static_cast<size_t>(axis)] = partitions;
+    parts.push_back(allocate(c, dtype, part, axis, name));
+  }
+  return *joined(parts);
+}
+
+std::vector<int64_t> cut_of(const Block& block) {
+  std::vector<int64_t> cut;
+  for (const kernels::Group& g : block.groups) cut.push_back(g.partitions);
+  return cut;
+}
+
+void copy_block(kernels::Context& c, const Block& src, const Block& dst) {
+  kernels::Expression copy{1, {{.fn = graph::ElementwiseFn::identity, .arguments = {kernels::value_argument(0)}}}};
+  elementwise(c, copy, {src}, {kernels::InputKind::full}, dst).value();
+}
+
+uint32_t add_constant(kernels::Context& c, const std::string& name, HostTensor t) {
+  return c.build.tensor(name, t.dtype, t.shape, isa::TensorRole::constant, std::move(t.data));
+}
+
+Values::Values(kernels::Context& context, const graph::Graph& graph, const Plan& plan)
+    : context_(context), graph_(graph), plan_(plan), values_(graph.tensors.size()) {}
+
+Block Values::with_axis(const Block& block, int axis) {
+  if (block.partition_axis == axis) return block;
+  Block out = allocate(context_, block.dtype, block.shape, axis, "relayout");
+  relayout(context_, block, out);
+  return out;
+}
+
+Block Values::loaded(const HbmView& view, int axis, DType dtype, const std::string& name) {
+  int other = other_axis(view.shape, axis);
+  bool scattered = view.strides[static_cast<size_t>(axis)] == 1 && view.shape[static_cast<size_t>(axis)] > 1 && other >= 0;
+  if (scattered && graph::element_count(view.shape) > kScatteredElementsMax) {
+    return with_axis(loaded(view, other, dtype, name), axis);
+  }
+  Block block = allocate(context_, dtype, view.shape, axis, name);
+  load(context_, view, block);
+  return block;
+}
+
+void Values::store(const Block& block, const HbmView& to) {
+  int axis = block.partition_axis, other = other_axis(block.shape, axis);
+  bool scattered = to.strides[static_cast<size_t>(axis)] == 1 && block.shape[static_cast<size_t>(axis)] > 1 && other >= 0;
+  if (scattered && graph::element_count(block.shape) > kScatteredElementsMax) return store(with_axis(block, other), to);
+  kernels::store(context_, block, to);
+}
+
+HbmView Values::stored(const Block& block, const std::string& name) {
+  uint32_t tensor = context_.build.tensor(name, block.dtype, block.shape, isa::TensorRole::scratch);
+  HbmView view = kernels::row_major(tensor, block.dtype, block.shape);
+  store(block, view);
+  return view;
+}
+
+HbmView Values::hbm(graph::TensorId t) {
+  Value& value = values_[t.value];
+  if (!value.hbm) {
+    const graph::Tensor& tensor = graph_.at(t);
+    if (tensor.constant) {
+      HostTensor host = converted(tensor, value_dtype(graph_, plan_, t));
+      value.hbm = kernels::row_major(add_constant(context_, tensor.name, host), host.dtype, host.shape);
+    } else {
+      CHECK(value.block.has_value(), "a value exists before it is used: " + tensor.name);
+      value.hbm = stored(*value.block, tensor.name);
+    }
+  }
+  return *value.hbm;
+}
+
+int Values::natural_axis(graph::TensorId t, const std::vector<int64_t>& avoid) {
+  auto avoided = [&](int axis) { return std::find(avoid.begin(), avoid.end(), axis) != avoid.end(); };
+  const Value& value = values_[t.value];
+  if (value.block && !avoided(value.block->partition_axis)) return value.block->partition_axis;
+  const graph::Shape& shape = graph_.at(t).shape;
+  if (shape.size() == 4 && !avoided(1) && shape[1] > 1) return 1;
+  int best = -1;
+  for (int i = 0; i < static_cast<int>(shape.size()); ++i) {
+    if (!avoided(i) && (best < 0 || shape[i] > shape[best])) best = i;
+  }
+  return best;
+}
+
+Block Values::block(graph::TensorId t, int axis) {
+  Value& value = values_[t.value];
+  if (value.block) return with_axis(*value.block, axis);
+  return loaded(hbm(t), axis, value_dtype(graph_, plan_, t), graph_.at(t).name);
+}
+
+Block Values::rows(graph::TensorId t, int64_t image, const Rows& rows) {
+  Value& value = values_[t.value];
+  int64_t full = graph_.at(t).shape[2];
+  if (value.block) {
+    Block block = *sliced(with_axis(*value.block, 1), 0, Range{image, 1, 1});
+    block.row_begin = 0, block.full_rows = full;
+    return block;
+  }
+  HbmView view = sliced(sliced(hbm(t), 0, Range{image, 1, 1}), 2, Range{rows.begin, rows.end - rows.begin, 1});
+  Block block = allocate(context_, value_dtype(graph_, plan_, t), view.shape, 1, graph_.at(t).name);
+  load(context_, view, block);
+  block.row_begin = rows.begin, block.full_rows = full;
+  return block;
+}
+
+}  // namespace presil::compiler

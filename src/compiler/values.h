@@ -1,0 +1,54 @@
+// Where each tensor's elements are while a Plan is turned into a TileProgram, and how they get into the form a kernel
+// needs: a Block with a given partition axis, or a view in HBM. Moves data only where no view exists.
+#pragma once
+#include <map>
+#include <optional>
+
+#include "compiler/plan.h"
+#include "compiler/stages.h"
+#include "compiler/weights.h"
+#include "kernels/hbm.h"
+#include "kernels/kernels.h"
+
+namespace presil::compiler {
+
+struct Value {
+  std::optional<kernels::Block> block;
+  std::optional<kernels::HbmView> hbm;
+};
+
+// A fresh block whose partition axis is cut like `cut`.
+kernels::Block allocate_cut(kernels::Context&, DType, const std::vector<int64_t>& shape, int axis, const std::vector<int64_t>& cut, const std::string& name);
+std::vector<int64_t> cut_of(const kernels::Block&);
+// dst = src by engines, group by group; equal shapes, axes and cuts.
+void copy_block(kernels::Context&, const kernels::Block& src, const kernels::Block& dst);
+// An HBM constant with the given contents.
+uint32_t add_constant(kernels::Context&, const std::string& name, HostTensor tensor);
+
+class Values {
+ public:
+  Values(kernels::Context& context, const graph::Graph& graph, const Plan& plan);
+
+  Value& at(graph::TensorId t) { return values_[t.value]; }
+  // Loads or relays as needed. `axis` lies on partitions.
+  kernels::Block block(graph::TensorId t, int axis);
+  // The partition axis a value has now, or the one it is best loaded with; never one of `avoid`.
+  int natural_axis(graph::TensorId t, const std::vector<int64_t>& avoid = {});
+  // Stores to a scratch tensor if needed.
+  kernels::HbmView hbm(graph::TensorId t);
+  // Rows of one image of a [N, C, H, W] value, channels on partitions.
+  kernels::Block rows(graph::TensorId t, int64_t image, const Rows& rows);
+  // `view` with `axis` on partitions.
+  kernels::Block loaded(const kernels::HbmView& view, int axis, DType dtype, const std::string& name);
+  kernels::Block with_axis(const kernels::Block& block, int axis);
+  kernels::HbmView stored(const kernels::Block& block, const std::string& name);
+  void store(const kernels::Block& block, const kernels::HbmView& to);
+
+ private:
+  kernels::Context& context_;
+  const graph::Graph& graph_;
+  const Plan& plan_;
+  std::vector<Value> values_;
+};
+
+}  // namespace presil::compiler
