@@ -93,7 +93,7 @@ struct Planner {
 
   Result<void> choose_bands(Stage& stage) const {
     int64_t limit = rows_max(stage);
-    for (uint32_t bands = 1; bands <= static_cast<uint32_t>(limit); bands += std::max<uint32_t>(1, bands / 4)) {
+    for (uint32_t bands = 2; bands <= static_cast<uint32_t>(std::max<int64_t>(2, limit)); bands += std::max<uint32_t>(1, bands / 4)) {
       stage.bands = bands;
       if (std::max(band_bytes(stage, 0), band_bytes(stage, bands / 2)) <= kBandShare * sbuf()) return {};
     }

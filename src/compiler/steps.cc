@@ -116,7 +116,7 @@ Result<StepKind> kind_of(const Graph& graph, const Node& node, const spec::ChipS
   return StepKind::elementwise;
 }
 
-Result<void> check_types(const Graph& graph, const Node& node) {
+Result<void> check_supported(const Node& node) {
   if (node.op == Op::elementwise && !kernels::elementwise_supported(node.attrs.fn)) {
     return unsupported(fmt::format("no engine computes '{}'", graph::elementwise_name(node.attrs.fn)), node.source);
   }
@@ -159,7 +159,7 @@ Result<std::vector<Step>> make_steps(const Graph& graph, const spec::ChipSpec& s
   std::vector<bool> taken(graph.nodes.size(), false);
   std::vector<Step> steps;
   for (uint32_t i = 0; i < graph.nodes.size(); ++i) {
-    TRY(check_types(graph, graph.nodes[i]));
+    TRY(check_supported(graph.nodes[i]));
     if (taken[i]) continue;
     const Node& node = graph.nodes[i];
     Step step;
