@@ -67,6 +67,25 @@ std::optional<std::vector<Group>> sliced_groups(const Block& block, Range range)
   return out;
 }
 
+// Dense strides over the free axes; a tile per entry of `cut`.
+Block allocate_groups(Context& context, DType dtype, Extents shape, int partition_axis, const std::vector<int64_t>& cut,
+                      const std::string& name) {
+  Block block{.dtype = dtype, .shape = std::move(shape), .partition_axis = partition_axis};
+  block.strides.assign(block.shape.size(), 0);
+  int64_t stride = 1;
+  for (int axis = block.rank() - 1; axis >= 0; --axis) {
+    if (axis == partition_axis) continue;
+    block.strides[static_cast<size_t>(axis)] = stride;
+    stride *= block.shape[static_cast<size_t>(axis)];
+  }
+  const auto bytes = static_cast<uint32_t>(stride * static_cast<int64_t>(dtype_bytes(dtype)));
+  for (int64_t partitions : cut) {
+    block.groups.push_back({context.build.sbuf(static_cast<uint32_t>(partitions), bytes, name), partitions, 0});
+  }
+  whole_rows(block);
+  return block;
+}
+
 }  // namespace
 
 int64_t Block::free_elements() const {
@@ -79,22 +98,24 @@ Block allocate(Context& context, DType dtype, Extents shape, int partition_axis,
   CHECK(
       partition_axis >= 0 && partition_axis < static_cast<int>(shape.size()) && product(shape) > 0,
       fmt::format("block '{}' of shape [{}] with axis {} on partitions", name, fmt::join(shape, ", "), partition_axis));
-  Block block{.dtype = dtype, .shape = std::move(shape), .partition_axis = partition_axis};
-  block.strides.assign(block.shape.size(), 0);
-  int64_t stride = 1;
-  for (int axis = block.rank() - 1; axis >= 0; --axis) {
-    if (axis == partition_axis) continue;
-    block.strides[static_cast<size_t>(axis)] = stride;
-    stride *= block.shape[static_cast<size_t>(axis)];
-  }
-  const auto bytes = static_cast<uint32_t>(stride * static_cast<int64_t>(dtype_bytes(dtype)));
-  const int64_t extent = block.shape[static_cast<size_t>(partition_axis)];
-  for (int64_t begin = 0; begin < extent; begin += context.spec.sbuf.partitions) {
-    const int64_t partitions = std::min<int64_t>(extent - begin, context.spec.sbuf.partitions);
-    block.groups.push_back({context.build.sbuf(static_cast<uint32_t>(partitions), bytes, name), partitions, 0});
-  }
-  whole_rows(block);
+  std::vector<int64_t> cut;
+  const int64_t extent = shape[static_cast<size_t>(partition_axis)], most = context.spec.sbuf.partitions;
+  for (int64_t begin = 0; begin < extent; begin += most) cut.push_back(std::min(extent - begin, most));
+  return allocate_groups(context, dtype, std::move(shape), partition_axis, cut, name);
+}
+
+Block allocate_like(Context& context, const Block& like, DType dtype, Extents shape, const std::string& name) {
+  std::vector<int64_t> cut;
+  for (const Group& group : like.groups) cut.push_back(group.partitions);
+  Block block = allocate_groups(context, dtype, std::move(shape), like.partition_axis, cut, name);
+  CHECK(block.shape[static_cast<size_t>(like.partition_axis)] == like.shape[static_cast<size_t>(like.partition_axis)],
+        fmt::format("block '{}' has another extent on partitions", name));
   return block;
+}
+
+bool same_cut(const Block& a, const Block& b) {
+  return std::equal(a.groups.begin(), a.groups.end(), b.groups.begin(), b.groups.end(),
+                    [](const Group& x, const Group& y) { return x.partitions == y.partitions; });
 }
 
 isa::View view(const Block& block, size_t g, const std::vector<Range>& ranges) {

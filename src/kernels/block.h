@@ -50,6 +50,10 @@ isa::EngineKind lighter_engine(Context&, int64_t elements);
 
 // A fresh dense block: partition axis cut into groups of at most spec.sbuf.partitions, other axes row-major in order.
 Block allocate(Context&, DType, std::vector<int64_t> shape, int partition_axis, const std::string& name);
+// As `allocate`, with the partition axis of `like` and its extent, cut into the same groups.
+Block allocate_like(Context&, const Block& like, DType, std::vector<int64_t> shape, const std::string& name);
+// Whether the partition axes have equal groups.
+bool same_cut(const Block& a, const Block& b);
 
 // View of group `g` with a range per logical axis; the range of the partition axis is relative to the group. Axes keep
 // their order; dims merge where they are contiguous. CHECKs that at most 4 remain.

@@ -64,7 +64,7 @@ void resize(Context&, const ResizeParams&, const Block& in, const Block& out);
 
 // --- transposed convolution (conv_transpose.cc) ---
 // Dense (group 1): weights [C, kh, kw, M], partition axis 0 with in's groups; bias as above.
-void conv_transpose(Context&, const Window&, const Weights&, const Block& in, const Block& out);
+void conv_transpose(Context&, const Window&, const Weights&, const Block& in, const Block& out, const Epilogue& = {});
 
 // --- reductions (reduce.cc) ---
 // Axes may include the partition axis. `out` keeps reduced axes with extent 1.

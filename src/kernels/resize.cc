@@ -1,0 +1,215 @@
+// One axis at a time, columns first: each axis is a table (which input, or which two and how mixed) that is computed
+// here exactly as ONNX defines it, and cut into runs of outputs and inputs with constant steps. An integer factor gives
+// one run per phase; nearest by integer factors on both axes is a single strided copy.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "kernels/copy.h"
+#include "kernels/kernels.h"
+#include "kernels/pieces.h"
+
+namespace presil::kernels {
+namespace {
+
+// out[o] = in[low] + weight * (in[high] - in[low]); nearest has weight 0.
+struct Sample {
+  int64_t low = 0, high = 0;
+  float weight = 0;
+};
+
+// Sizes of one whole axis.
+struct Axis {
+  int64_t inputs, outputs;
+  float scale;
+};
+
+// Coordinate in the input of output o. Source: ONNX Resize, coordinate_transformation_mode.
+float coordinate(graph::ResizeCoordinates mode, const Axis& axis, int64_t o) {
+  const auto x = static_cast<float>(o);
+  switch (mode) {
+    case graph::ResizeCoordinates::half_pixel:
+      return (x + 0.5f) / axis.scale - 0.5f;
+    case graph::ResizeCoordinates::pytorch_half_pixel:
+      return axis.outputs > 1 ? (x + 0.5f) / axis.scale - 0.5f : 0.0f;
+    case graph::ResizeCoordinates::asymmetric:
+      return x / axis.scale;
+    case graph::ResizeCoordinates::align_corners:
+      return axis.outputs > 1 ? x * static_cast<float>(axis.inputs - 1) / static_cast<float>(axis.outputs - 1) : 0.0f;
+  }
+  CHECK(false, "a coordinate mode");
+}
+
+// Source: ONNX Resize, nearest_mode.
+int64_t rounded(graph::ResizeRounding mode, float x) {
+  switch (mode) {
+    case graph::ResizeRounding::round_prefer_floor:
+      return static_cast<int64_t>(std::ceil(x - 0.5f));
+    case graph::ResizeRounding::round_prefer_ceil:
+      return static_cast<int64_t>(std::floor(x + 0.5f));
+    case graph::ResizeRounding::floor:
+      return static_cast<int64_t>(std::floor(x));
+    case graph::ResizeRounding::ceil:
+      return static_cast<int64_t>(std::ceil(x));
+  }
+  CHECK(false, "a rounding mode");
+}
+
+Sample sample(const ResizeParams& params, const Axis& axis, int64_t o) {
+  const float x = coordinate(params.coordinates, axis, o);
+  const int64_t last = axis.inputs - 1;
+  if (params.mode == graph::ResizeMode::nearest) {
+    const int64_t i = std::clamp<int64_t>(rounded(params.rounding, x), 0, last);
+    return {i, i, 0};
+  }
+  const float inside = std::clamp(x, 0.0f, static_cast<float>(last));
+  const auto low = static_cast<int64_t>(inside);
+  const float weight = inside - static_cast<float>(low);
+  return {low, weight == 0 ? low : std::min(low + 1, last), weight};
+}
+
+// Outputs [begin, +count) of an axis; input numbers relative to the first stored one.
+std::vector<Sample> samples(const ResizeParams& params, const Axis& axis, int64_t begin, int64_t count,
+                            int64_t input_begin, int64_t stored) {
+  std::vector<Sample> out;
+  for (int64_t o = 0; o < count; ++o) {
+    Sample s = sample(params, axis, begin + o);
+    s.low -= input_begin, s.high -= input_begin;
+    CHECK(s.low >= 0 && s.high < stored, "the caller provides the rows that a resize reads");
+    out.push_back(s);
+  }
+  return out;
+}
+
+// Outputs begin, begin + step, ...: `count` of them from inputs input, input + input_step, ..., all mixed alike.
+struct Run {
+  int64_t begin, step, count;
+  int64_t input, input_step;
+  float weight;
+};
+
+// Weights of one phase differ by rounding of the coordinate only.
+bool alike(const Sample& a, const Sample& b) {
+  return a.high - a.low == b.high - b.low && std::abs(a.weight - b.weight) <= 1e-6f;
+}
+
+// The longest run from `begin` with a step of outputs.
+Run run_from(const std::vector<Sample>& table, const std::vector<bool>& done, size_t begin, size_t step) {
+  const Sample& first = table[begin];
+  Run run{static_cast<int64_t>(begin), static_cast<int64_t>(step), 1, first.low, 0, first.weight};
+  for (size_t o = begin + step; o < table.size() && !done[o] && alike(first, table[o]); o += step) {
+    const int64_t input_step = table[o].low - table[o - step].low;
+    if (run.count > 1 && input_step != run.input_step) break;
+    run.input_step = input_step;
+    ++run.count;
+  }
+  return run;
+}
+
+// The table as few runs: greedily the longest of all steps up to the factor of enlargement.
+std::vector<Run> runs(const std::vector<Sample>& table, float scale) {
+  const auto steps = static_cast<size_t>(std::clamp(std::ceil(scale), 1.0f, 64.0f)) * 2;
+  std::vector<bool> done(table.size(), false);
+  std::vector<Run> out;
+  for (size_t o = 0; o < table.size(); ++o) {
+    if (done[o]) continue;
+    Run best = run_from(table, done, o, 1);
+    for (size_t step = 2; step <= steps; ++step) {
+      const Run run = run_from(table, done, o, step);
+      if (run.count > best.count) best = run;
+    }
+    for (int64_t i = 0; i < best.count; ++i) done[static_cast<size_t>(best.begin + i * best.step)] = true;
+    out.push_back(best);
+  }
+  return out;
+}
+
+// out = in resized along one axis (2 or 3); the other axes have equal extents.
+void resize_axis(Context& context, size_t axis, const std::vector<Sample>& table, float scale, const Block& in,
+                 const Block& out) {
+  for (const Run& run : runs(table, scale)) {
+    const Sample& first = table[static_cast<size_t>(run.begin)];
+    std::vector<Loop> loops;
+    for (size_t a : {size_t{0}, size_t{2}, size_t{3}}) {
+      if (a == axis) {
+        const int64_t step = in.strides[a] * run.input_step;
+        loops.push_back({run.count, {out.strides[a] * run.step, step, step}});
+      } else {
+        loops.push_back({out.shape[a], {out.strides[a], in.strides[a], in.strides[a]}});
+      }
+    }
+    std::vector<int64_t> to(4, 0), low(4, 0), high(4, 0);
+    to[axis] = run.begin, low[axis] = first.low, high[axis] = first.high;
+    for (size_t g = 0; g < out.groups.size(); ++g) {
+      const int64_t p = out.groups[g].partitions;
+      if (run.weight == 0) {
+        for_each_piece({origin(out, g, 0, p, to), origin(in, g, 0, p, low)}, loops, {},
+                       [&](std::span<const isa::View> v) { copy(context, v[0], v[1]); });
+        continue;
+      }
+      const uint32_t tile =
+          context.build.sbuf(static_cast<uint32_t>(p),
+                             static_cast<uint32_t>(4 * run.count * out.free_elements() / out.shape[axis]), "weighted");
+      isa::View part = context.build.tile_view(tile, DType::fp32);
+      part.rank = 0;
+      int64_t dense = 1;
+      for (size_t l = loops.size(); l-- > 0;) loops[l].steps[3] = dense, dense *= loops[l].count;
+      for_each_piece({origin(out, g, 0, p, to), origin(in, g, 0, p, low), origin(in, g, 0, p, high), part}, loops, {},
+                     [&](std::span<const isa::View> v) {
+                       copy_scaled(context, v[3], v[1], 1.0f - run.weight);
+                       context.build.scalar_tensor_tensor({.dst = v[0],
+                                                           .data = v[2],
+                                                           .op0 = AluOp::multiply,
+                                                           .operand0 = run.weight,
+                                                           .op1 = AluOp::add,
+                                                           .operand1 = v[3]});
+                     });
+    }
+  }
+}
+
+// f if output o reads input o / f on the whole axis.
+std::optional<int64_t> repeat_factor(const std::vector<Sample>& table) {
+  const int64_t first = table[0].low;
+  int64_t f = 1;
+  while (f < static_cast<int64_t>(table.size()) && table[static_cast<size_t>(f)].low == first) ++f;
+  for (size_t o = 0; o < table.size(); ++o) {
+    if (table[o].weight != 0 || table[o].low != first + static_cast<int64_t>(o) / f) return std::nullopt;
+  }
+  return static_cast<int64_t>(table.size()) % f == 0 ? std::optional(f) : std::nullopt;
+}
+
+// Each input pixel repeated fy x fx times, in one copy per batch element and group.
+void repeat_pixels(Context& context, int64_t fy, int64_t fx, int64_t row, int64_t column, const Block& in,
+                   const Block& out) {
+  const std::vector<Loop> loops = {{out.shape[0], {out.strides[0], in.strides[0]}},
+                                   {out.shape[2] / fy, {fy * out.strides[2], in.strides[2]}},
+                                   {fy, {out.strides[2], 0}},
+                                   {out.shape[3] / fx, {fx * out.strides[3], in.strides[3]}},
+                                   {fx, {out.strides[3], 0}}};
+  for (size_t g = 0; g < out.groups.size(); ++g) {
+    const int64_t p = out.groups[g].partitions;
+    for_each_piece({origin(out, g), origin(in, g, 0, p, {0, 0, row, column})}, loops, {},
+                   [&](std::span<const isa::View> v) { copy(context, v[0], v[1]); });
+  }
+}
+
+}  // namespace
+
+void resize(Context& context, const ResizeParams& params, const Block& in, const Block& out) {
+  CHECK(in.rank() == 4 && out.rank() == 4 && in.partition_axis == 1 && out.partition_axis == 1 && same_cut(in, out),
+        fmt::format("resize of [{}] to [{}]", fmt::join(in.shape, ", "), fmt::join(out.shape, ", ")));
+  const Axis rows{in.full_rows, out.full_rows, params.scale[0]}, columns{in.shape[3], out.shape[3], params.scale[1]};
+  const std::vector<Sample> y = samples(params, rows, out.row_begin, out.shape[2], in.row_begin, in.shape[2]);
+  const std::vector<Sample> x = samples(params, columns, 0, out.shape[3], 0, in.shape[3]);
+  const std::optional<int64_t> fy = repeat_factor(y), fx = repeat_factor(x);
+  if (fy && fx) return repeat_pixels(context, *fy, *fx, y[0].low, x[0].low, in, out);
+  const bool mixed = params.mode == graph::ResizeMode::linear;
+  const Block wide = allocate_like(context, in, mixed ? DType::fp32 : in.dtype,
+                                   {in.shape[0], in.shape[1], in.shape[2], out.shape[3]}, "resized columns");
+  resize_axis(context, 3, x, params.scale[1], in, wide);
+  resize_axis(context, 2, y, params.scale[0], wide, out);
+}
+
+}  // namespace presil::kernels
