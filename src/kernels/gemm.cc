@@ -83,22 +83,29 @@ void finish_tile(Context& c, const OutTile& t, const HbmView& out, int64_t m0, i
 }  // namespace
 
 GemmBlocking gemm_blocking(const spec::ChipSpec& spec, int64_t m, int64_t n, int64_t k, DType dtype) {
-  int64_t k_tiles = ceil_div(k, spec.tensor.rows), item = static_cast<int64_t>(dtype_bytes(dtype));
-  int64_t budget = static_cast<int64_t>(spec.sbuf.bytes_per_partition) * 7 / 10;
-  int64_t n_tile = std::min<int64_t>(spec.tensor.moving_max, static_cast<int64_t>(spec.psum.bytes_per_partition / spec.psum.banks / 4));
-  int64_t m_tile = spec.tensor.columns;
-  // One block is worked on while the next one's A panel arrives: B + 2 A panels. Grow the side that saves more traffic.
+  const auto item = static_cast<double>(dtype_bytes(dtype));
+  const int64_t m_tile = spec.tensor.columns, n_tile = std::min<int64_t>(spec.tensor.moving_max, static_cast<int64_t>(spec.psum.bytes_per_partition / spec.psum.banks / 4));
+  const auto k_tiles = static_cast<double>(ceil_div(k, spec.tensor.rows));
+  const double budget = 0.7 * static_cast<double>(spec.sbuf.bytes_per_partition);
+  const double bytes_per_s = std::min(static_cast<double>(spec.dma.engines) * static_cast<double>(spec.dma.engine_bytes_per_s), static_cast<double>(spec.hbm.bytes_per_s));
+  const double pass_seconds = static_cast<double>(n_tile * (dtype_bytes(dtype) == 4 ? spec.tensor.fp32_passes : 1)) / static_cast<double>(spec.tensor.clock_hz);
+  // Seconds of a blocking: the slower of computing and moving, plus what the first block waits for its operands.
+  auto seconds = [&](int64_t mb, int64_t nb) {
+    double first_passes = k_tiles * static_cast<double>(ceil_div(mb, m_tile) * ceil_div(nb, n_tile));
+    double passes = k_tiles * static_cast<double>(ceil_div(m, m_tile) * ceil_div(n, n_tile));
+    double first_bytes = item * static_cast<double>(k) * static_cast<double>(mb + nb);
+    double bytes = item * (static_cast<double>(k) * static_cast<double>(n + m * ceil_div(n, nb)) + static_cast<double>(m) * static_cast<double>(n));
+    return std::max(passes * pass_seconds, bytes / bytes_per_s) + std::max(0.0, first_bytes / bytes_per_s - first_passes * pass_seconds);
+  };
   GemmBlocking best{m_tile, n_tile};
-  double best_traffic = 1e300;
-  for (int64_t mb = m_tile; mb <= ceil_div(m, m_tile) * m_tile; mb += m_tile) {
+  double best_seconds = 1e300;
+  for (int64_t mb = m_tile; mb <= std::min(8 * m_tile, ceil_div(m, m_tile) * m_tile); mb += m_tile) {
     for (int64_t nb = n_tile; nb <= ceil_div(n, n_tile) * n_tile; nb += n_tile) {
-      if (k_tiles * item * (2 * std::min(mb, m) + std::min(nb, n)) > budget) break;
-      double traffic = static_cast<double>(ceil_div(n, nb)) * static_cast<double>(m) + static_cast<double>(n);
-      // B panels stay for a whole sweep over M, so only A is read again; small A panels keep the start short.
-      traffic += 1e-3 * static_cast<double>(mb);
-      if (traffic < best_traffic) best_traffic = traffic, best = {mb, nb};
+      // While a block is worked on, the next one's A panel arrives: B and two A panels.
+      if (k_tiles * item * static_cast<double>(2 * std::min(mb, m) + std::min(nb, n)) > budget) break;
+      double t = seconds(std::min(mb, m), std::min(nb, n));
+      if (t < best_seconds) best_seconds = t, best = {mb, nb};
     }
-    if (mb >= 4 * m_tile) break;
   }
   return best;
 }
