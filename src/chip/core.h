@@ -41,6 +41,7 @@ struct LayerCounters {
   uint64_t macs = 0;          // executed
   uint64_t hbm_read_bytes = 0, hbm_write_bytes = 0;
   uint64_t instructions = 0;
+  std::array<Time, isa::kEngineKindCount> busy{};  // occupancy of its instructions, table loads left out
 };
 
 struct Counters {

@@ -99,6 +99,7 @@ void count_executed(const isa::Executable& executable, const Loaded& loaded,
       const Step& step = loaded.queues[q].steps[pc];
       LayerCounters& layer = counters.layers[step.layer];
       layer.instructions += times;
+      layer.busy[static_cast<size_t>(loaded.queues[q].engine)] += static_cast<Time>(times) * step.occupancy;
       counters.engines[q].instructions += times;
       counters.instructions += times;
       if (program.code[pc].opcode == isa::Opcode::nc_matmul) {
