@@ -1,8 +1,9 @@
 #include "isa/program.h"
 
-#include <limits>
+#include <algorithm>
 
 #include "isa/slots.h"
+#include "isa/walk.h"
 
 namespace presil::isa {
 
@@ -37,24 +38,45 @@ Access access_of(const Program& program, const Instruction& i, int k) {
 }
 
 uint64_t executed_count(const Program& program) {
-  struct Level {
-    uint32_t last;
-    uint64_t times;  // product of the counts down to here
-  };
-  std::vector<Level> open{{UINT32_MAX, 1}};
   uint64_t total = 0;
-  size_t next = 0;
-  for (uint32_t i = 0; i < program.code.size(); ++i) {
-    while (open.size() > 1 && open.back().last <= i) open.pop_back();
-    for (; next < program.repeats.size() && program.repeats[next].first == i; ++next) {
-      const Repeat& repeat = program.repeats[next];
-      uint64_t times = 0;
-      if (__builtin_mul_overflow(open.back().times, uint64_t{repeat.count}, &times)) times = UINT64_MAX;
-      open.push_back({repeat.last, times});
+  walk(program, [&](uint32_t, const std::vector<Repeat>& around) {
+    uint64_t times = 1;
+    for (const Repeat& r : around) {
+      if (__builtin_mul_overflow(times, uint64_t{r.count}, &times)) times = UINT64_MAX;
     }
-    if (__builtin_add_overflow(total, open.back().times, &total)) return UINT64_MAX;
-  }
+    if (__builtin_add_overflow(total, times, &total)) total = UINT64_MAX;
+  });
   return total;
+}
+
+namespace {
+
+bool same_view(const View& a, const View& b) {
+  if (!a.present() || !b.present()) return a.present() == b.present();
+  return a.memory == b.memory && a.dtype == b.dtype && a.partition == b.partition && a.partitions == b.partitions &&
+         a.base == b.base && a.offset == b.offset && std::ranges::equal(a.pattern(), b.pattern());
+}
+
+std::vector<Delta> sorted(std::span<const Delta> deltas) {
+  std::vector<Delta> out(deltas.begin(), deltas.end());
+  std::ranges::sort(out);
+  return out;
+}
+
+bool same_instruction(const Program& p, const Instruction& a, const Program& q, const Instruction& b) {
+  return a.opcode == b.opcode && a.engine == b.engine && a.engine_index == b.engine_index &&
+         a.dma_queue == b.dma_queue && a.signal == b.signal && a.source == b.source &&
+         std::ranges::equal(p.operands(a), q.operands(b), same_view) && std::ranges::equal(p.attrs(a), q.attrs(b)) &&
+         std::ranges::equal(p.waits_of(a), q.waits_of(b)) && sorted(p.deltas_of(a)) == sorted(q.deltas_of(b));
+}
+
+}  // namespace
+
+bool Program::operator==(const Program& other) const {
+  return std::ranges::equal(
+             code, other.code,
+             [&](const Instruction& a, const Instruction& b) { return same_instruction(*this, a, other, b); }) &&
+         repeats == other.repeats;
 }
 
 }  // namespace presil::isa

@@ -43,7 +43,6 @@ struct Instruction {
   uint32_t operand_begin = 0, attribute_begin = 0, wait_begin = 0, delta_begin = 0;
   uint16_t signal = kNoSemaphore;  // incremented when results are visible: by 1, or by a DMA once per DMA engine
   uint32_t source = kNoSource;     // into the owner's source table (provenance)
-  auto operator<=>(const Instruction&) const = default;
 };
 
 // Instructions [first, last) run `count` times. Repeats nest properly; vector order is by first, outer before inner.
@@ -82,7 +81,9 @@ struct Program {
   // Appends an instruction with all of its row's operand and attribute slots (absent views, initial attributes).
   Instruction& append(Opcode opcode, EngineKind engine);
 
-  bool operator==(const Program&) const = default;
+  // Same instructions and repeats, however the pools are laid out: unused dims, absent views' fields and the order of
+  // deltas do not matter.
+  bool operator==(const Program& other) const;
 };
 
 // What instruction `i` does to its operand `k`: the row's access, but a matmul that accumulates also reads dst, and so

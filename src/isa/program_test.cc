@@ -55,5 +55,29 @@ TEST(Program, AccumulatingMatmulAndKeepingShuffleReadTheirDestination) {
   EXPECT_EQ(access_of(p, p.code[2], slots::tensor_copy_predicated::dst), Access::read_write);
 }
 
+TEST(Program, EqualityIsOfMeaningNotOfLayout) {
+  Program p, q;
+  p.append(Opcode::memset, EngineKind::vector);
+  p.append(Opcode::reciprocal, EngineKind::vector);
+  q.views.resize(7);  // unused slots before the first instruction's
+  q.attributes.resize(3);
+  q.append(Opcode::memset, EngineKind::vector);
+  q.append(Opcode::reciprocal, EngineKind::vector);
+  q.views[7].offset = 12;  // absent anyway
+  EXPECT_EQ(p, q);
+  q.code[1].signal = 0;
+  EXPECT_NE(p, q);
+  q.code[1].signal = kNoSemaphore;
+  p.deltas = {{Delta::Target::operand, 0, 0, 4}, {Delta::Target::operand, 1, 0, 8}};
+  q.deltas = {p.deltas[1], p.deltas[0]};
+  p.code[0].delta_count = q.code[0].delta_count = 2;
+  EXPECT_EQ(p, q);
+  q.deltas[0].step = 9;
+  EXPECT_NE(p, q);
+  q.deltas[0].step = 8;
+  q.repeats = {{0, 1, 2}};
+  EXPECT_NE(p, q);
+}
+
 }  // namespace
 }  // namespace presil::isa

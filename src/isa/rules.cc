@@ -69,24 +69,6 @@ bool check_attributes(const InstructionCheck& c) {
   return c.findings.size() == before;
 }
 
-bool check_deltas(const InstructionCheck& c) {
-  size_t before = c.findings.size();
-  const Instruction& i = c.instruction;
-  for (const Delta& d : c.program.deltas_of(i)) {
-    bool wait = d.target == Delta::Target::wait;
-    unsigned limit = wait ? i.wait_count : i.operand_count;
-    if (d.index >= limit) {
-      c.fail("", fmt::format("a delta names {} {}, there are {}", wait ? "wait" : "operand", d.index, limit));
-    } else if (!wait && !c.present(d.index)) {
-      c.fail_operand(d.index, "a delta moves it, but it is missing");
-    }
-    if (d.level >= c.around.size()) {
-      c.fail("", fmt::format("a delta names repeat level {}, {} repeats are around it", d.level, c.around.size()));
-    }
-  }
-  return c.findings.size() == before;
-}
-
 void check_waits(const InstructionCheck& c) {
   auto semaphore = [&](uint16_t id, std::string_view what) {
     if (id >= c.spec.semaphores.count) {
@@ -153,7 +135,6 @@ const spec::EngineSpec& engine_spec(const spec::ChipSpec& spec, EngineKind kind)
 }
 
 void check_instruction(const InstructionCheck& c) {
-  if (!check_deltas(c)) return;
   check_waits(c);
   check_engine(c);
   bool sound = check_attributes(c);

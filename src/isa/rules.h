@@ -23,12 +23,15 @@ struct Finding {
 
 const spec::EngineSpec& engine_spec(const spec::ChipSpec& spec, EngineKind kind);
 
-// All rules that `instruction` (an element of program.code with sound pool ranges) breaks; in every iteration of the
+// Whether a program can be walked at all: ranges inside their pools, repeats that nest, deltas that name something.
+std::vector<Finding> check_structure(const Program& program);
+
+// All rules that `instruction` (an element of program.code, whose structure is sound) breaks, in every iteration of the
 // repeats around it. Views on tiles or tensors (base != kAbsolute) are checked for all but their place.
 std::vector<Finding> check_instruction(const Program& program, const Instruction& instruction,
                                        const spec::ChipSpec& spec);
 
-// All rules that `executable` breaks: pools, repeats, instructions, queues, semaphores, provenance, HBM map.
+// All rules that `executable` breaks: structure, instructions, queues, semaphores, provenance, HBM map.
 std::vector<Finding> verify(const Executable& executable, const spec::ChipSpec& spec);
 
 }  // namespace presil::isa

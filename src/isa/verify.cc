@@ -1,11 +1,12 @@
-// Rules of a whole Executable: that pools and repeats are sound, that queues, semaphores, provenance and the HBM map
-// agree with each other and with the chip.
+// Rules of a whole Executable: that its queues are sound, and that queues, semaphores, provenance and the HBM map agree
+// with each other and with the chip.
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <set>
 
 #include "isa/instruction_check.h"
+#include "isa/walk.h"
 
 namespace presil::isa {
 namespace {
@@ -33,54 +34,6 @@ uint64_t saturating_sum(uint64_t a, uint64_t b) {
   return __builtin_add_overflow(a, b, &out) ? UINT64_MAX : out;
 }
 
-bool pools_sound(Verifier& v, uint32_t queue, const Program& p) {
-  size_t before = v.findings.size();
-  for (uint32_t n = 0; n < p.code.size(); ++n) {
-    const Instruction& i = p.code[n];
-    const InstructionRow& r = row(i.opcode);
-    auto count = [&](std::string_view what, size_t found, size_t expected) {
-      if (found == expected) return;
-      v.fail(queue, n, std::string(r.name), fmt::format("{} {}, the table has {}", found, what, expected));
-    };
-    auto inside = [&](std::string_view what, uint64_t begin, uint64_t size, uint64_t pool) {
-      if (begin + size <= pool) return;
-      v.fail(queue, n, std::string(r.name),
-             fmt::format("{} {} to {}, the pool ends at {}", what, begin, begin + size, pool));
-    };
-    count("operands", i.operand_count, r.operands.size());
-    count("attributes", i.attribute_count, r.attributes.size());
-    inside("operands", i.operand_begin, i.operand_count, p.views.size());
-    inside("attributes", i.attribute_begin, i.attribute_count, p.attributes.size());
-    inside("waits", i.wait_begin, i.wait_count, p.waits.size());
-    inside("deltas", i.delta_begin, i.delta_count, p.deltas.size());
-  }
-  return v.findings.size() == before;
-}
-
-// In order of first, outer before inner, each wholly inside or outside of every other.
-bool repeats_sound(Verifier& v, uint32_t queue, const Program& p) {
-  size_t before = v.findings.size();
-  std::vector<Repeat> open;
-  uint32_t first = 0;
-  for (size_t n = 0; n < p.repeats.size(); ++n) {
-    const Repeat& r = p.repeats[n];
-    auto fail = [&](std::string message) { v.fail(queue, kNoIndex, fmt::format("repeat {}", n), std::move(message)); };
-    if (r.first >= r.last || r.last > p.code.size()) {
-      fail(fmt::format("instructions {} to {}, the queue has {}", r.first, r.last, p.code.size()));
-    }
-    if (r.count == 0) fail("count 0, at least 1");
-    if (r.first < first) fail(fmt::format("begins at {}, the one before at {}", r.first, first));
-    first = r.first;
-    while (!open.empty() && open.back().last <= r.first) open.pop_back();
-    if (!open.empty() && r.last > open.back().last) {
-      fail(fmt::format("instructions {} to {} leave the repeat of {} to {} around it", r.first, r.last,
-                       open.back().first, open.back().last));
-    }
-    open.push_back(r);
-  }
-  return v.findings.size() == before;
-}
-
 void check_references(Verifier& v, uint32_t queue, uint32_t n, const Program& p) {
   const Instruction& i = p.code[n];
   const InstructionRow& r = row(i.opcode);
@@ -104,18 +57,6 @@ void check_references(Verifier& v, uint32_t queue, uint32_t n, const Program& p)
   if (i.signal != kNoSemaphore) semaphore(i.signal);
   if (i.source != kNoSource && i.source >= v.executable.sources.size()) {
     fail("", fmt::format("source {}, there are {}", i.source, v.executable.sources.size()));
-  }
-}
-
-// Calls visit(n, repeats around instruction n) for every instruction in order.
-template <class Visit>
-void walk(const Program& p, Visit visit) {
-  std::vector<Repeat> around;
-  size_t next = 0;
-  for (uint32_t n = 0; n < p.code.size(); ++n) {
-    while (!around.empty() && around.back().last <= n) around.pop_back();
-    for (; next < p.repeats.size() && p.repeats[next].first == n; ++next) around.push_back(p.repeats[next]);
-    visit(n, around);
   }
 }
 
@@ -161,9 +102,11 @@ void check_queues(Verifier& v) {
   bool sound = true;
   for (uint32_t q = 0; q < v.executable.queues.size(); ++q) {
     const Program& p = v.executable.queues[q];
-    bool pools = pools_sound(v, q, p), repeats = repeats_sound(v, q, p);
-    sound &= pools && repeats;
-    if (!pools || !repeats || p.code.empty()) continue;
+    std::vector<Finding> structure = check_structure(p);
+    sound &= structure.empty();
+    for (Finding& f : structure) f.queue = q;
+    std::ranges::move(structure, std::back_inserter(v.findings));
+    if (!structure.empty() || p.code.empty()) continue;
     check_queue(v, q, p);
     EngineKind engine = p.code[0].engine;
     if (engines.emplace(engine, p.code[0].engine_index).second) continue;

@@ -83,6 +83,24 @@ TEST(Verify, Repeats) {
   EXPECT_THAT(with({{3, 4, 2}, {1, 2, 2}}), ElementsAre("queue 2: repeat 1: begins at 1, the one before at 3"));
 }
 
+TEST(Verify, Deltas) {
+  auto with = [](Delta delta) {
+    Executable e = example();
+    e.queues[1].deltas.push_back(delta);
+    e.queues[1].code[0].delta_count = 2;
+    return verified(e);
+  };
+  EXPECT_THAT(with({Delta::Target::operand, slots::activation::bias, 0, 4}), IsEmpty());
+  EXPECT_THAT(with({Delta::Target::operand, slots::activation::scale, 0, 4}),
+              ElementsAre("queue 1, instruction 0: activation: a delta moves scale, which is absent"));
+  EXPECT_THAT(with({Delta::Target::operand, 5, 0, 4}),
+              ElementsAre("queue 1, instruction 0: activation: a delta names operand 5, there are 5"));
+  EXPECT_THAT(with({Delta::Target::wait, 1, 0, 4}),
+              ElementsAre("queue 1, instruction 0: activation: a delta names wait 1, there are 1"));
+  EXPECT_THAT(with({Delta::Target::wait, 0, 1, 4}),
+              ElementsAre("queue 1, instruction 0: activation: a delta names repeat level 1, 1 are around it"));
+}
+
 TEST(Verify, Queues) {
   Executable e = example();
   e.queues[0].append(Opcode::wait, EngineKind::gpsimd);

@@ -1,0 +1,49 @@
+#include "isa/vocabulary.h"
+
+#include "numerics/activation.h"
+#include "numerics/alu.h"
+
+namespace presil::isa {
+namespace {
+
+template <class Enum>
+std::vector<std::string> names(std::string_view (*name)(Enum), int count) {
+  std::vector<std::string> out;
+  for (int i = 0; i < count; ++i) out.emplace_back(name(static_cast<Enum>(i)));
+  return out;
+}
+
+}  // namespace
+
+const Vocabulary& vocabulary() {
+  static const Vocabulary all{
+      .engines = names<EngineKind>(engine_name, kEngineKindCount),
+      .opcodes = names<Opcode>([](Opcode o) { return row(o).name; }, kOpcodeCount),
+      .memories = names<Memory>(memory_name, static_cast<int>(Memory::hbm) + 1),
+      .dtypes = names<DType>(dtype_name, kDTypeCount),
+      .alu_ops = names<AluOp>(alu_op_name, kAluOpCount),
+      .activations = names<Activation>(activation_name, kActivationCount),
+      .reduce_commands = names<ReduceCommand>(reduce_command_name, kReduceCommandCount),
+      .roles = names<TensorRole>(role_name, static_cast<int>(TensorRole::scratch) + 1),
+  };
+  return all;
+}
+
+std::span<const std::string> value_names(AttributeKind kind) {
+  switch (kind) {
+    case AttributeKind::alu_op:
+      return vocabulary().alu_ops;
+    case AttributeKind::activation:
+      return vocabulary().activations;
+    case AttributeKind::reduce_command:
+      return vocabulary().reduce_commands;
+    case AttributeKind::f32:
+    case AttributeKind::i32:
+    case AttributeKind::bits:
+    case AttributeKind::flag:
+      return {};
+  }
+  return {};
+}
+
+}  // namespace presil::isa

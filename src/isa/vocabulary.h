@@ -1,0 +1,19 @@
+// All names that text forms and files use, as lists indexed by the enum's value; private to this room.
+#pragma once
+#include <span>
+#include <string>
+#include <vector>
+
+#include "isa/executable.h"
+
+namespace presil::isa {
+
+struct Vocabulary {
+  std::vector<std::string> engines, opcodes, memories, dtypes, alu_ops, activations, reduce_commands, roles;
+};
+const Vocabulary& vocabulary();
+
+// Names of an attribute's values; empty if its values are numbers.
+std::span<const std::string> value_names(AttributeKind kind);
+
+}  // namespace presil::isa
