@@ -1,0 +1,226 @@
+// Constant factors and addends next to a convolution or matmul move into its weight and bias. New values are computed
+// in double and rounded once; without data only the structure changes, in the same way.
+#include <algorithm>
+
+#include "graph/host_tensor.h"
+#include "graph/rewriter.h"
+#include "graph/shape.h"
+
+namespace presil::graph {
+namespace {
+
+using Values = std::optional<std::vector<double>>;  // nothing: not read
+
+struct Constant {
+  Values values;
+  bool opaque = false;
+};
+
+Constant read(const Rewriter& r, TensorId id) {
+  const Tensor& t = r.at(id);
+  return {t.data ? Values(load_floats(t.dtype, *t.data)) : Values(), t.opaque};
+}
+
+TensorId write(Rewriter& r, std::string name, DType dtype, Shape shape, const Constant& c) {
+  Bytes data = c.values ? std::make_shared<const std::vector<std::byte>>(store_floats(dtype, *c.values)) : nullptr;
+  return r.add_constant(std::move(name), {dtype, std::move(shape)}, std::move(data), c.opaque);
+}
+
+bool is_linear(const Node& node) {
+  return node.op == Op::conv || node.op == Op::conv_transpose || node.op == Op::matmul;
+}
+
+// Where channels lie in a tensor that a linear node reads or writes.
+size_t channel_axis(const Node& linear, size_t rank) { return linear.op == Op::matmul ? rank - 1 : 1; }
+
+// A constant of the given shape acts on a tensor per channel, or as one value, without enlarging it.
+bool per_channel(const Shape& constant, const Shape& tensor, size_t channel) {
+  if (constant.size() > tensor.size()) return false;
+  size_t missing = tensor.size() - constant.size();
+  for (size_t i = 0; i < constant.size(); ++i) {
+    if (constant[i] != 1 && (i + missing != channel || constant[i] != tensor[channel])) return false;
+  }
+  return true;
+}
+
+int64_t weight_count(const Rewriter& r, const Node& linear) { return element_count(r.shape(linear.inputs[1])); }
+
+// Channels written or read by element i of the weight.
+int64_t output_channel(const Node& linear, const Shape& w, int64_t i) {
+  if (linear.op == Op::matmul) return i % w.back();
+  int64_t taps = element_count({w.begin() + 2, w.end()});
+  if (linear.op == Op::conv) return i / (taps * w[1]);
+  int64_t group_in = w[0] / linear.attrs.group;
+  return i / (taps * w[1]) / group_in * w[1] + i / taps % w[1];
+}
+int64_t input_channel(const Node& linear, const Shape& w, int64_t i) {
+  if (linear.op == Op::matmul) return i / w.back();
+  int64_t taps = element_count({w.begin() + 2, w.end()});
+  if (linear.op == Op::conv_transpose) return i / (taps * w[1]);
+  int64_t group_out = w[0] / linear.attrs.group;
+  return i / (taps * w[1]) / group_out * w[1] + i / taps % w[1];
+}
+
+int64_t output_channels(const Rewriter& r, const Node& linear) {
+  const Shape& out = r.shape(linear.output);
+  return out[channel_axis(linear, out.size())];
+}
+
+// One value per channel from a constant that holds one value or one per channel.
+double channel_value(const std::vector<double>& values, int64_t channel) {
+  return values.size() == 1 ? values[0] : values[channel];
+}
+
+enum class Action { scale, divide, shift, shift_down };
+std::optional<Action> action_of(const Rewriter& r, const Node& node, const ConstantOperand& split) {
+  if (node.op != Op::elementwise || !is_float(r.at(node.output).dtype)) return std::nullopt;
+  bool constant_second = node.inputs[1] == split.constant;
+  switch (node.attrs.fn) {
+    case ElementwiseFn::mul:
+      return Action::scale;
+    case ElementwiseFn::add:
+      return Action::shift;
+    case ElementwiseFn::div:
+      return constant_second ? std::optional(Action::divide) : std::nullopt;
+    case ElementwiseFn::sub:
+      return constant_second ? std::optional(Action::shift_down) : std::nullopt;
+    default:
+      return std::nullopt;
+  }
+}
+
+double act(Action action, double x, double c) {
+  switch (action) {
+    case Action::scale:
+      return x * c;
+    case Action::divide:
+      return x / c;
+    case Action::shift:
+      return x + c;
+    case Action::shift_down:
+      return x - c;
+  }
+  return x;
+}
+
+bool scales(Action action) { return action == Action::scale || action == Action::divide; }
+
+// weight[i] (*|/) c[channel of i]
+TensorId scaled_weight(Rewriter& r, const Node& linear, Action action, const Constant& c,
+                       int64_t (*channel)(const Node&, const Shape&, int64_t)) {
+  TensorId id = linear.inputs[1];
+  Constant w = read(r, id);
+  w.opaque |= c.opaque;
+  if (!c.values) w.values.reset();
+  for (int64_t i = 0; w.values && i < weight_count(r, linear); ++i) {
+    double& value = (*w.values)[i];
+    value = act(action, value, channel_value(*c.values, channel(linear, r.shape(id), i)));
+  }
+  Tensor old = r.at(id);
+  return write(r, old.name, old.dtype, old.shape, w);
+}
+
+Constant bias_of(const Rewriter& r, const Node& linear) {
+  if (linear.inputs.size() == 3) return read(r, linear.inputs[2]);
+  return {std::vector<double>(output_channels(r, linear), 0.0), false};
+}
+
+TensorId write_bias(Rewriter& r, const Node& linear, const Constant& bias) {
+  return write(r, linear.source + ".bias", r.at(linear.output).dtype, {output_channels(r, linear)}, bias);
+}
+
+bool foldable_linear(const Rewriter& r, const Node& linear) {
+  if (!is_linear(linear) || !r.constant(linear.inputs[1]) || !is_float(r.at(linear.output).dtype)) return false;
+  return linear.inputs.size() < 3 || r.constant(linear.inputs[2]);
+}
+
+// Sum over a weight's elements of weight * c[input channel], added to the bias per output channel.
+Constant shifted_bias(const Rewriter& r, const Node& linear, Action action, const Constant& c) {
+  Constant bias = bias_of(r, linear), w = read(r, linear.inputs[1]);
+  bias.opaque |= w.opaque || c.opaque;
+  if (!w.values || !c.values) bias.values.reset();
+  const Shape& shape = r.shape(linear.inputs[1]);
+  for (int64_t i = 0; bias.values && i < weight_count(r, linear); ++i) {
+    double addend = act(action, 0, channel_value(*c.values, input_channel(linear, shape, i)));
+    (*bias.values)[output_channel(linear, shape, i)] += (*w.values)[i] * addend;
+  }
+  return bias;
+}
+
+}  // namespace
+
+// (linear(x) op c): the elementwise node becomes the linear one.
+bool fold_affine_after(Rewriter& r, Node& node) {
+  std::optional<ConstantOperand> split = split_constant(r, node);
+  std::optional<Action> action = split ? action_of(r, node, *split) : std::nullopt;
+  const Node* linear = action ? r.producer(split->variable) : nullptr;
+  if (!linear || !foldable_linear(r, *linear) || !r.single_use(split->variable)) return false;
+  const Shape& shape = r.shape(split->variable);
+  if (shape != r.shape(node.output)) return false;
+  if (!per_channel(r.shape(split->constant), shape, channel_axis(*linear, shape.size()))) return false;
+  Constant c = read(r, split->constant);
+  Node folded = *linear;
+  if (scales(*action)) folded.inputs[1] = scaled_weight(r, *linear, *action, c, output_channel);
+  if (!scales(*action) || linear->inputs.size() == 3) {
+    Constant bias = bias_of(r, *linear);
+    bias.opaque |= c.opaque;
+    if (!c.values) bias.values.reset();
+    for (size_t i = 0; bias.values && i < bias.values->size(); ++i) {
+      (*bias.values)[i] = act(*action, (*bias.values)[i], channel_value(*c.values, static_cast<int64_t>(i)));
+    }
+    TensorId id = write_bias(r, *linear, bias);
+    folded.inputs.resize(2);
+    folded.inputs.push_back(id);
+  }
+  node.op = folded.op;
+  node.attrs = folded.attrs;
+  node.source = folded.source;
+  r.set_inputs(node, folded.inputs);
+  return true;
+}
+
+// linear(x op c): a factor always moves into the weight; an addend into the bias where no padding mixes with it.
+bool fold_affine_before(Rewriter& r, Node& node) {
+  if (!is_linear(node) || !foldable_linear(r, node) || !r.single_use(node.inputs[0])) return false;
+  const Node* before = r.producer(node.inputs[0]);
+  std::optional<ConstantOperand> split = before ? split_constant(r, *before) : std::nullopt;
+  std::optional<Action> action = split ? action_of(r, *before, *split) : std::nullopt;
+  if (!action || r.shape(split->variable) != r.shape(node.inputs[0])) return false;
+  if (node.op == Op::matmul && r.shape(node.inputs[1]).size() != 2) return false;
+  const Shape& shape = r.shape(node.inputs[0]);
+  if (!per_channel(r.shape(split->constant), shape, channel_axis(node, shape.size()))) return false;
+  bool padded = std::ranges::any_of(node.attrs.pads, [](int64_t p) { return p != 0; });
+  if (!scales(*action) && (padded || node.op == Op::conv_transpose)) return false;
+  Constant c = read(r, split->constant);
+  std::vector<TensorId> inputs = node.inputs;
+  inputs[0] = split->variable;
+  if (scales(*action)) {
+    inputs[1] = scaled_weight(r, node, *action, c, input_channel);
+  } else {
+    TensorId bias = write_bias(r, node, shifted_bias(r, node, *action, c));
+    inputs.resize(2);
+    inputs.push_back(bias);
+  }
+  r.set_inputs(node, inputs);
+  return true;
+}
+
+// (x * c1) * c2 and (x + c1) + c2, where one constant covers the other's shape.
+bool merge_constants(Rewriter& r, Node& node) {
+  std::optional<ConstantOperand> outer = split_constant(r, node);
+  if (!outer || node.op != Op::elementwise || !is_float(r.at(node.output).dtype)) return false;
+  if (node.attrs.fn != ElementwiseFn::mul && node.attrs.fn != ElementwiseFn::add) return false;
+  const Node* before = r.producer(outer->variable, node.attrs.fn);
+  std::optional<ConstantOperand> inner = before ? split_constant(r, *before) : std::nullopt;
+  if (!inner || !r.single_use(outer->variable) || r.shape(inner->variable) != r.shape(node.output)) return false;
+  const Shape &a = r.shape(inner->constant), &b = r.shape(outer->constant);
+  std::optional<Shape> joined = broadcast(a, b);
+  if (!joined || element_count(*joined) > std::max(element_count(a), element_count(b))) return false;
+  TensorId variable = inner->variable, left = inner->constant, right = outer->constant;
+  TensorId merged =
+      r.insert({.op = Op::elementwise, .inputs = {left, right}, .attrs = node.attrs, .source = node.source});
+  r.set_inputs(node, {variable, merged});
+  return true;
+}
+
+}  // namespace presil::graph

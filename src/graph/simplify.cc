@@ -1,0 +1,40 @@
+#include "graph/simplify.h"
+
+#include "graph/fold.h"
+#include "graph/rewriter.h"
+
+namespace presil::graph {
+
+// In order of preference at one node: cheaper forms of it first, then patterns that end at it.
+Result<Graph> simplify(Graph graph) {
+  static const std::vector<std::pair<std::string_view, Rewriter::Rewrite>> kRewrites = {
+      {"remove_identity", remove_identity},
+      {"merge_reshapes", merge_reshapes},
+      {"merge_transposes", merge_transposes},
+      {"transpose_to_reshape", transpose_to_reshape},
+      {"reduce_to_reshape", reduce_to_reshape},
+      {"simplify_power", simplify_power},
+      {"match_clip", match_clip},
+      {"match_rsqrt", match_rsqrt},
+      {"match_gelu", match_gelu},
+      {"match_hard_swish", match_hard_swish},
+      {"match_hard_sigmoid", match_hard_sigmoid},
+      {"match_self_gated", match_self_gated},
+      {"match_layer_norm", match_layer_norm},
+      {"fold_into_layer_norm", fold_into_layer_norm},
+      {"fold_affine_after", fold_affine_after},
+      {"fold_affine_before", fold_affine_before},
+      {"merge_constants", merge_constants},
+  };
+  // Each sweep shortens the graph or enriches a node, so that this ends; the bound only guards against our own
+  // mistakes.
+  for (size_t sweeps = 0, limit = 10 + graph.nodes.size(); sweeps < limit; ++sweeps) {
+    Rewriter rewriter(std::move(graph));
+    bool changed = rewriter.sweep(kRewrites);
+    graph = remove_dead(TRY(fold_constants(rewriter.take())));
+    if (!changed) break;
+  }
+  return graph;
+}
+
+}  // namespace presil::graph
