@@ -1,13 +1,17 @@
 # presil_onnx_schema: protobuf code generated from the schema that PyPI's onnx package carries (.venv, ./dev setup).
-# PRESIL_PYTHON names another interpreter that has the package.
-set(PRESIL_PYTHON "${CMAKE_SOURCE_DIR}/.venv/bin/python" CACHE FILEPATH "Python with the onnx package")
+# PRESIL_PYTHON names another interpreter to look in first.
 find_program(PRESIL_PROTOC protoc REQUIRED)
 find_library(PRESIL_PROTOBUF_LITE protobuf-lite REQUIRED)
-execute_process(
-  COMMAND ${PRESIL_PYTHON} -c "import os, onnx, onnx.defs; print(os.path.dirname(onnx.__file__), onnx.defs.onnx_opset_version(), sep=';')"
-  OUTPUT_VARIABLE onnx_facts OUTPUT_STRIP_TRAILING_WHITESPACE RESULT_VARIABLE onnx_missing)
-if(onnx_missing)
-  message(FATAL_ERROR "${PRESIL_PYTHON} cannot import onnx. Run ./dev setup, or set PRESIL_PYTHON to a Python that has it.")
+foreach(python ${PRESIL_PYTHON} ${CMAKE_SOURCE_DIR}/.venv/bin/python python3)
+  execute_process(
+    COMMAND ${python} -c "import os, onnx, onnx.defs; print(os.path.dirname(onnx.__file__), onnx.defs.onnx_opset_version(), sep=';')"
+    OUTPUT_VARIABLE onnx_facts OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET RESULT_VARIABLE onnx_missing)
+  if(onnx_missing EQUAL 0)
+    break()
+  endif()
+endforeach()
+if(NOT onnx_missing EQUAL 0)
+  message(FATAL_ERROR "No Python with the onnx package was found. Run ./dev setup, or set PRESIL_PYTHON to one that has it.")
 endif()
 list(GET onnx_facts 0 onnx_folder)
 list(GET onnx_facts 1 PRESIL_ONNX_OPSET_MAX)
