@@ -5,8 +5,10 @@
 #include "backend/emit.h"
 #include "backend/place.h"
 #include "backend/queues.h"
+#include "backend/repeats.h"
 #include "backend/synchronize.h"
 #include "base/text.h"
+#include "tile/verify.h"
 
 namespace presil::backend {
 namespace {
@@ -28,18 +30,38 @@ Error misfit_error(const tile::TileProgram& program, const Misfit& misfit, const
                      layer_of(program, misfit.instruction));
 }
 
+Result<Placement> place(const tile::TileProgram& program, const std::vector<LiveRange>& ranges,
+                        const spec::ChipSpec& spec) {
+  Placement placement;
+  place_sbuf(program, ranges, spec, placement);
+  if (!placement.misfit) place_psum(program, ranges, spec, placement);
+  if (placement.misfit) return misfit_error(program, *placement.misfit, spec);
+  return placement;
+}
+
+Result<void> check(const tile::TileProgram& program, const spec::ChipSpec& spec) {
+  std::vector<isa::Finding> findings = tile::verify(program, spec);
+  if (findings.empty()) return {};
+  const isa::Finding& first = findings[0];
+  std::string where =
+      first.instruction < program.code.code.size() ? layer_of(program, first.instruction) : program.model;
+  std::string more = findings.size() > 1 ? fmt::format("; {} more findings", findings.size() - 1) : "";
+  return bad_input(first.text() + more, where);
+}
+
 }  // namespace
 
 Result<isa::Executable> lower(tile::TileProgram program, const spec::ChipSpec& spec, const Options& options) {
+  if (options.verify) TRY(check(program, spec));
   choose_queues(program, spec, options);
   std::vector<LiveRange> ranges = live_ranges(program);
-  Placement placement;
-  place_sbuf(program, ranges, spec, placement);
-  if (placement.misfit) return misfit_error(program, *placement.misfit, spec);
-  place_psum(program, ranges, spec, placement);
-  if (placement.misfit) return misfit_error(program, *placement.misfit, spec);
+  Placement placement = TRY(place(program, ranges, spec));
   Synchronization sync = TRY(synchronize(program, placement, ranges, spec, options));
-  return emit(std::move(program), placement, sync, spec);
+  isa::Executable out = TRY(emit(std::move(program), placement, sync, spec));
+  if (options.reroll) {
+    for (isa::Program& queue : out.queues) queue = reroll(queue);
+  }
+  return out;
 }
 
 }  // namespace presil::backend

@@ -9,6 +9,7 @@
 namespace presil::backend {
 
 struct Options {
+  bool verify = true;            // refuse programs with findings (tile/verify.h)
   bool reroll = true;            // encode periodic code as repeats
   uint32_t transfers_ahead = 4;  // unfinished transfers of one DMA queue: semaphores that its transfers rotate over
   uint32_t load_queues_percent = 50;  // of the DMA queues carry loads, the others stores and moves

@@ -23,7 +23,8 @@ struct Tile {
 };
 
 // View::base of an SBUF or PSUM operand indexes `tiles`, of an HBM operand `tensors`; partition and offset are
-// relative to it. HBM addresses are assigned by the backend.
+// relative to it. HBM addresses are assigned by the backend. The code is flat: it has no repeats; the backend finds
+// them.
 struct TileProgram {
   std::string model;
   std::string precision = "fp32";
