@@ -8,7 +8,6 @@
 namespace presil::isa {
 namespace {
 
-constexpr uint64_t kRatioMax = 256;  // raw over stored; a limit on what a small file can make us allocate
 constexpr int kLevel = 3;
 constexpr size_t kSkippableHeader = 8;  // magic and size, RFC 8878 section 3.1.2
 constexpr uint32_t kSkippableMagic = 0x184d2a50;
@@ -35,17 +34,17 @@ void fill_up(Bytes& out, size_t size) {
 
 }  // namespace
 
-Bytes packed(std::span<const std::byte> bytes) {
+Bytes packed(std::span<const std::byte> bytes, uint64_t ratio_max) {
   Bytes out(ZSTD_compressBound(bytes.size()));
   size_t size = ZSTD_compress(out.data(), out.size(), bytes.data(), bytes.size(), kLevel);
   CHECK(!ZSTD_isError(size), ZSTD_getErrorName(size));
   out.resize(size);
-  size_t least = (bytes.size() + kRatioMax - 1) / kRatioMax;
+  size_t least = (bytes.size() + ratio_max - 1) / ratio_max;
   if (out.size() < least) fill_up(out, least);
   return out;
 }
 
-Result<Bytes> unpacked(std::span<const std::byte> stored, uint64_t claimed_bytes) {
+Result<Bytes> unpacked(std::span<const std::byte> stored, uint64_t claimed_bytes, uint64_t ratio_max) {
   unsigned long long frame = ZSTD_getFrameContentSize(stored.data(), stored.size());
   if (frame == ZSTD_CONTENTSIZE_ERROR || frame == ZSTD_CONTENTSIZE_UNKNOWN) {
     return bad_input("compressed data does not begin with a zstd frame of known size");
@@ -53,9 +52,9 @@ Result<Bytes> unpacked(std::span<const std::byte> stored, uint64_t claimed_bytes
   if (frame != claimed_bytes) {
     return bad_input(fmt::format("compressed data holds {} bytes, expected {}", frame, claimed_bytes));
   }
-  if (claimed_bytes / kRatioMax > stored.size()) {
+  if (claimed_bytes / ratio_max > stored.size()) {
     return bad_input(fmt::format("{} compressed bytes claim to hold {}, at most {} times as many", stored.size(),
-                                 claimed_bytes, kRatioMax));
+                                 claimed_bytes, ratio_max));
   }
   Bytes out(claimed_bytes);
   size_t size = ZSTD_decompress(out.data(), out.size(), stored.data(), stored.size());

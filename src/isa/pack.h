@@ -13,11 +13,16 @@ namespace presil::isa {
 
 using Bytes = std::vector<std::byte>;
 
-// One zstd frame, and if it is smaller than 1/256 of the bytes, a skippable one that fills it up to that.
-Bytes packed(std::span<const std::byte> bytes);
+// Most that a stored byte may claim to hold; what packs better is filled up.
+inline constexpr uint64_t kDataRatioMax = 256;
+inline constexpr uint64_t kCodeRatioMax = 16;  // instructions take more room in memory than in a section
 
-// What was packed. Errors: no such frame, or another size than claimed. Allocates at most 256 times the stored bytes.
-Result<Bytes> unpacked(std::span<const std::byte> stored, uint64_t claimed_bytes);
+// One zstd frame, and if it is smaller than bytes / ratio_max, a skippable one that fills it up to that.
+Bytes packed(std::span<const std::byte> bytes, uint64_t ratio_max = kDataRatioMax);
+
+// What was packed. Errors: no such frame, or another size than claimed. Allocates at most ratio_max times the stored
+// bytes.
+Result<Bytes> unpacked(std::span<const std::byte> stored, uint64_t claimed_bytes, uint64_t ratio_max = kDataRatioMax);
 
 std::string base64(std::span<const std::byte> bytes);
 Result<Bytes> from_base64(std::string_view text);  // whole groups of four, padded with '='
