@@ -11,6 +11,32 @@ namespace {
 
 int64_t byte_count(const Tensor& t) { return element_count(t.shape) * static_cast<int64_t>(dtype_bytes(t.dtype)); }
 
+// Multiply-adds beyond which a constant is rather computed at run time than while importing.
+constexpr int64_t kFoldWorkMax = int64_t{1} << 26;
+
+// Primitives whose work grows faster than their operands.
+bool is_heavy(const Graph& graph, const Node& node) {
+  Shape factors = graph.at(node.output).shape;
+  switch (node.op) {
+    case Op::matmul:
+      factors.push_back(graph.at(node.inputs[0]).shape.back());
+      break;
+    case Op::conv:
+    case Op::conv_transpose: {
+      const Shape& weight = graph.at(node.inputs[1]).shape;
+      factors.insert(factors.end(), weight.begin(), weight.end());
+      break;
+    }
+    case Op::pool:
+      factors.insert(factors.end(), node.attrs.kernel.begin(), node.attrs.kernel.end());
+      break;
+    default:
+      return false;
+  }
+  std::optional<int64_t> work = checked_count(factors);
+  return !work || *work > kFoldWorkMax;
+}
+
 bool readable(const Tensor& t) { return t.constant && !t.opaque && t.data; }
 
 }  // namespace
@@ -41,7 +67,8 @@ bool foldable(const Graph& graph, const Node& node) {
     if (!graph.at(id).constant) return false;
     inputs += byte_count(graph.at(id));
   }
-  return byte_count(graph.at(node.output)) <= std::max(inputs, kSmallConstantBytes);
+  bool small = byte_count(graph.at(node.output)) <= std::max(inputs, kSmallConstantBytes);
+  return small && !is_heavy(graph, node);
 }
 
 Result<void> fold_node(Graph& graph, const Node& node) {

@@ -17,7 +17,7 @@ std::optional<std::vector<int64_t>> small_integers(const Graph& graph, TensorId 
 std::optional<std::vector<double>> small_floats(const Graph& graph, TensorId id);
 
 // True when every input is constant and the result is small, or no larger than its inputs together (a broadcast of one
-// value to a gigabyte stays a node). Depends on shapes only.
+// value to a gigabyte stays a node), and quickly computed. Depends on shapes only.
 bool foldable(const Graph& graph, const Node& node);
 
 // Turns the node's output into a constant: computed when all inputs have data, without data otherwise.

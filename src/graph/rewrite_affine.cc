@@ -9,6 +9,8 @@
 namespace presil::graph {
 namespace {
 
+constexpr int64_t kWeightElementsMax = int64_t{1} << 31;
+
 using Values = std::optional<std::vector<double>>;  // nothing: not read
 
 struct Constant {
@@ -131,6 +133,8 @@ TensorId write_bias(Rewriter& r, const Node& linear, const Constant& bias) {
 
 bool foldable_linear(const Rewriter& r, const Node& linear) {
   if (!is_linear(linear) || !r.constant(linear.inputs[1]) || !is_float(r.at(linear.output).dtype)) return false;
+  // The weight of a model without data may claim any size.
+  if (weight_count(r, linear) > kWeightElementsMax) return false;
   return linear.inputs.size() < 3 || r.constant(linear.inputs[2]);
 }
 

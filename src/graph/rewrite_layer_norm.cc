@@ -6,6 +6,9 @@
 namespace presil::graph {
 namespace {
 
+// Scale and bias are made as constants; no network normalizes over more.
+constexpr int64_t kNormalizedMax = int64_t{1} << 24;
+
 // The first of the trailing axes that a mean with kept dimensions runs over; nothing if it is not that.
 std::optional<int64_t> trailing_mean(const Rewriter& r, const Node* node) {
   if (!node || node->attrs.reduce != ReduceKind::mean || !node->attrs.keepdims || node->attrs.axes.empty()) return {};
@@ -73,6 +76,7 @@ bool match_layer_norm(Rewriter& r, Node& node) {
   if (centered(r, square->inputs[0], square_axis) != x || square_axis != axis) return false;
   if (r.shape(*x) != r.shape(node.output)) return false;
   Shape normalized(r.shape(*x).begin() + *axis, r.shape(*x).end());
+  if (element_count(normalized) > kNormalizedMax) return false;
   DType dtype = r.at(*x).dtype;
   double epsilon = *r.scalar(variance->constant);
   TensorId input = *x;

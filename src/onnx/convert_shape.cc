@@ -11,7 +11,7 @@
 namespace presil::onnx {
 namespace {
 
-constexpr int64_t kRangeMax = 1 << 24;
+constexpr int64_t kRangeMax = 1 << 22;
 
 Result<Tensors> reshaped(Conversion& c, Shape shape) {
   return Tensors{TRY(c.builder.reshape(c.inputs[0], std::move(shape)))};

@@ -101,12 +101,8 @@ Result<graph::Shape> resolve(const ValueInfo& v, const ImportOptions& options, c
       shape.push_back(*d.value);
     } else if (bound != bindings.end()) {
       shape.push_back(bound->second);
-    } else if (d.value && *d.value == 0 && d.name.empty()) {
-      return bad_input(fmt::format("dimension {} of {} is 0", i, declared_text(v)), where_of(v));
-    } else if (d.value && *d.value < 0) {
-      return bad_input(fmt::format("dimension {} of {} is negative", i, declared_text(v)), where_of(v),
-                       fmt::format("give --shape {}={}", v.name, declared_text(v)));
     } else if (d.name.empty()) {
+      // Some exporters write 0 or -1 for what they do not know.
       return bad_input(fmt::format("has a dynamic dimension {} without a name in {}", i, declared_text(v)), where_of(v),
                        fmt::format("give --shape {}=... with a number for every dimension", v.name));
     } else {

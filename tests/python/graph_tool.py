@@ -9,7 +9,7 @@ import onnxruntime
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 TOOL = ROOT / "build/tests/tools/graph_interpret"
-DTYPES = {"fp32": np.float32, "fp16": np.float16, "bf16": ml_dtypes.bfloat16, "boolean": np.bool_, "int32": np.int32,
+DTYPES = {"fp32": np.float32, "fp16": np.float16, "bf16": ml_dtypes.bfloat16, "bool": np.bool_, "int32": np.int32,
           "int64": np.int64, "int8": np.int8, "uint8": np.uint8, "int16": np.int16, "uint16": np.uint16,
           "uint32": np.uint32}
 

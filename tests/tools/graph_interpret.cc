@@ -12,6 +12,7 @@
 #include "graph/shape.h"
 #include "graph/simplify.h"
 #include "onnx/import.h"
+#include "onnx/operators.h"
 
 namespace {
 
@@ -68,8 +69,9 @@ int main(int argc, char** argv) {
   std::string model, folder = ".";
   std::vector<std::string> dims, shapes, files;
   onnx::ImportOptions options;
-  bool simplify = false, print = false, no_data = false;
-  app.add_option("model", model)->required();
+  bool simplify = false, print = false, no_data = false, operators = false;
+  app.add_option("model", model);
+  app.add_flag("--operators", operators, "list the supported ONNX operators and their opsets");
   app.add_option("--dim", dims, "NAME=N");
   app.add_option("--shape", shapes, "NAME=1x3x48x320");
   app.add_option("--input", files, "raw file, in the order of the graph's inputs");
@@ -79,6 +81,12 @@ int main(int argc, char** argv) {
   app.add_flag("--no-data", no_data);
   app.add_flag("--double-as-fp32", options.double_as_fp32);
   CLI11_PARSE(app, argc, argv);
+  if (operators) {
+    for (const onnx::OperatorRow& row : onnx::operators()) {
+      fmt::print("{} {} {}\n", row.name, row.min_opset, row.max_opset);
+    }
+    return 0;
+  }
   options.with_data = !no_data;
   for (const std::string& d : dims)
     options.dims.emplace_back(split_at(d, '=').first, std::stoll(split_at(d, '=').second));
