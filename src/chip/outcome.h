@@ -9,6 +9,12 @@
 
 namespace presil::chip {
 
+// A static instruction of an Executable.
+struct Site {
+  uint32_t queue = UINT32_MAX, instruction = UINT32_MAX;
+  bool operator==(const Site&) const = default;
+};
+
 struct Outcome {
   enum class Kind : uint8_t { done, deadlock, fault, time_limit, event_limit, race };
   Kind kind = Kind::done;

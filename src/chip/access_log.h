@@ -1,0 +1,103 @@
+// The latest accesses to every byte of one memory that a future access could conflict with. A record lives until a
+// write covers it, the same agent repeats it, or everybody knows that it is complete.
+#pragma once
+#include <cstdint>
+#include <vector>
+
+#include "chip/footprint.h"
+#include "chip/happens_before.h"
+
+namespace presil::chip {
+
+struct Access {
+  uint32_t shape = 0;  // in the ShapeTable
+  int64_t begin = 0;
+  int64_t end = 0;
+  Epoch epoch;
+  Site site;
+  bool write = false;
+  bool matmul = false;  // written by the tensor engine
+};
+
+class AccessLog {
+ public:
+  // `bytes`: of a partition, or of the HBM; `bucket`: how finely records are indexed.
+  AccessLog(const ShapeTable& shapes, uint64_t bytes, uint64_t bucket);
+
+  // Calls conflict(record) for every record that shares a byte with `access` and of which at least one is a write;
+  // then enters `access` and drops what it replaces.
+  template <class F>
+  void enter(const Access& access, F&& conflict);
+
+  // Drops records for which complete(record) holds, in buckets that have grown since they were last cleaned.
+  template <class F>
+  void clean(F&& complete);
+  bool wants_cleaning() const { return records_held_ > clean_above_; }
+  size_t size() const { return records_held_; }
+
+ private:
+  struct Record : Access {
+    uint32_t seen = 0;  // by the query with this number
+    bool live = false;
+  };
+  struct Bucket {
+    std::vector<uint32_t> writes, reads;
+  };
+
+  bool meets(const Record& r, const Access& a) const {
+    return r.begin < a.end && a.begin < r.end && overlap(shapes_[r.shape], r.begin, shapes_[a.shape], a.begin);
+  }
+  std::vector<uint32_t>& list(Bucket& b, bool write) { return write ? b.writes : b.reads; }
+  void insert(const Access& access);
+  void remove(uint32_t id);
+  size_t first_bucket(const Access& a) const { return static_cast<size_t>(a.begin) / bucket_; }
+  size_t last_bucket(const Access& a) const { return static_cast<size_t>(a.end - 1) / bucket_; }
+
+  const ShapeTable& shapes_;
+  uint64_t bucket_;
+  std::vector<Bucket> buckets_;
+  std::vector<Record> records_;
+  std::vector<uint32_t> free_, covered_;
+  uint32_t query_ = 0;
+  size_t records_held_ = 0, clean_above_ = 512;
+};
+
+template <class F>
+void AccessLog::enter(const Access& a, F&& conflict) {
+  ++query_;
+  covered_.clear();
+  const Shape& shape = shapes_[a.shape];
+  bool repeated = false;
+  auto visit = [&](uint32_t id) {
+    Record& r = records_[id];
+    if (r.seen == query_) return;
+    r.seen = query_;
+    if (!a.write && !r.write) {  // the same read again
+      if (r.shape != a.shape || r.begin != a.begin || r.epoch.agent != a.epoch.agent) return;
+      r.epoch = a.epoch;
+      r.site = a.site;
+      repeated = true;
+      return;
+    }
+    if (!meets(r, a)) return;
+    conflict(static_cast<const Access&>(r));
+    if (a.write && covers(shape, a.begin, shapes_[r.shape], r.begin)) covered_.push_back(id);
+  };
+  for (size_t b = first_bucket(a); b <= last_bucket(a); ++b) {
+    for (uint32_t id : buckets_[b].writes) visit(id);
+    if (!a.write && b > first_bucket(a)) continue;  // an equal read begins in the same bucket
+    for (uint32_t id : buckets_[b].reads) visit(id);
+  }
+  for (uint32_t id : covered_) remove(id);
+  if (!repeated) insert(a);
+}
+
+template <class F>
+void AccessLog::clean(F&& complete) {
+  for (uint32_t id = 0; id < records_.size(); ++id) {
+    if (records_[id].live && complete(static_cast<const Access&>(records_[id]))) remove(id);
+  }
+  clean_above_ = std::max<size_t>(512, 2 * records_held_);
+}
+
+}  // namespace presil::chip

@@ -1,0 +1,113 @@
+#include "chip/happens_before.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+
+namespace presil::chip {
+namespace {
+
+void join(std::span<uint32_t> into, std::span<const uint32_t> from) {
+  for (size_t k = 0; k < into.size(); ++k) into[k] = std::max(into[k], from[k]);
+}
+
+}  // namespace
+
+HappensBefore::HappensBefore(const isa::Executable& executable, const spec::ChipSpec& spec)
+    : engines_(static_cast<uint32_t>(executable.queues.size())),
+      agents_(engines_ + spec.dma.queues),
+      dma_engines_(spec.dma.engines),
+      clocks_(size_t{agents_} * agents_),
+      numbers_(agents_),
+      semaphores_(executable.semaphores) {
+  for (uint32_t q = 0; q < engines_; ++q) {
+    left_.push_back(isa::executed_count(executable.queues[q]));
+    for (const isa::Wait& wait : executable.queues[q].waits) {
+      std::vector<uint32_t>& waiters = semaphores_[wait.semaphore].waiters;
+      if (waiters.empty() || waiters.back() != q) waiters.push_back(q);
+    }
+  }
+}
+
+void HappensBefore::wait(Site site, uint16_t semaphore, uint32_t value) {
+  std::deque<Batch>& batches = semaphores_[semaphore].batches;
+  auto after = std::partition_point(batches.begin(), batches.end(), [&](const Batch& b) { return b.total <= value; });
+  if (after == batches.begin()) return;  // inside the first, or what everybody knows
+  Batch& last = *std::prev(after);
+  if (after == batches.end() && last.relied.queue == UINT32_MAX) last.relied = site;
+  join(clock(site.queue), last.clock);
+}
+
+Epoch HappensBefore::step(Site site, uint16_t signal, std::vector<Ambiguity>* ambiguities) {
+  --left_[site.queue];
+  Epoch epoch{site.queue, ++numbers_[site.queue]};
+  if (signal != isa::kNoSemaphore) raise(site, epoch, signal, 1, ambiguities);
+  return epoch;
+}
+
+Epoch HappensBefore::transfer(Site site, uint32_t dma_queue, uint16_t signal, std::vector<Ambiguity>* ambiguities) {
+  --left_[site.queue];
+  ++numbers_[site.queue];
+  Epoch epoch{dma_agent(dma_queue), ++numbers_[dma_agent(dma_queue)]};
+  join(clock(epoch.agent), clock(site.queue));
+  if (signal != isa::kNoSemaphore) raise(site, epoch, signal, dma_engines_, ambiguities);
+  return epoch;
+}
+
+// Is the whole batch complete before anything that `queue` starts now can raise the semaphore? Increments of one engine
+// are in order among themselves.
+bool HappensBefore::follows(const Batch& batch, uint32_t queue, uint32_t agent) const {
+  auto before = [&](const Epoch& e) { return (e.agent == agent && is_engine(agent)) || complete(e, queue); };
+  return before(batch.first) && std::all_of(batch.more.begin(), batch.more.end(), before);
+}
+
+void HappensBefore::raise(Site site, Epoch epoch, uint16_t semaphore, uint32_t count,
+                          std::vector<Ambiguity>* ambiguities) {
+  Semaphore& s = semaphores_[semaphore];
+  s.total += count;
+  if (s.batches.empty() || follows(s.batches.back(), site.queue, epoch.agent)) {
+    forget(s);
+    Batch& batch = s.batches.emplace_back();
+    if (!spare_.empty()) batch.clock = std::move(spare_.back()), spare_.pop_back();
+    batch.clock.assign(clock(epoch.agent).begin(), clock(epoch.agent).end());
+    batch.first = epoch;
+  } else {
+    Batch& batch = s.batches.back();
+    if (batch.relied.queue != UINT32_MAX && ambiguities != nullptr) {
+      ambiguities->push_back({batch.relied, site, semaphore});
+    }
+    join(batch.clock, clock(epoch.agent));
+    batch.more.push_back(epoch);
+  }
+  Batch& batch = s.batches.back();
+  batch.clock[epoch.agent] = std::max(batch.clock[epoch.agent], epoch.number);
+  batch.total = s.total;
+}
+
+// Batches that every possible waiter knows to be complete can be told from no batch by nobody. One stays: the next
+// batch is compared with it.
+void HappensBefore::forget(Semaphore& s) {
+  auto known = [&](const Batch& batch) {
+    return std::all_of(s.waiters.begin(), s.waiters.end(),
+                       [&](uint32_t q) { return left_[q] == 0 || follows(batch, q, UINT32_MAX); });
+  };
+  while (s.batches.size() > 1 && known(s.batches.front())) {
+    spare_.push_back(std::move(s.batches.front().clock));
+    s.batches.pop_front();
+  }
+}
+
+void HappensBefore::known_to_all(std::vector<uint32_t>& complete, std::vector<uint32_t>& to_others) const {
+  complete.assign(agents_, UINT32_MAX);
+  to_others.assign(agents_, UINT32_MAX);
+  for (uint32_t q = 0; q < engines_; ++q) {
+    if (left_[q] == 0) continue;
+    std::span<const uint32_t> row = clock(q);
+    for (uint32_t a = 0; a < agents_; ++a) {
+      complete[a] = std::min(complete[a], row[a]);
+      if (a != q) to_others[a] = std::min(to_others[a], row[a]);
+    }
+  }
+}
+
+}  // namespace presil::chip
