@@ -11,11 +11,12 @@ namespace {
 // overlap on neighbouring chunks.
 constexpr int64_t kChunkElements = 2048;
 
-// Calls run(ranges, elements) for pieces of the block's free axes of at most kChunkElements.
+// Calls run(ranges, elements) for pieces of group g's free axes of at most kChunkElements.
 template <class Run>
-void for_each_chunk(const Block& block, Run run) {
+void for_each_chunk(const Block& block, size_t g, Run run) {
   std::vector<Range> ranges;
   for (int64_t extent : block.shape) ranges.push_back({0, extent, 1});
+  ranges[static_cast<size_t>(block.partition_axis)].count = block.groups[g].partitions;
   auto walk = [&](auto&& self, int axis, int64_t elements) -> void {
     if (axis == block.partition_axis) return self(self, axis + 1, elements);
     if (axis >= block.rank() || elements <= kChunkElements) return run(ranges, elements);
@@ -149,7 +150,7 @@ Result<void> elementwise(Context& context, const Expression& expression, const s
   std::vector<Fused> program = fuse(micros, expression.inputs);
   uint32_t last = expression.inputs + static_cast<uint32_t>(micros.size()) - 1;
   for (size_t g = 0; g < out.groups.size(); ++g) {
-    for_each_chunk(out, [&](const std::vector<Range>& ranges, int64_t elements) {
+    for_each_chunk(out, g, [&](const std::vector<Range>& ranges, int64_t elements) {
       ChunkEmitter(context, inputs, kinds, out, g, ranges, elements).emit(program, last);
     });
   }

@@ -50,13 +50,11 @@ class Expander {
 
   Result<uint32_t> binary(AluOp op, const Argument& x, const Argument& y) {
     if (is_tensor(x) && is_tensor(y)) return tensor(op, full(x), full(y));
-    bool reverse = !is_tensor(x);
+    // Of two scalar operands (an output of one element per partition), a column serves as the tensor.
+    bool reverse = is_tensor(x) ? false : is_tensor(y) || x.kind != Argument::Kind::value;
     const Argument& t = reverse ? y : x;
     const Argument& s = reverse ? x : y;
-    if (!is_tensor(t)) {
-      // Both are columns or numbers: the column itself is the (one element per partition) tensor operand.
-      if (t.kind != Argument::Kind::value) return bad_input("an element-wise operation on two constants was not folded");
-    }
+    if (t.kind != Argument::Kind::value) return bad_input("an element-wise operation on two constants was not folded");
     return push({.kind = Micro::Kind::scalar, .op = op, .scalar = scalar_of(s), .reverse = reverse, .a = full(t)});
   }
 
