@@ -6,6 +6,7 @@
 #include "backend/place.h"
 #include "backend/queues.h"
 #include "backend/repeats.h"
+#include "backend/spill.h"
 #include "backend/synchronize.h"
 #include "base/text.h"
 #include "tile/verify.h"
@@ -30,11 +31,49 @@ Error misfit_error(const tile::TileProgram& program, const Misfit& misfit, const
                      layer_of(program, misfit.instruction));
 }
 
-Result<Placement> place(const tile::TileProgram& program, const std::vector<LiveRange>& ranges,
-                        const spec::ChipSpec& spec) {
+Error oversize_error(const tile::TileProgram& program, const Oversize& o, const spec::ChipSpec& spec) {
+  const isa::Instruction& i = program.code.code[o.instruction];
+  std::string tiles;
+  for (const isa::View& v : program.code.operands(i)) {
+    if (v.memory != isa::Memory::sbuf) continue;
+    const tile::Tile& t = program.tiles[v.base];
+    tiles += fmt::format("{}'{}' of {}", tiles.empty() ? "" : ", ", t.name, bytes_text(t.bytes));
+  }
+  return unsupported(
+      fmt::format("{} needs {} per partition for its operands ({}), {} of {} are free for them",
+                  isa::row(i.opcode).name, bytes_text(o.bytes_needed), tiles, bytes_text(o.bytes_available), spec.name),
+      layer_of(program, o.instruction));
+}
+
+// Spills with less and less of SBUF as budget until what remains can be laid out without gaps that are too small.
+Result<void> place_with_spills(tile::TileProgram& program, std::vector<LiveRange>& ranges, const spec::ChipSpec& spec,
+                               Placement& placement, Statistics& statistics) {
+  constexpr uint64_t kSteps = 8;
+  const uint64_t room = spec.sbuf.bytes_per_partition;
+  for (uint64_t step = 0; placement.misfit && step <= kSteps; ++step) {
+    bool isolate = step == kSteps;
+    auto result = spill(program, spec, isolate ? room : room - room * step / kSteps, isolate);
+    if (const auto* oversize = std::get_if<Oversize>(&result)) {
+      if (step == 0) return oversize_error(program, *oversize, spec);
+      continue;
+    }
+    Spilled& spilled = std::get<Spilled>(result);
+    std::vector<LiveRange> spilled_ranges = live_ranges(spilled.program);
+    place_sbuf(spilled.program, spilled_ranges, spec, placement);
+    if (placement.misfit && isolate) return misfit_error(spilled.program, *placement.misfit, spec);
+    if (placement.misfit) continue;
+    statistics.spills = spilled.counts;
+    program = std::move(spilled.program), ranges = std::move(spilled_ranges);
+  }
+  return {};
+}
+
+Result<Placement> place(tile::TileProgram& program, std::vector<LiveRange>& ranges, const spec::ChipSpec& spec,
+                        Statistics& statistics) {
   Placement placement;
   place_sbuf(program, ranges, spec, placement);
-  if (!placement.misfit) place_psum(program, ranges, spec, placement);
+  if (placement.misfit) TRY(place_with_spills(program, ranges, spec, placement, statistics));
+  place_psum(program, ranges, spec, placement);
   if (placement.misfit) return misfit_error(program, *placement.misfit, spec);
   return placement;
 }
@@ -51,16 +90,22 @@ Result<void> check(const tile::TileProgram& program, const spec::ChipSpec& spec)
 
 }  // namespace
 
-Result<isa::Executable> lower(tile::TileProgram program, const spec::ChipSpec& spec, const Options& options) {
+Result<isa::Executable> lower(tile::TileProgram program, const spec::ChipSpec& spec, const Options& options,
+                              Statistics* statistics) {
+  Statistics counts;
   if (options.verify) TRY(check(program, spec));
-  choose_queues(program, spec, options);
   std::vector<LiveRange> ranges = live_ranges(program);
-  Placement placement = TRY(place(program, ranges, spec));
+  Placement placement = TRY(place(program, ranges, spec, counts));
+  choose_queues(program, spec, options);
   Synchronization sync = TRY(synchronize(program, placement, ranges, spec, options));
   isa::Executable out = TRY(emit(std::move(program), placement, sync, spec));
-  if (options.reroll) {
-    for (isa::Program& queue : out.queues) queue = reroll(queue);
+  counts.waits = sync.waits.size();
+  for (isa::Program& queue : out.queues) {
+    counts.instructions += queue.code.size();
+    if (options.reroll) queue = reroll(queue);
+    counts.stored += queue.code.size();
   }
+  if (statistics) *statistics = counts;
   return out;
 }
 

@@ -1,6 +1,7 @@
 // The backend: TileProgram to Executable. lower.cc is its table of contents, one line per pass. Passes keep the
 // program's sequential meaning: any execution that respects the queues and semaphores ends with the same memory.
 #pragma once
+#include "backend/spill.h"
 #include "base/result.h"
 #include "isa/executable.h"
 #include "spec/chip_spec.h"
@@ -15,8 +16,16 @@ struct Options {
   uint32_t load_queues_percent = 50;  // of the DMA queues carry loads, the others stores and moves
 };
 
+struct Statistics {
+  SpillCounts spills;
+  size_t instructions = 0;  // executed
+  size_t stored = 0;        // after repeats
+  size_t waits = 0;         // executed
+};
+
 // Lowers for one core of `spec`. Errors: the program breaks a rule of the chip, or does not fit its memories or
 // semaphores; the message names layer, tile, bytes needed and available.
-Result<isa::Executable> lower(tile::TileProgram program, const spec::ChipSpec& spec, const Options& options = {});
+Result<isa::Executable> lower(tile::TileProgram program, const spec::ChipSpec& spec, const Options& options = {},
+                              Statistics* statistics = nullptr);
 
 }  // namespace presil::backend

@@ -168,6 +168,20 @@ void pack_more(Plan& plan, const Misfit& misfit, int attempt) {
   }
 }
 
+// The first point at which the live tiles are larger than SBUF, however they are laid out.
+std::optional<Misfit> overfull(const Plan& plan) {
+  uint64_t room = uint64_t{plan.geometry.bytes} * (plan.geometry.partitions / plan.geometry.quadrant_partitions);
+  uint64_t used = 0;
+  size_t ended = 0;
+  for (uint32_t t : plan.tiles) {
+    uint32_t now = plan.ranges[t].first;
+    for (; plan.ranges[plan.ends[ended]].last < now; ++ended) used -= plan.footprint(plan.ends[ended]);
+    used += plan.footprint(t);
+    if (used > room) return Misfit{t, now};
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 void place_sbuf(const tile::TileProgram& program, const std::vector<LiveRange>& ranges, const spec::ChipSpec& spec,
@@ -175,6 +189,8 @@ void place_sbuf(const tile::TileProgram& program, const std::vector<LiveRange>& 
   placement.places.resize(program.tiles.size());
   placement.misfit.reset();
   Plan plan = plan_of(program, ranges, spec);
+  placement.misfit = overfull(plan);
+  if (placement.misfit) return;
   for (int attempt = 0; attempt < kAttemptsMax; ++attempt) {
     Timeline timeline(plan);
     placement.misfit = pack(plan, timeline);
