@@ -222,6 +222,13 @@ std::span<const Field> chip_fields() {
   return fields;
 }
 
+const Field* find_field(std::string_view path) {
+  for (const Field& f : chip_fields()) {
+    if (f.path() == path) return &f;
+  }
+  return nullptr;
+}
+
 std::vector<std::string> section_names() {
   std::vector<std::string> out;
   for (const Field& f : chip_fields()) {
