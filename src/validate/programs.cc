@@ -71,10 +71,11 @@ tile::TileProgram activation_chain(uint32_t length) {
   Builder b("activation_chain");
   b.begin_layer("chain", "elementwise");
   Tile last = filled(b, DType::fp32, kPartitions, 1, "x");
+  const Tile bias = filled(b, DType::fp32, kPartitions, 1, "bias");
   b.set_source("chain");
   for (uint32_t i = 0; i < length; ++i) {
     const Tile next = sbuf(b, DType::fp32, kPartitions, 1, "x");
-    b.activation({.dst = next.view, .data = last.view, .op = Activation::copy, .scale = 2.0f, .bias = 1.0f});
+    b.activation({.dst = next.view, .data = last.view, .op = Activation::copy, .scale = 2.0f, .bias = bias.view});
     last = next;
   }
   return b.take();
