@@ -81,7 +81,9 @@ TEST(TraceSave, DamageIsAnErrorAndNeverACrash) {
     if (prng.below(4) == 0) bad.resize(prng.below(bad.size()));
     Result<Trace> read = load(bad, "x");
     refused += !read;
-    if (read) EXPECT_EQ(save(*read), good);
+    if (read) {
+      EXPECT_EQ(save(*read), good);
+    }
   }
   EXPECT_GT(refused, 1900);
 }
