@@ -3,22 +3,166 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <functional>
+
+#include "base/text.h"
+#include "cli/commands.h"
 
 namespace presil::cli {
+namespace {
+
+using Action = std::function<Result<int>()>;
+
+struct Parser {
+  CLI::App app{
+      "presil: an AI accelerator in software. It compiles a workload for a chip, runs it there, in bits and\n"
+      "cycles, and says how long it takes and what limits it.",
+      "presil"};
+  Action action;
+
+  // The options live as long as the parser; the action runs after parsing.
+  template <class Options>
+  std::pair<CLI::App*, std::shared_ptr<Options>> command(const std::string& name, const std::string& text,
+                                                         const std::string& example,
+                                                         Result<int> (*function)(const Options&)) {
+    auto options = std::make_shared<Options>();
+    CLI::App* sub = app.add_subcommand(name, text);
+    sub->footer("Example:\n  " + example);
+    sub->callback([this, options, function] { action = [options, function] { return function(*options); }; });
+    return {sub, options};
+  }
+};
+
+void add_workload(CLI::App* sub, WorkloadOptions& o) {
+  sub->add_option("MODEL", o.path, "MODEL.onnx, or FILE.presil from `presil compile`")->required();
+  sub->add_option("--chip", o.chip, "bundled chip or FILE.toml; default: trn2, or what an executable was compiled for");
+  sub->add_option("--precision", o.precision, "auto (the model's own), fp32, bf16, fp16")->capture_default_str();
+  sub->add_option("--dim", o.dims, "NAME=N: a dynamic dimension by name");
+  sub->add_option("--shape", o.shapes, "NAME=1x3x48x320: the whole shape of an input");
+  sub->add_flag("--double-as-fp32", o.double_as_fp32, "compute double tensors in fp32");
+  sub->add_flag("--retime", o.retime, "run an executable on a chip that it was not compiled for");
+}
+
+void add_simulation(CLI::App* sub, SimulationOptions& o) {
+  sub->add_option("--cores", o.cores, "cores to use")->capture_default_str();
+  sub->add_flag("--no-data", o.no_data, "time only: no tensor values");
+  sub->add_flag("--check,!--no-check", o.check, "find races and never-written reads (with data; default on)");
+  sub->add_option("--seed", o.seed, "of inputs that are not given")->capture_default_str();
+  sub->add_option("-j", o.threads, "host threads; results never depend on it");
+  sub->add_option("--report", o.report, "write a report: FILE.html or FILE.md");
+  sub->add_option("--trace", o.trace, "write a Perfetto trace: FILE.pftrace");
+  sub->add_flag("--json", o.json, "print one JSON object (docs/schema/run.json)");
+}
+
+void add_run(Parser& p) {
+  auto [sub, o] = p.command<RunOptions>("run", "compile a model and run it on a simulated core",
+                                        "presil run model.onnx --shape x=1x3x48x320 --report out.html", run_run);
+  add_workload(sub, o->workload);
+  add_simulation(sub, o->simulation);
+  sub->add_option("--input", o->inputs, "NAME=FILE.npy: an input's values; others are drawn with --seed");
+  sub->add_option("--output-dir", o->output_dir, "write outputs as .npy files there");
+}
+
+void add_show(Parser& p) {
+  auto [sub, o] = p.command<ShowOptions>("show", "print an executable, a plan, a chip or a model's graph as text",
+                                         "presil show trn2", run_show);
+  sub->add_option("WHAT", o->what, "FILE.presil, FILE.plan, MODEL.onnx, a bundled chip or FILE.toml")->required();
+  sub->add_option("--dim", o->dims, "NAME=N: a dynamic dimension of a model");
+  sub->add_option("--shape", o->shapes, "NAME=1x3x48x320: the whole shape of a model's input");
+}
+
+CLI::Validator positive() {
+  return CLI::Validator(
+      [](const std::string& text) {
+        const bool digits = !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
+        const bool zero = text.find_first_not_of('0') == std::string::npos;
+        return digits && !zero ? std::string() : fmt::format("'{}' is not a whole number above 0", text);
+      },
+      "");
+}
+
+void add_bench(Parser& p) {
+  CLI::App* bench = p.app.add_subcommand("bench", "compile and run one operation of a given size");
+  bench->footer("Example:\n  presil bench gemm --m 4096 --n 4096 --k 4096 --no-data");
+  bench->require_subcommand(1);
+  auto add = [&](const char* name, const char* text, const char* example, BenchOptions::Kind kind) {
+    auto o = std::make_shared<BenchOptions>();
+    o->kind = kind;
+    CLI::App* sub = bench->add_subcommand(name, text);
+    sub->footer(std::string("Example:\n  ") + example);
+    sub->add_option("--chip", o->chip, "bundled chip or FILE.toml")->capture_default_str();
+    sub->add_option("--precision", o->precision, "fp32, bf16, fp16")->capture_default_str();
+    add_simulation(sub, o->simulation);
+    sub->callback([&p, o] { p.action = [o] { return run_bench(*o); }; });
+    return std::pair(sub, o);
+  };
+  auto [gemm, g] = add("gemm", "[m, k] x [k, n], operands row-major in HBM",
+                       "presil bench gemm --m 4096 --n 4096 --k 4096 --no-data", BenchOptions::Kind::gemm);
+  gemm->add_option("--m", g->m, "rows of the left operand")->required()->check(positive());
+  gemm->add_option("--n", g->n, "columns of the right operand")->required()->check(positive());
+  gemm->add_option("--k", g->k, "common dimension")->required()->check(positive());
+  auto [chain, c] = add("elementwise", "a chain of element-wise operations over tensors in HBM",
+                        "presil bench elementwise --bytes '1 GiB' --no-data", BenchOptions::Kind::elementwise);
+  chain->add_option("--bytes", c->bytes, "of the input: 4096, '64 MiB'")->capture_default_str();
+}
+
+void add_lists(Parser& p) {
+  auto [chips, c] = p.command<ChipsOptions>("chips", "list the bundled chips", "presil chips --json", run_chips);
+  chips->add_flag("--json", c->json, "print a JSON array");
+  auto [ops, o] = p.command<OpsOptions>("ops", "list supported ONNX operators, or a core's instructions",
+                                        "presil ops --isa", run_ops);
+  ops->add_flag("--isa", o->isa, "the instruction table");
+  ops->add_flag("--json", o->json, "print a JSON array");
+}
+
+// Commands of an app, and option names of the innermost command that was given.
+std::vector<std::string> known_names(const CLI::App& app) {
+  const CLI::App* inner = &app;
+  for (auto chosen = inner->get_subcommands(); !chosen.empty(); chosen = inner->get_subcommands()) inner = chosen[0];
+  std::vector<std::string> names;
+  for (const CLI::App* sub : inner->get_subcommands([](const CLI::App*) { return true; })) {
+    names.push_back(sub->get_name());
+  }
+  for (const CLI::Option* option : inner->get_options()) {
+    for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+  }
+  return names;
+}
+
+int fail(const Error& error) {
+  fmt::print(stderr, "presil: error: {}\n", error.text());
+  return 2;
+}
+
+int usage_error(const CLI::App& app, const CLI::ParseError& error) {
+  const std::vector<std::string> extras = app.remaining(/*recurse=*/true);
+  if (extras.empty()) return fail(bad_input(error.what(), "", "see --help"));
+  const std::string& argument = extras.front();
+  std::string hint = nearest_hint(argument.substr(0, argument.find('=')), known_names(app));
+  return fail(bad_input(fmt::format("unknown argument '{}'", argument), "", hint.empty() ? "see --help" : hint));
+}
+
+}  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app("An AI accelerator in software: compile a workload for a chip, run it there, see bits and cycles.",
-               "presil");
-  app.set_version_flag("--version", "presil 0.1.0");
+  Parser p;
+  p.app.set_version_flag("--version", "presil " PRESIL_VERSION);
+  p.app.require_subcommand(1);
+  p.app.footer(
+      "Exit code: 0 done; 1 the simulated program failed; 2 bad input.\n`presil COMMAND --help` has an example.");
+  add_run(p);
+  add_show(p);
+  add_bench(p);
+  add_lists(p);
   try {
-    app.parse(argc, argv);
+    p.app.parse(argc, argv);
+  } catch (const CLI::Success& done) {
+    return p.app.exit(done);
   } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return app.exit(error);
-    fmt::print(stderr, "presil: error: {}\n", error.what());
-    return 2;
+    return usage_error(p.app, error);
   }
-  fmt::print("{}", app.help());
-  return 0;
+  Result<int> code = p.action();
+  return code ? *code : fail(code.error());
 }
 
 }  // namespace presil::cli

@@ -75,9 +75,9 @@ TEST(File, WritesWholeOrNothing) {
   EXPECT_EQ(*read_file(folder + "/a"), raw("abc"));
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder), {}), 1);
   auto failed = write_file(folder + "/none/a", std::string_view("abc"));
-  EXPECT_EQ(failed.error().text(), folder + "/none/a: cannot write: No such file or directory");
-  EXPECT_EQ(read_file(folder).error().text(), folder + ": cannot read: Is a directory");
-  EXPECT_EQ(read_file(folder + "/b").error().text(), folder + "/b: cannot read: No such file or directory");
+  EXPECT_EQ(failed.error().text(), folder + "/none/a: cannot be written: No such file or directory");
+  EXPECT_EQ(read_file(folder).error().text(), folder + ": cannot be read: Is a directory");
+  EXPECT_EQ(read_file(folder + "/b").error().text(), folder + "/b: cannot be read: No such file or directory");
 }
 
 }  // namespace

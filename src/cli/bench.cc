@@ -1,0 +1,65 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/text.h"
+#include "cli/commands.h"
+#include "cli/simulate.h"
+#include "graph/builder.h"
+#include "spec/chip_file.h"
+#include "spec/quantity.h"
+
+namespace presil::cli {
+namespace {
+
+// Elements of a row of the element-wise bench's tensor; the rows make up the rest.
+constexpr int64_t kRowElements = 16384;
+
+Result<DType> dtype_of(const std::string& precision) {
+  static const std::vector<std::string> names = {"fp32", "bf16", "fp16"};
+  if (std::find(names.begin(), names.end(), precision) != names.end()) return *dtype_from_name(precision);
+  return bad_input(fmt::format("'{}' is not one of fp32, bf16, fp16", precision), "--precision",
+                   nearest_hint(precision, names));
+}
+
+Result<graph::Graph> gemm(const BenchOptions& o, DType dtype) {
+  graph::Builder b;
+  b.set_source("gemm");
+  auto x = b.input("a", {dtype, {o.m, o.k}}), y = b.input("b", {dtype, {o.k, o.n}});
+  b.graph().outputs = {TRY(b.add(graph::Op::matmul, {x, y}))};
+  b.graph().name = fmt::format("gemm {}x{}x{}", o.m, o.k, o.n);
+  return std::move(b.graph());
+}
+
+// relu(x / 2 + 1)
+Result<graph::Graph> elementwise(const BenchOptions& o, DType dtype) {
+  const uint64_t bytes = TRY(spec::parse_quantity(o.bytes, spec::Unit::bytes));
+  const auto rows = static_cast<int64_t>(bytes / dtype_bytes(dtype)) / kRowElements;
+  if (rows < 1)
+    return bad_input(fmt::format("{} is less than one row of {} elements", o.bytes, kRowElements), "--bytes");
+  graph::Builder b;
+  b.set_source("elementwise");
+  auto x = b.input("x", {dtype, {rows, kRowElements}});
+  auto half = TRY(b.binary(graph::ElementwiseFn::mul, x, 0.5));
+  auto sum = TRY(b.binary(graph::ElementwiseFn::add, half, 1.0));
+  b.graph().outputs = {TRY(b.unary(graph::ElementwiseFn::relu, sum))};
+  b.graph().name = fmt::format("elementwise {}", bytes_text(bytes));
+  return std::move(b.graph());
+}
+
+}  // namespace
+
+Result<int> run_bench(const BenchOptions& options) {
+  Progress progress;
+  Stopwatch watch;
+  const DType dtype = TRY(dtype_of(options.precision));
+  Workload w{.chip = TRY(spec::load_chip(options.chip))};
+  w.graph = options.kind == BenchOptions::Kind::gemm ? TRY(gemm(options, dtype)) : TRY(elementwise(options, dtype));
+  auto compiled = TRY(compiler::compile(*w.graph, w.chip, {.precision = options.precision}));
+  w.plan = std::move(compiled.plan);
+  w.executable = std::move(compiled.executable);
+  w.compile_seconds = watch.seconds();
+  return simulate(w, options.simulation, {}, "", progress);
+}
+
+}  // namespace presil::cli

@@ -1,0 +1,15 @@
+// One function per command: does it, prints, and returns 0 or 1 (the simulated program failed); an Error is bad input
+// and becomes exit code 2 in main.
+#pragma once
+#include "base/result.h"
+#include "cli/options.h"
+
+namespace presil::cli {
+
+Result<int> run_chips(const ChipsOptions& options);
+Result<int> run_ops(const OpsOptions& options);
+Result<int> run_show(const ShowOptions& options);
+Result<int> run_run(const RunOptions& options);
+Result<int> run_bench(const BenchOptions& options);
+
+}  // namespace presil::cli

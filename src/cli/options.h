@@ -1,0 +1,72 @@
+// What each command was asked to do: one struct per command, filled by parse.cc.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace presil::cli {
+
+// A workload and how to compile it; shared by run and compile.
+struct WorkloadOptions {
+  std::string path;  // .onnx or .presil
+  std::string chip;  // bundled name or chip file; empty: the executable's, or trn2
+  std::string precision = "auto";
+  std::vector<std::string> dims;    // "NAME=N"
+  std::vector<std::string> shapes;  // "NAME=1x3x224x224"
+  bool double_as_fp32 = false;
+  bool retime = false;  // accept an Executable that was compiled for another chip
+};
+
+struct SimulationOptions {
+  uint32_t cores = 1;
+  bool no_data = false;
+  bool check = true;
+  uint64_t seed = 0;
+  uint32_t threads = 0;  // 0: as many as the host has; results never depend on it
+  std::string report;    // .html or .md
+  std::string trace;     // .pftrace
+  bool json = false;
+};
+
+struct RunOptions {
+  WorkloadOptions workload;
+  SimulationOptions simulation;
+  std::vector<std::string> inputs;  // "NAME=FILE.npy"
+  std::string output_dir;
+};
+
+struct CompileOptions {
+  WorkloadOptions workload;
+  std::string output;  // FILE.presil
+  std::string plan_out;
+  bool no_data = false;
+};
+
+struct ShowOptions {
+  std::string what;  // FILE.presil, FILE.plan, MODEL.onnx, chip name or FILE.toml
+  std::vector<std::string> dims, shapes;
+};
+
+struct BenchOptions {
+  enum class Kind { gemm, elementwise };
+  Kind kind = Kind::gemm;
+  std::string chip = "trn2";
+  std::string precision = "bf16";
+  SimulationOptions simulation;
+  int64_t m = 0, n = 0, k = 0;  // gemm
+  std::string bytes = "1 GiB";  // elementwise: of the input
+};
+
+struct ChipsOptions {
+  bool json = false;
+};
+struct OpsOptions {
+  bool isa = false;
+  bool json = false;
+};
+struct ValidateOptions {
+  std::string suite;  // empty: all
+  bool json = false;
+};
+
+}  // namespace presil::cli

@@ -1,0 +1,81 @@
+#include "base/hash.h"
+#include "base/json_writer.h"
+#include "cli/simulate.h"
+
+namespace presil::cli {
+namespace {
+
+void write_outcome(JsonWriter& json, const chip::Outcome& outcome) {
+  json.key("outcome").begin_object().member("kind", chip::outcome_name(outcome.kind));
+  if (!outcome.ok()) {
+    json.member("engine", outcome.engine).member("instruction", outcome.instruction);
+    json.member("source", outcome.source).member("detail", outcome.detail);
+  }
+  json.end_object();
+}
+
+void write_engines(JsonWriter& json, const report::Summary& s) {
+  json.key("engines").begin_object();
+  for (const report::EngineRow& row : s.engines) {
+    json.key(row.name).begin_object().member("instructions", row.instructions);
+    json.member("busy_fraction", row.busy_fraction).member("utilization", row.utilization);
+    json.key("waits").begin_object();
+    for (const auto& [cause, part] : row.waits) json.member(cause, part);
+    json.end_object().end_object();
+  }
+  json.end_object();
+}
+
+void write_layers(JsonWriter& json, const report::Summary& s) {
+  json.key("layers").begin_array();
+  for (const report::LayerRow& row : s.layers) {
+    json.begin_object().member("name", row.name).member("kind", row.kind).member("seconds", row.seconds);
+    json.member("share", row.share).member("macs", row.macs).member("bytes", row.bytes);
+    json.member("bound_by", row.bound_by).end_object();
+  }
+  json.end_array();
+}
+
+void write_outputs(JsonWriter& json, const RunRecord& record) {
+  json.key("outputs").begin_array();
+  for (const OutputRow& row : record.outputs) {
+    json.begin_object().member("name", row.name).member("dtype", row.dtype).key("shape").begin_array();
+    for (int64_t dim : row.shape) json.value(dim);
+    json.end_array().key("file");
+    row.file.empty() ? json.null() : json.value(row.file);
+    json.end_object();
+  }
+  json.end_array();
+}
+
+}  // namespace
+
+std::string result_json(const RunRecord& record) {
+  const Workload& w = record.workload;
+  const report::Summary& s = record.summary;
+  JsonWriter json;
+  json.begin_object().member("model", w.executable.model);
+  json.key("chip").begin_object().member("name", w.chip.name).member("spec_hash", hash_name(w.executable.spec_hash));
+  json.end_object().member("cores", record.options.cores).member("precision", w.executable.precision);
+  json.key("dims").begin_object();
+  for (const auto& [name, value] : w.dims) json.member(name, value);
+  json.end_object().member("seed", record.options.seed).member("data", !record.options.no_data);
+  write_outcome(json, record.run.outcome);
+  json.key("findings").begin_array().end_array();
+  json.member("trace_hash", hash_name(record.run.trace_hash)).member("seconds", s.seconds);
+  json.key("cycles").begin_object();
+  for (const auto& [domain, cycles] : s.cycles) json.member(domain, cycles);
+  json.end_object().member("instructions", s.instructions);
+  write_engines(json, s);
+  json.key("hbm").begin_object().member("read_bytes", s.hbm_read_bytes).member("write_bytes", s.hbm_write_bytes);
+  json.member("bound_bytes_per_second", s.hbm_bound_bytes_per_s).member("bound_fraction", s.hbm_bound_fraction);
+  json.end_object().member("macs", s.macs).member("mfu", s.mfu).member("bound_by", s.bound_by);
+  json.member("ideal_seconds", s.ideal_seconds);
+  write_layers(json, s);
+  write_outputs(json, record);
+  json.key("host").begin_object().member("compile_seconds", w.compile_seconds);
+  json.member("simulate_seconds", record.simulate_seconds).member("peak_rss_bytes", peak_rss_bytes());
+  return json.end_object().end_object().take();
+}
+
+}  // namespace presil::cli

@@ -1,0 +1,84 @@
+"""Does every command do what its help says, and refuse what it cannot do with one exact message?"""
+import json
+import subprocess
+
+import pytest
+
+
+@pytest.fixture
+def call(presil, tmp_path):
+    """Runs presil in a scratch folder: (exit code, stdout, stderr)."""
+
+    def run(*arguments):
+        done = subprocess.run([presil, *map(str, arguments)], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+        return done.returncode, done.stdout, done.stderr
+
+    return run
+
+
+COMMANDS = ["run", "show", "bench", "bench gemm", "bench elementwise", "chips", "ops"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_has_an_example_of_the_command(call, command):
+    code, out, err = call(*command.split(), "--help")
+    assert code == 0 and err == ""
+    assert f"Example:\n  presil {command} " in out or f"Example:\n  presil {command}\n" in out
+
+
+def test_version(call):
+    assert call("--version") == (0, "presil 0.1.0\n", "")
+
+
+@pytest.mark.parametrize("arguments, message", [
+    ([], "A subcommand is required (see --help)"),
+    (["bensh"], "unknown argument 'bensh' (did you mean 'bench'?)"),
+    (["chips", "--jsn"], "unknown argument '--jsn' (did you mean '--json'?)"),
+    (["run"], "MODEL is required (see --help)"),
+    (["run", "none.onnx"], "none.onnx: cannot be read: No such file or directory"),
+    (["bench", "gemm", "--m", "0", "--n", "1", "--k", "1"], "--m: '0' is not a whole number above 0 (see --help)"),
+    (["bench", "gemm", "--m", "8", "--n", "-1", "--k", "1"], "--n: '-1' is not a whole number above 0 (see --help)"),
+    (["bench", "gemm", "--m", "8", "--n", "8", "--k", "8", "--precision", "bf61"],
+     "--precision: 'bf61' is not one of fp32, bf16, fp16 (did you mean 'bf16'?)"),
+    (["bench", "gemm", "--m", "8", "--n", "8", "--k", "8", "--no-data", "--report", "x.pdf"],
+     "--report: 'x.pdf' ends in neither .html nor .md"),
+    (["bench", "gemm", "--m", "8", "--n", "8", "--k", "8", "--no-data", "--trace", "x.json"],
+     "--trace: 'x.json' does not end in .pftrace"),
+    (["bench", "gemm", "--m", "8", "--n", "8", "--k", "8", "--no-data", "--cores", "2"],
+     "--cores: 2 cores asked for; a run uses one core"),
+    (["run", "m.onnx", "--dim", "n=0"], "--dim: 'n=0' is not NAME=N with N > 0"),
+    (["run", "m.onnx", "--shape", "x=1x0"], "--shape: 'x=1x0' is not NAME=1x3x224x224 with positive sizes"),
+    (["bench", "elementwise", "--bytes", "many"], None),
+    (["show", "trn3x"], None),
+])
+def test_bad_arguments(call, tmp_path, arguments, message):
+    code, out, err = call(*arguments)
+    assert code == 2 and out == ""
+    assert err.startswith("presil: error: ") and err.count("\n") == 1
+    if message is not None:
+        assert err == f"presil: error: {message}\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_chips(call):
+    code, out, _ = call("chips", "--json")
+    chips = {chip["name"]: chip for chip in json.loads(out)}
+    assert code == 0 and {"trn1", "trn2"} <= set(chips)
+    assert chips["trn2"]["sbuf_bytes"] > chips["trn1"]["sbuf_bytes"]
+    assert "trn2" in call("chips")[1]
+
+
+def test_a_chip_shown_can_be_used_as_a_file(call, tmp_path):
+    (tmp_path / "copy.toml").write_text(call("show", "trn2")[1])
+    gemm = ["bench", "gemm", "--m", "256", "--n", "256", "--k", "256", "--no-data", "--json", "--chip"]
+    results = [json.loads(call(*gemm, chip)[1]) for chip in ("trn2", "copy.toml")]
+    assert results[0]["trace_hash"] == results[1]["trace_hash"]
+    assert results[0]["chip"]["spec_hash"] == results[1]["chip"]["spec_hash"]
+
+
+def test_ops(call):
+    operators = {row["name"] for row in json.loads(call("ops", "--json")[1])}
+    assert {"Conv", "MatMul", "Softmax"} <= operators
+    instructions = {row["name"]: row for row in json.loads(call("ops", "--isa", "--json")[1])}
+    assert instructions["nc_matmul"]["engines"] == ["tensor"]
+    assert call("ops")[0] == 0 and "nc_matmul" in call("ops", "--isa")[1]
