@@ -82,9 +82,11 @@ void scatter(Context& context, const Block& in, const Block& out) {
   }
 }
 
-// The tensor engine moves 2- and 4-byte elements unchanged; it knows them as floats.
-std::optional<DType> carrier(DType t) {
-  if (is_float(t)) return t;
+// The tensor engine moves 2- and 4-byte elements unchanged; it knows them as floats. That of generation 2 multiplies
+// by one, which only floats survive.
+std::optional<DType> carrier(const spec::ChipSpec& spec, DType t) {
+  if (is_float(t) && dtype_bytes(t) >= 2) return t;
+  if (spec.generation < 3) return std::nullopt;
   if (dtype_bytes(t) == 4) return DType::fp32;
   if (dtype_bytes(t) == 2) return DType::bf16;
   return std::nullopt;
@@ -94,50 +96,52 @@ struct Squares {
   Context& context;
   const Block& in;
   const Block& out;
-  DType dtype;       // of PSUM
+  DType read, held;  // types as which the tensor engine reads elements and PSUM holds them
   size_t p, q, row;  // axes: on partitions before, after; rows of a bank (== p if there is none)
 
   int64_t rows() const { return row == p ? 1 : in.shape[row]; }
 };
 
+// One square to `dst`; `at` is its first element.
+void transpose_square(const Squares& s, const isa::View& dst, const Extents& at, const Cut& from, const Cut& to) {
+  isa::View data = origin(s.in, from.group, from.partition, from.count, at);
+  data.dtype = s.read;
+  data.rank = 1, data.dims[0] = {static_cast<int32_t>(s.in.strides[s.q]), static_cast<uint32_t>(to.count)};
+  s.context.build.transpose({.dst = dst, .data = data});
+}
+
 // `rows` rows from at[row], the partition cuts `from` of each, to one cut of `out`, through one PSUM bank.
-void transpose_bank(Squares& s, Extents at, int64_t rows, std::span<const Cut> from, const Cut& to) {
+void transpose_bank(const Squares& s, Extents at, int64_t rows, std::span<const Cut> from, const Cut& to) {
+  tile::Builder& build = s.context.build;
   const int64_t width = from.back().begin + from.back().count - from.front().begin;
-  const auto size = static_cast<int64_t>(dtype_bytes(s.dtype));
-  const uint32_t bank =
-      s.context.build.psum(static_cast<uint32_t>(to.count), static_cast<uint32_t>(rows * width * size), "transposed");
-  const isa::View psum{
-      .memory = isa::Memory::psum, .dtype = s.dtype, .partitions = static_cast<uint16_t>(to.count), .base = bank};
-  const int64_t row_begin = at[s.row];
-  at[s.q] = to.begin;
+  const auto size = static_cast<int64_t>(dtype_bytes(s.held));
+  const auto partitions = static_cast<uint32_t>(to.count);
+  const uint32_t bank = build.psum(partitions, static_cast<uint32_t>(rows * width * size), "transposed");
+  at[s.p] = from.front().begin, at[s.q] = to.begin;
+  const Extents first = at;
   for (int64_t r = 0; r < rows; ++r) {
-    if (s.row != s.p) at[s.row] = row_begin + r;
+    if (s.row != s.p) at[s.row] = first[s.row] + r;
     for (const Cut& f : from) {
-      isa::View data = origin(s.in, f.group, f.partition, f.count, at);
-      data.dtype = s.dtype;
-      data.rank = 1, data.dims[0] = {static_cast<int32_t>(s.in.strides[s.q]), static_cast<uint32_t>(to.count)};
-      isa::View square = psum;
-      square.offset = (r * width + f.begin - from.front().begin) * size;
-      square.rank = 1, square.dims[0] = {1, static_cast<uint32_t>(f.count)};
-      s.context.build.transpose({.dst = square, .data = data});
+      const int64_t offset = (r * width + f.begin - from.front().begin) * size;
+      const isa::View square =
+          build.tile_view(bank, s.held, 0, partitions, offset, {{1, static_cast<uint32_t>(f.count)}});
+      transpose_square(s, square, at, f, to);
     }
   }
-  at[s.row] = row_begin;
-  at[s.p] = from.front().begin;
-  isa::View src = psum;
-  if (s.dtype != s.in.dtype && !is_float(s.in.dtype)) src.dtype = s.in.dtype;
+  // Integers travelled as floats of their size.
+  const isa::View psum = build.tile_view(bank, is_float(s.in.dtype) ? s.held : s.in.dtype, 0, partitions, 0, {});
   const std::vector<Loop> loops = {{rows, {s.row == s.p ? 0 : s.out.strides[s.row], width}},
                                    {width, {s.out.strides[s.p], 1}}};
-  for_each_piece({origin(s.out, to.group, to.partition, to.count, at), src}, loops, {},
+  for_each_piece({origin(s.out, to.group, to.partition, to.count, first), psum}, loops, {},
                  [&](std::span<const isa::View> v) { copy(s.context, v[0], v[1]); });
 }
 
 // All of `out`, bank by bank: as many cuts of the old partition axis as fit a bank, then as many rows.
-void transpose_squares(Squares& s) {
+void transpose_squares(const Squares& s) {
   const spec::ChipSpec& spec = s.context.spec;
   const int64_t side = std::min({spec.tensor.rows, spec.tensor.columns, spec.psum.partitions});
-  const auto bank = static_cast<int64_t>(spec.psum.bytes_per_partition / spec.psum.banks / dtype_bytes(s.dtype));
-  const std::vector<Cut> from = cuts(s.in, side);
+  const auto bank = static_cast<int64_t>(spec.psum.bytes_per_partition / spec.psum.banks / dtype_bytes(s.held));
+  const std::vector<Cut> from = cuts(s.in, std::min(side, bank));
   Extents outer = s.in.shape;
   outer[s.p] = outer[s.q] = outer[s.row] = 1;
   for (const Cut& to : cuts(s.out, side)) {
@@ -173,11 +177,11 @@ void relayout(Context& context, const Block& in, const Block& out) {
         fmt::format("relayout of [{}] to [{}]", fmt::join(in.shape, ", "), fmt::join(out.shape, ", ")));
   if (in.partition_axis == out.partition_axis) return move_partitions(context, in, out);
   const auto p = static_cast<size_t>(in.partition_axis), q = static_cast<size_t>(out.partition_axis);
-  const std::optional<DType> dtype = carrier(in.dtype);
-  const bool squares = dtype && (is_float(in.dtype) || in.dtype == out.dtype) && in.strides[q] <= kStepMax;
+  const std::optional<DType> read = carrier(context.spec, in.dtype);
+  const bool squares = read && (is_float(in.dtype) || in.dtype == out.dtype) && in.strides[q] <= kStepMax;
   if (!squares) return scatter(context, in, out);
-  Squares s{context, in, out, *dtype, p, q, longest_other_axis(in, p, q)};
-  transpose_squares(s);
+  const DType held = context.spec.generation < 3 ? DType::fp32 : *read;  // generation 2 has fp32 results only
+  transpose_squares({context, in, out, *read, held, p, q, longest_other_axis(in, p, q)});
 }
 
 }  // namespace presil::kernels

@@ -13,6 +13,10 @@
 namespace presil::kernels {
 namespace {
 
+// Elements of one copy of a nearest resize by integers: large against its fixed cost, small enough to keep both the
+// vector and the scalar engine busy.
+constexpr int64_t kPiece = 8192;
+
 // out[o] = in[low] + weight * (in[high] - in[low]); nearest has weight 0.
 struct Sample {
   int64_t low = 0, high = 0;
@@ -180,6 +184,13 @@ std::optional<int64_t> repeat_factor(const std::vector<Sample>& table) {
   return static_cast<int64_t>(table.size()) % f == 0 ? std::optional(f) : std::nullopt;
 }
 
+bool is_identity(const std::vector<Sample>& table, int64_t inputs) {
+  for (size_t o = 0; o < table.size(); ++o) {
+    if (table[o].low != static_cast<int64_t>(o) || table[o].weight != 0) return false;
+  }
+  return static_cast<int64_t>(table.size()) == inputs;
+}
+
 // Each input pixel repeated fy x fx times, in one copy per batch element and group.
 void repeat_pixels(Context& context, int64_t fy, int64_t fx, int64_t row, int64_t column, const Block& in,
                    const Block& out) {
@@ -190,7 +201,7 @@ void repeat_pixels(Context& context, int64_t fy, int64_t fx, int64_t row, int64_
                                    {fx, {out.strides[3], 0}}};
   for (size_t g = 0; g < out.groups.size(); ++g) {
     const int64_t p = out.groups[g].partitions;
-    for_each_piece({origin(out, g), origin(in, g, 0, p, {0, 0, row, column})}, loops, {},
+    for_each_piece({origin(out, g), origin(in, g, 0, p, {0, 0, row, column})}, loops, {.elements = kPiece},
                    [&](std::span<const isa::View> v) { copy(context, v[0], v[1]); });
   }
 }
@@ -205,6 +216,8 @@ void resize(Context& context, const ResizeParams& params, const Block& in, const
   const std::vector<Sample> x = samples(params, columns, 0, out.shape[3], 0, in.shape[3]);
   const std::optional<int64_t> fy = repeat_factor(y), fx = repeat_factor(x);
   if (fy && fx) return repeat_pixels(context, *fy, *fx, y[0].low, x[0].low, in, out);
+  if (is_identity(x, in.shape[3])) return resize_axis(context, 2, y, params.scale[0], in, out);
+  if (is_identity(y, in.shape[2])) return resize_axis(context, 3, x, params.scale[1], in, out);
   const bool mixed = params.mode == graph::ResizeMode::linear;
   const Block wide = allocate_like(context, in, mixed ? DType::fp32 : in.dtype,
                                    {in.shape[0], in.shape[1], in.shape[2], out.shape[3]}, "resized columns");
