@@ -12,8 +12,9 @@ namespace presil {
 namespace {
 
 constexpr std::array<std::string_view, kActivationCount> kNames = {
-    "copy", "square", "abs", "sign", "relu", "leaky_relu", "exp", "log", "sqrt", "rsqrt", "reciprocal", "sigmoid",
-    "tanh", "erf", "gelu", "gelu_apprx_tanh", "silu", "softplus", "mish", "sin", "arctan"};
+    "copy", "square",   "abs",        "sign",    "relu",  "leaky_relu", "exp",  "log",
+    "sqrt", "rsqrt",    "reciprocal", "sigmoid", "tanh",  "erf",        "gelu", "gelu_apprx_tanh",
+    "silu", "softplus", "mish",       "sin",     "arctan"};
 
 namespace one {
 
@@ -69,11 +70,13 @@ float activation_apply(Activation f, float x, float alpha) {
   const one::F a(x), slope(alpha);
   switch (f) {
 #define PRESIL_CASE(name) \
-  case Activation::name: return one::apply<Activation::name>(a, slope).v;
-    PRESIL_CASE(copy) PRESIL_CASE(square) PRESIL_CASE(abs) PRESIL_CASE(sign) PRESIL_CASE(relu) PRESIL_CASE(leaky_relu)
-    PRESIL_CASE(exp) PRESIL_CASE(log) PRESIL_CASE(sqrt) PRESIL_CASE(rsqrt) PRESIL_CASE(reciprocal) PRESIL_CASE(sigmoid)
-    PRESIL_CASE(tanh) PRESIL_CASE(erf) PRESIL_CASE(gelu) PRESIL_CASE(gelu_apprx_tanh) PRESIL_CASE(silu)
-    PRESIL_CASE(softplus) PRESIL_CASE(mish) PRESIL_CASE(sin) PRESIL_CASE(arctan)
+  case Activation::name:  \
+    return one::apply<Activation::name>(a, slope).v;
+    PRESIL_CASE(copy)
+    PRESIL_CASE(square) PRESIL_CASE(abs) PRESIL_CASE(sign) PRESIL_CASE(relu) PRESIL_CASE(leaky_relu) PRESIL_CASE(exp)
+        PRESIL_CASE(log) PRESIL_CASE(sqrt) PRESIL_CASE(rsqrt) PRESIL_CASE(reciprocal) PRESIL_CASE(sigmoid)
+            PRESIL_CASE(tanh) PRESIL_CASE(erf) PRESIL_CASE(gelu) PRESIL_CASE(gelu_apprx_tanh) PRESIL_CASE(silu)
+                PRESIL_CASE(softplus) PRESIL_CASE(mish) PRESIL_CASE(sin) PRESIL_CASE(arctan)
 #undef PRESIL_CASE
   }
   CHECK(false, "unknown activation");
@@ -81,13 +84,33 @@ float activation_apply(Activation f, float x, float alpha) {
 
 int activation_table(Activation f) {
   switch (f) {
-    case Activation::copy: case Activation::square: case Activation::abs: case Activation::sign: case Activation::relu:
-    case Activation::leaky_relu: return 0;
-    case Activation::exp: case Activation::sigmoid: case Activation::tanh: case Activation::silu: return 1;
-    case Activation::log: case Activation::softplus: case Activation::mish: return 2;
-    case Activation::sqrt: case Activation::rsqrt: case Activation::reciprocal: return 3;
-    case Activation::erf: case Activation::gelu: case Activation::gelu_apprx_tanh: return 4;
-    case Activation::sin: case Activation::arctan: return 5;
+    case Activation::copy:
+    case Activation::square:
+    case Activation::abs:
+    case Activation::sign:
+    case Activation::relu:
+    case Activation::leaky_relu:
+      return 0;
+    case Activation::exp:
+    case Activation::sigmoid:
+    case Activation::tanh:
+    case Activation::silu:
+      return 1;
+    case Activation::log:
+    case Activation::softplus:
+    case Activation::mish:
+      return 2;
+    case Activation::sqrt:
+    case Activation::rsqrt:
+    case Activation::reciprocal:
+      return 3;
+    case Activation::erf:
+    case Activation::gelu:
+    case Activation::gelu_apprx_tanh:
+      return 4;
+    case Activation::sin:
+    case Activation::arctan:
+      return 5;
   }
   CHECK(false, "unknown activation");
 }

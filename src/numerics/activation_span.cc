@@ -15,8 +15,10 @@
 
 HWY_BEFORE_NAMESPACE();
 namespace presil::numerics::HWY_NAMESPACE {
+// clang-format off
 #include "numerics/simd.inc"
-#include "numerics/activation_formulas.inc"
+#include "numerics/activation_formulas.inc"  // needs the one above
+// clang-format on
 
 template <Activation f>
 HWY_ATTR void kernel(const float* in, float* out, size_t count, const ActivationArguments& arguments) {

@@ -6,8 +6,8 @@
 
 namespace presil::numerics {
 
-// out[i] = f(fma(in[i], scale, bias)), the argument's NaN made canonical. Without a bias pass -0.0f, which adds nothing,
-// not even to the sign of zero. `out` may be `in`.
+// out[i] = f(fma(in[i], scale, bias)), the argument's NaN made canonical. Without a bias pass -0.0f, which adds
+// nothing, not even to the sign of zero. `out` may be `in`.
 struct ActivationArguments {
   float scale = 1.0f, bias = -0.0f, alpha = 0.0f;
 };

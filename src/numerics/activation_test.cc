@@ -80,7 +80,8 @@ TEST(Activation, WithinTheStatedErrorOfTheRealFunction) {
     EXPECT_LE(worst, 1.0) << activation_name(row.f) << "(" << where << ")";
     if (row.relative > 0.0) {
       RecordProperty(std::string(activation_name(row.f)), std::to_string(worst * row.relative));
-      std::printf("  %-16s worst relative error %.2e at %g\n", std::string(activation_name(row.f)).c_str(), worst * row.relative, static_cast<double>(where));
+      std::printf("  %-16s worst relative error %.2e at %g\n", std::string(activation_name(row.f)).c_str(),
+                  worst * row.relative, static_cast<double>(where));
     }
   }
 }
@@ -90,25 +91,58 @@ TEST(Activation, SpecialValues) {
   const float inf = INFINITY;
   for (int i = 1; i < kActivationCount; ++i) EXPECT_EQ(at(static_cast<Activation>(i), -NAN), kCanonicalNanBits) << i;
   EXPECT_EQ(at(Activation::copy, numerics::float_of(0xffc00001)), 0xffc00001u);
-  struct Case { Activation f; float x, y; };
-  const Case cases[] = {
-      {Activation::exp, 0, 1}, {Activation::exp, inf, inf}, {Activation::exp, -inf, 0}, {Activation::exp, 89, inf},
-      {Activation::exp, -104, 0}, {Activation::log, 1, 0}, {Activation::log, 0, -inf}, {Activation::log, -0.0f, -inf},
-      {Activation::log, inf, inf}, {Activation::sqrt, -0.0f, -0.0f}, {Activation::sqrt, inf, inf},
-      {Activation::rsqrt, 0, inf}, {Activation::rsqrt, inf, 0}, {Activation::reciprocal, -0.0f, -inf},
-      {Activation::sigmoid, 0, 0.5f}, {Activation::sigmoid, inf, 1}, {Activation::sigmoid, -inf, 0},
-      {Activation::tanh, -0.0f, -0.0f}, {Activation::tanh, inf, 1}, {Activation::tanh, -inf, -1},
-      {Activation::erf, -0.0f, -0.0f}, {Activation::erf, inf, 1}, {Activation::erf, -inf, -1},
-      {Activation::gelu, 0, 0}, {Activation::gelu, inf, inf}, {Activation::gelu, -inf, -0.0f},
-      {Activation::gelu_apprx_tanh, inf, inf}, {Activation::gelu_apprx_tanh, -inf, -0.0f},
-      {Activation::silu, inf, inf}, {Activation::silu, -inf, -0.0f}, {Activation::softplus, inf, inf},
-      {Activation::softplus, -inf, 0}, {Activation::mish, inf, inf}, {Activation::mish, -inf, -0.0f},
-      {Activation::sin, -0.0f, -0.0f}, {Activation::arctan, -0.0f, -0.0f}, {Activation::sign, -0.0f, 0},
-      {Activation::sign, -3, -1}, {Activation::abs, -3, 3}, {Activation::square, -3, 9}, {Activation::relu, -0.0f, 0},
-      {Activation::relu, -3, 0}, {Activation::leaky_relu, -100, -1}, {Activation::leaky_relu, 5, 5},
-      {Activation::log, 0x1p-149f, -103.27893f}};
+  struct Case {
+    Activation f;
+    float x, y;
+  };
+  const Case cases[] = {{Activation::exp, 0, 1},
+                        {Activation::exp, inf, inf},
+                        {Activation::exp, -inf, 0},
+                        {Activation::exp, 89, inf},
+                        {Activation::exp, -104, 0},
+                        {Activation::log, 1, 0},
+                        {Activation::log, 0, -inf},
+                        {Activation::log, -0.0f, -inf},
+                        {Activation::log, inf, inf},
+                        {Activation::sqrt, -0.0f, -0.0f},
+                        {Activation::sqrt, inf, inf},
+                        {Activation::rsqrt, 0, inf},
+                        {Activation::rsqrt, inf, 0},
+                        {Activation::reciprocal, -0.0f, -inf},
+                        {Activation::sigmoid, 0, 0.5f},
+                        {Activation::sigmoid, inf, 1},
+                        {Activation::sigmoid, -inf, 0},
+                        {Activation::tanh, -0.0f, -0.0f},
+                        {Activation::tanh, inf, 1},
+                        {Activation::tanh, -inf, -1},
+                        {Activation::erf, -0.0f, -0.0f},
+                        {Activation::erf, inf, 1},
+                        {Activation::erf, -inf, -1},
+                        {Activation::gelu, 0, 0},
+                        {Activation::gelu, inf, inf},
+                        {Activation::gelu, -inf, -0.0f},
+                        {Activation::gelu_apprx_tanh, inf, inf},
+                        {Activation::gelu_apprx_tanh, -inf, -0.0f},
+                        {Activation::silu, inf, inf},
+                        {Activation::silu, -inf, -0.0f},
+                        {Activation::softplus, inf, inf},
+                        {Activation::softplus, -inf, 0},
+                        {Activation::mish, inf, inf},
+                        {Activation::mish, -inf, -0.0f},
+                        {Activation::sin, -0.0f, -0.0f},
+                        {Activation::arctan, -0.0f, -0.0f},
+                        {Activation::sign, -0.0f, 0},
+                        {Activation::sign, -3, -1},
+                        {Activation::abs, -3, 3},
+                        {Activation::square, -3, 9},
+                        {Activation::relu, -0.0f, 0},
+                        {Activation::relu, -3, 0},
+                        {Activation::leaky_relu, -100, -1},
+                        {Activation::leaky_relu, 5, 5},
+                        {Activation::log, 0x1p-149f, -103.27893f}};
   for (const Case& c : cases) EXPECT_EQ(at(c.f, c.x), bits_of(c.y)) << activation_name(c.f) << "(" << c.x << ")";
-  for (Activation f : {Activation::log, Activation::sqrt, Activation::rsqrt}) EXPECT_EQ(at(f, -1.0f), kCanonicalNanBits);
+  for (Activation f : {Activation::log, Activation::sqrt, Activation::rsqrt})
+    EXPECT_EQ(at(f, -1.0f), kCanonicalNanBits);
   for (float x : {inf, -inf, 8193.0f}) EXPECT_EQ(at(Activation::sin, x), kCanonicalNanBits) << x;
 }
 

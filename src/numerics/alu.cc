@@ -10,9 +10,10 @@ namespace presil {
 namespace {
 
 constexpr std::array<std::string_view, kAluOpCount> kOpNames = {
-    "bypass", "add", "subtract", "multiply", "max", "min", "eq", "ne", "ge", "gt", "le", "lt", "logical_and",
-    "logical_or", "logical_xor", "power", "divide", "abs_max", "abs_min", "abs", "square", "relu", "rsqrt",
-    "reciprocal", "bit_not", "bit_and", "bit_or", "bit_xor", "shift_left", "shift_right"};
+    "bypass",  "add",     "subtract", "multiply", "max",         "min",        "eq",          "ne",
+    "ge",      "gt",      "le",       "lt",       "logical_and", "logical_or", "logical_xor", "power",
+    "divide",  "abs_max", "abs_min",  "abs",      "square",      "relu",       "rsqrt",       "reciprocal",
+    "bit_not", "bit_and", "bit_or",   "bit_xor",  "shift_left",  "shift_right"};
 
 constexpr std::array<std::string_view, kReduceCommandCount> kReduceNames = {"idle", "reset", "reduce", "reset_reduce",
                                                                             "load_reduce"};
@@ -32,14 +33,22 @@ float alu_apply(AluOp op, float a, float b) { return numerics::alu_apply_inline(
 uint64_t bit_apply(AluOp op, uint64_t a, uint64_t b, int width_bits) {
   const auto width = static_cast<uint64_t>(width_bits);
   switch (op) {
-    case AluOp::bypass: return a;
-    case AluOp::bit_not: return ~a;
-    case AluOp::bit_and: return a & b;
-    case AluOp::bit_or: return a | b;
-    case AluOp::bit_xor: return a ^ b;
-    case AluOp::shift_left: return b < width ? a << b : 0;
-    case AluOp::shift_right: return b < width ? a >> b : 0;
-    default: break;
+    case AluOp::bypass:
+      return a;
+    case AluOp::bit_not:
+      return ~a;
+    case AluOp::bit_and:
+      return a & b;
+    case AluOp::bit_or:
+      return a | b;
+    case AluOp::bit_xor:
+      return a ^ b;
+    case AluOp::shift_left:
+      return b < width ? a << b : 0;
+    case AluOp::shift_right:
+      return b < width ? a >> b : 0;
+    default:
+      break;
   }
   CHECK(false, "not a bitvec operator");
 }

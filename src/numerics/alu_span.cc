@@ -76,7 +76,8 @@ HWY_ATTR void kernel(const float* a, const float* b, float* out, size_t count) {
 template <AluForm form>
 void power_kernel(const float* a, const float* b, float* out, size_t count) {
   for (size_t i = 0; i < count; ++i) {
-    out[i] = alu_apply(AluOp::power, a[form == AluForm::scalar_vector ? 0 : i], b[form == AluForm::vector_scalar ? 0 : i]);
+    out[i] =
+        alu_apply(AluOp::power, a[form == AluForm::scalar_vector ? 0 : i], b[form == AluForm::vector_scalar ? 0 : i]);
   }
 }
 
@@ -84,8 +85,10 @@ constexpr size_t kFp32Ops = static_cast<size_t>(AluOp::bit_not);
 
 template <AluOp op, AluForm form>
 constexpr AluKernel kernel_of() {
-  if constexpr (op == AluOp::power) return &power_kernel<form>;
-  else return &kernel<op, form>;
+  if constexpr (op == AluOp::power)
+    return &power_kernel<form>;
+  else
+    return &kernel<op, form>;
 }
 
 template <AluForm form, size_t... op>
@@ -159,12 +162,18 @@ HWY_EXPORT(pick_fused_kernel);
 // Position in Step, or 6 if there is none.
 size_t step_of(AluOp op, bool reverse) {
   switch (op) {
-    case AluOp::add: return 0;
-    case AluOp::multiply: return 1;
-    case AluOp::max: return reverse ? 6 : 2;
-    case AluOp::min: return reverse ? 6 : 3;
-    case AluOp::subtract: return reverse ? 5 : 4;
-    default: return 6;
+    case AluOp::add:
+      return 0;
+    case AluOp::multiply:
+      return 1;
+    case AluOp::max:
+      return reverse ? 6 : 2;
+    case AluOp::min:
+      return reverse ? 6 : 3;
+    case AluOp::subtract:
+      return reverse ? 5 : 4;
+    default:
+      return 6;
   }
 }
 

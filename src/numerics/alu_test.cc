@@ -16,9 +16,11 @@ using numerics::bits_of;
 using numerics::kCanonicalNanBits;
 
 TEST(Alu, NamesRoundTrip) {
-  for (int i = 0; i < kAluOpCount; ++i) EXPECT_EQ(alu_op_from_name(alu_op_name(static_cast<AluOp>(i))), static_cast<AluOp>(i));
+  for (int i = 0; i < kAluOpCount; ++i)
+    EXPECT_EQ(alu_op_from_name(alu_op_name(static_cast<AluOp>(i))), static_cast<AluOp>(i));
   for (int i = 0; i < kReduceCommandCount; ++i) {
-    EXPECT_EQ(reduce_command_from_name(reduce_command_name(static_cast<ReduceCommand>(i))), static_cast<ReduceCommand>(i));
+    EXPECT_EQ(reduce_command_from_name(reduce_command_name(static_cast<ReduceCommand>(i))),
+              static_cast<ReduceCommand>(i));
   }
   EXPECT_EQ(alu_op_from_name("addd"), std::nullopt);
 }

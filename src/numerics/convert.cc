@@ -90,40 +90,68 @@ uint64_t integer_bits(float value) {
 float to_fp32(DType t, uint64_t bits) {
   const auto word = static_cast<uint32_t>(bits);
   switch (t) {
-    case DType::fp32: return float_of(word);
-    case DType::tf32: return round_to_tf32(float_of(word));
-    case DType::bf16: return decode(kBf16, word & 0xffff);
-    case DType::fp16: return decode(kFp16, word & 0xffff);
-    case DType::fp8_e4m3: return decode(kE4m3, word & 0xff);
-    case DType::fp8_e5m2: return decode(kE5m2, word & 0xff);
-    case DType::int8: return static_cast<float>(static_cast<int8_t>(bits));
-    case DType::uint8: return static_cast<float>(static_cast<uint8_t>(bits));
-    case DType::int16: return static_cast<float>(static_cast<int16_t>(bits));
-    case DType::uint16: return static_cast<float>(static_cast<uint16_t>(bits));
-    case DType::int32: return static_cast<float>(static_cast<int32_t>(word));
-    case DType::uint32: return static_cast<float>(word);
-    case DType::int64: return static_cast<float>(static_cast<int64_t>(bits));
-    case DType::boolean: return (bits & 0xff) != 0 ? 1.0f : 0.0f;
+    case DType::fp32:
+      return float_of(word);
+    case DType::tf32:
+      return round_to_tf32(float_of(word));
+    case DType::bf16:
+      return decode(kBf16, word & 0xffff);
+    case DType::fp16:
+      return decode(kFp16, word & 0xffff);
+    case DType::fp8_e4m3:
+      return decode(kE4m3, word & 0xff);
+    case DType::fp8_e5m2:
+      return decode(kE5m2, word & 0xff);
+    case DType::int8:
+      return static_cast<float>(static_cast<int8_t>(bits));
+    case DType::uint8:
+      return static_cast<float>(static_cast<uint8_t>(bits));
+    case DType::int16:
+      return static_cast<float>(static_cast<int16_t>(bits));
+    case DType::uint16:
+      return static_cast<float>(static_cast<uint16_t>(bits));
+    case DType::int32:
+      return static_cast<float>(static_cast<int32_t>(word));
+    case DType::uint32:
+      return static_cast<float>(word);
+    case DType::int64:
+      return static_cast<float>(static_cast<int64_t>(bits));
+    case DType::boolean:
+      return (bits & 0xff) != 0 ? 1.0f : 0.0f;
   }
   CHECK(false, "unknown dtype");
 }
 
 uint64_t from_fp32(DType t, float value) {
   switch (t) {
-    case DType::fp32: return bits_of(value);
-    case DType::tf32: return bits_of(round_to_tf32(value));
-    case DType::bf16: return encode(kBf16, value);
-    case DType::fp16: return encode(kFp16, value);
-    case DType::fp8_e4m3: return encode(kE4m3, value);
-    case DType::fp8_e5m2: return encode(kE5m2, value);
-    case DType::int8: return integer_bits<int8_t>(value);
-    case DType::uint8: return integer_bits<uint8_t>(value);
-    case DType::int16: return integer_bits<int16_t>(value);
-    case DType::uint16: return integer_bits<uint16_t>(value);
-    case DType::int32: return integer_bits<int32_t>(value);
-    case DType::uint32: return integer_bits<uint32_t>(value);
-    case DType::int64: return integer_bits<int64_t>(value);
-    case DType::boolean: return value != 0.0f ? 1 : 0;
+    case DType::fp32:
+      return bits_of(value);
+    case DType::tf32:
+      return bits_of(round_to_tf32(value));
+    case DType::bf16:
+      return encode(kBf16, value);
+    case DType::fp16:
+      return encode(kFp16, value);
+    case DType::fp8_e4m3:
+      return encode(kE4m3, value);
+    case DType::fp8_e5m2:
+      return encode(kE5m2, value);
+    case DType::int8:
+      return integer_bits<int8_t>(value);
+    case DType::uint8:
+      return integer_bits<uint8_t>(value);
+    case DType::int16:
+      return integer_bits<int16_t>(value);
+    case DType::uint16:
+      return integer_bits<uint16_t>(value);
+    case DType::int32:
+      return integer_bits<int32_t>(value);
+    case DType::uint32:
+      return integer_bits<uint32_t>(value);
+    case DType::int64:
+      return integer_bits<int64_t>(value);
+    case DType::boolean:
+      return value != 0.0f ? 1 : 0;
   }
   CHECK(false, "unknown dtype");
 }

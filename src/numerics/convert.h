@@ -23,7 +23,11 @@ using LoadFn = void (*)(const std::byte* source, float* destination, size_t coun
 using StoreFn = void (*)(const float* source, std::byte* destination, size_t count);
 LoadFn load_fn(DType t);
 StoreFn store_fn(DType t);
-inline void load_span(DType t, const std::byte* source, float* destination, size_t count) { load_fn(t)(source, destination, count); }
-inline void store_span(DType t, const float* source, std::byte* destination, size_t count) { store_fn(t)(source, destination, count); }
+inline void load_span(DType t, const std::byte* source, float* destination, size_t count) {
+  load_fn(t)(source, destination, count);
+}
+inline void store_span(DType t, const float* source, std::byte* destination, size_t count) {
+  store_fn(t)(source, destination, count);
+}
 
 }  // namespace presil::numerics

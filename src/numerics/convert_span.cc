@@ -48,35 +48,35 @@ HWY_INLINE HWY_ATTR hn::Vec<D16> narrow_fp16(hn::Vec<D> value) {
   return hn::BitCast(D16(), hn::DemoteTo(DHalf(), clean));
 }
 
-#define PRESIL_SPAN_16(NAME, WIDEN, NARROW)                                                      \
-  HWY_ATTR void load_##NAME(const std::byte* source, float* destination, size_t count) {         \
-    constexpr size_t lanes = hn::MaxLanes(D());                                                  \
-    size_t i = 0;                                                                                \
-    for (; i + lanes <= count; i += lanes) {                                                     \
-      const auto half = hn::LoadU(D16(), reinterpret_cast<const uint16_t*>(source) + i);         \
-      hn::StoreU(WIDEN(half), D(), destination + i);                                             \
-    }                                                                                            \
-    if (i < count) {                                                                             \
-      HWY_ALIGN uint16_t in[lanes] = {};                                                         \
-      HWY_ALIGN float out[lanes];                                                                \
-      std::memcpy(in, source + i * 2, (count - i) * 2);                                          \
-      hn::Store(WIDEN(hn::Load(D16(), in)), D(), out);                                           \
-      std::memcpy(destination + i, out, (count - i) * sizeof(float));                            \
-    }                                                                                            \
-  }                                                                                              \
-  HWY_ATTR void store_##NAME(const float* source, std::byte* destination, size_t count) {        \
-    constexpr size_t lanes = hn::MaxLanes(D());                                                  \
-    size_t i = 0;                                                                                \
-    for (; i + lanes <= count; i += lanes) {                                                     \
+#define PRESIL_SPAN_16(NAME, WIDEN, NARROW)                                                                \
+  HWY_ATTR void load_##NAME(const std::byte* source, float* destination, size_t count) {                   \
+    constexpr size_t lanes = hn::MaxLanes(D());                                                            \
+    size_t i = 0;                                                                                          \
+    for (; i + lanes <= count; i += lanes) {                                                               \
+      const auto half = hn::LoadU(D16(), reinterpret_cast<const uint16_t*>(source) + i);                   \
+      hn::StoreU(WIDEN(half), D(), destination + i);                                                       \
+    }                                                                                                      \
+    if (i < count) {                                                                                       \
+      HWY_ALIGN uint16_t in[lanes] = {};                                                                   \
+      HWY_ALIGN float out[lanes];                                                                          \
+      std::memcpy(in, source + i * 2, (count - i) * 2);                                                    \
+      hn::Store(WIDEN(hn::Load(D16(), in)), D(), out);                                                     \
+      std::memcpy(destination + i, out, (count - i) * sizeof(float));                                      \
+    }                                                                                                      \
+  }                                                                                                        \
+  HWY_ATTR void store_##NAME(const float* source, std::byte* destination, size_t count) {                  \
+    constexpr size_t lanes = hn::MaxLanes(D());                                                            \
+    size_t i = 0;                                                                                          \
+    for (; i + lanes <= count; i += lanes) {                                                               \
       hn::StoreU(NARROW(hn::LoadU(D(), source + i)), D16(), reinterpret_cast<uint16_t*>(destination) + i); \
-    }                                                                                            \
-    if (i < count) {                                                                             \
-      HWY_ALIGN float in[lanes] = {};                                                            \
-      HWY_ALIGN uint16_t out[lanes];                                                             \
-      std::memcpy(in, source + i, (count - i) * sizeof(float));                                  \
-      hn::Store(NARROW(hn::Load(D(), in)), D16(), out);                                          \
-      std::memcpy(destination + i * 2, out, (count - i) * 2);                                    \
-    }                                                                                            \
+    }                                                                                                      \
+    if (i < count) {                                                                                       \
+      HWY_ALIGN float in[lanes] = {};                                                                      \
+      HWY_ALIGN uint16_t out[lanes];                                                                       \
+      std::memcpy(in, source + i, (count - i) * sizeof(float));                                            \
+      hn::Store(NARROW(hn::Load(D(), in)), D16(), out);                                                    \
+      std::memcpy(destination + i * 2, out, (count - i) * 2);                                              \
+    }                                                                                                      \
   }
 PRESIL_SPAN_16(bf16, widen_bf16, narrow_bf16)
 PRESIL_SPAN_16(fp16, widen_fp16, narrow_fp16)
@@ -162,38 +162,66 @@ void store_copy(const float* source, std::byte* destination, size_t count) {
 
 LoadFn load_fn(DType t) {
   switch (t) {
-    case DType::fp32: return load_copy;
-    case DType::tf32: return load_loop<DType::tf32>;
-    case DType::bf16: case DType::fp16: return HWY_DYNAMIC_DISPATCH(load_16)(t);
-    case DType::fp8_e4m3: return load_by_table<DType::fp8_e4m3>;
-    case DType::fp8_e5m2: return load_by_table<DType::fp8_e5m2>;
-    case DType::int8: return load_integers<int8_t>;
-    case DType::uint8: return load_integers<uint8_t>;
-    case DType::int16: return load_integers<int16_t>;
-    case DType::uint16: return load_integers<uint16_t>;
-    case DType::int32: return load_integers<int32_t>;
-    case DType::uint32: return load_integers<uint32_t>;
-    case DType::int64: return load_integers<int64_t>;
-    case DType::boolean: return load_by_table<DType::boolean>;
+    case DType::fp32:
+      return load_copy;
+    case DType::tf32:
+      return load_loop<DType::tf32>;
+    case DType::bf16:
+    case DType::fp16:
+      return HWY_DYNAMIC_DISPATCH(load_16)(t);
+    case DType::fp8_e4m3:
+      return load_by_table<DType::fp8_e4m3>;
+    case DType::fp8_e5m2:
+      return load_by_table<DType::fp8_e5m2>;
+    case DType::int8:
+      return load_integers<int8_t>;
+    case DType::uint8:
+      return load_integers<uint8_t>;
+    case DType::int16:
+      return load_integers<int16_t>;
+    case DType::uint16:
+      return load_integers<uint16_t>;
+    case DType::int32:
+      return load_integers<int32_t>;
+    case DType::uint32:
+      return load_integers<uint32_t>;
+    case DType::int64:
+      return load_integers<int64_t>;
+    case DType::boolean:
+      return load_by_table<DType::boolean>;
   }
   CHECK(false, "unknown dtype");
 }
 
 StoreFn store_fn(DType t) {
   switch (t) {
-    case DType::fp32: return store_copy;
-    case DType::tf32: return store_loop<DType::tf32>;
-    case DType::bf16: case DType::fp16: return HWY_DYNAMIC_DISPATCH(store_16)(t);
-    case DType::fp8_e4m3: return store_loop<DType::fp8_e4m3>;
-    case DType::fp8_e5m2: return store_loop<DType::fp8_e5m2>;
-    case DType::int8: return store_small_integers<int8_t>;
-    case DType::uint8: return store_small_integers<uint8_t>;
-    case DType::int16: return store_small_integers<int16_t>;
-    case DType::uint16: return store_small_integers<uint16_t>;
-    case DType::int32: return store_loop<DType::int32>;
-    case DType::uint32: return store_loop<DType::uint32>;
-    case DType::int64: return store_loop<DType::int64>;
-    case DType::boolean: return store_loop<DType::boolean>;
+    case DType::fp32:
+      return store_copy;
+    case DType::tf32:
+      return store_loop<DType::tf32>;
+    case DType::bf16:
+    case DType::fp16:
+      return HWY_DYNAMIC_DISPATCH(store_16)(t);
+    case DType::fp8_e4m3:
+      return store_loop<DType::fp8_e4m3>;
+    case DType::fp8_e5m2:
+      return store_loop<DType::fp8_e5m2>;
+    case DType::int8:
+      return store_small_integers<int8_t>;
+    case DType::uint8:
+      return store_small_integers<uint8_t>;
+    case DType::int16:
+      return store_small_integers<int16_t>;
+    case DType::uint16:
+      return store_small_integers<uint16_t>;
+    case DType::int32:
+      return store_loop<DType::int32>;
+    case DType::uint32:
+      return store_loop<DType::uint32>;
+    case DType::int64:
+      return store_loop<DType::int64>;
+    case DType::boolean:
+      return store_loop<DType::boolean>;
   }
   CHECK(false, "unknown dtype");
 }

@@ -14,14 +14,16 @@
 namespace presil::numerics {
 namespace {
 
-constexpr DType kAll[] = {DType::fp32, DType::tf32, DType::bf16, DType::fp16, DType::fp8_e4m3, DType::fp8_e5m2, DType::int8,
-                          DType::uint8, DType::int16, DType::uint16, DType::int32, DType::uint32, DType::int64, DType::boolean};
+constexpr DType kAll[] = {DType::fp32,     DType::tf32,   DType::bf16,  DType::fp16,   DType::fp8_e4m3,
+                          DType::fp8_e5m2, DType::int8,   DType::uint8, DType::int16,  DType::uint16,
+                          DType::int32,    DType::uint32, DType::int64, DType::boolean};
 
 struct Layout {
   DType dtype;
   int exponent_bits, mantissa_bits;
 };
-constexpr Layout kSmallFloats[] = {{DType::bf16, 8, 7}, {DType::fp16, 5, 10}, {DType::fp8_e4m3, 4, 3}, {DType::fp8_e5m2, 5, 2}};
+constexpr Layout kSmallFloats[] = {
+    {DType::bf16, 8, 7}, {DType::fp16, 5, 10}, {DType::fp8_e4m3, 4, 3}, {DType::fp8_e5m2, 5, 2}};
 
 // The value of a pattern from its definition: (-1)^s 2^(e - bias) (1 + m / 2^mantissa_bits).
 double value_of(const Layout& f, uint32_t bits) {
@@ -125,8 +127,9 @@ TEST(Convert, BoolIsNonZero) {
 }
 
 std::vector<float> hard_values(size_t count) {
-  std::vector<float> values = {0.0f, -0.0f, INFINITY, -INFINITY, NAN, -NAN, 0x1p-149f, -0x1p-149f, 0x1p-126f, 65504.0f,
-                               65520.0f, 240.0f, 248.0f, 0.5f, 1.5f, 2.5f, -0.5f, 127.5f, 3.4028235e38f};
+  std::vector<float> values = {0.0f,       -0.0f,     INFINITY, -INFINITY, NAN,          -NAN,   0x1p-149f,
+                               -0x1p-149f, 0x1p-126f, 65504.0f, 65520.0f,  240.0f,       248.0f, 0.5f,
+                               1.5f,       2.5f,      -0.5f,    127.5f,    3.4028235e38f};
   Prng random(7);
   while (values.size() < count) {
     const auto word = static_cast<uint32_t>(random.next());
@@ -176,7 +179,8 @@ TEST(ConvertSpan, EveryLengthAndMisalignmentWritesOnlyItsOwnBytes) {
       std::vector<std::byte> out(80 * bytes + 1, std::byte{0xa5});
       store_span(t, values.data(), out.data() + 1, count);
       EXPECT_EQ(out[0], std::byte{0xa5});
-      EXPECT_TRUE(std::all_of(out.begin() + static_cast<ptrdiff_t>(1 + count * bytes), out.end(), [](std::byte b) { return b == std::byte{0xa5}; }));
+      EXPECT_TRUE(std::all_of(out.begin() + static_cast<ptrdiff_t>(1 + count * bytes), out.end(),
+                              [](std::byte b) { return b == std::byte{0xa5}; }));
       std::vector<float> back(count + 1, -7.0f);
       load_span(t, out.data() + 1, back.data(), count);
       EXPECT_EQ(back[count], -7.0f);

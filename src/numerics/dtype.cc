@@ -6,8 +6,9 @@
 
 namespace presil {
 namespace {
-constexpr std::array<std::string_view, kDTypeCount> kNames = {
-    "fp32", "tf32", "bf16", "fp16", "fp8_e4m3", "fp8_e5m2", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "bool"};
+constexpr std::array<std::string_view, kDTypeCount> kNames = {"fp32",     "tf32",   "bf16",  "fp16",  "fp8_e4m3",
+                                                              "fp8_e5m2", "int8",   "uint8", "int16", "uint16",
+                                                              "int32",    "uint32", "int64", "bool"};
 }
 
 std::string_view dtype_name(DType t) { return kNames[static_cast<size_t>(t)]; }

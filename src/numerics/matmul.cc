@@ -76,14 +76,22 @@ using BlockFn = void (*)(const Matmul& p, size_t m0, size_t n0, size_t columns);
 template <size_t vectors>
 BlockFn block_of(size_t rows) {
   switch (rows) {
-    case 1: return &block<1, vectors>;
-    case 2: return &block<2, vectors>;
-    case 3: return &block<3, vectors>;
-    case 4: return &block<4, vectors>;
-    case 5: return &block<HWY_MIN(5, kRows), vectors>;
-    case 6: return &block<HWY_MIN(6, kRows), vectors>;
-    case 7: return &block<HWY_MIN(7, kRows), vectors>;
-    default: return &block<kRows, vectors>;
+    case 1:
+      return &block<1, vectors>;
+    case 2:
+      return &block<2, vectors>;
+    case 3:
+      return &block<3, vectors>;
+    case 4:
+      return &block<4, vectors>;
+    case 5:
+      return &block<HWY_MIN(5, kRows), vectors>;
+    case 6:
+      return &block<HWY_MIN(6, kRows), vectors>;
+    case 7:
+      return &block<HWY_MIN(7, kRows), vectors>;
+    default:
+      return &block<kRows, vectors>;
   }
 }
 

@@ -1,7 +1,7 @@
 // The matrix product of the tensor engine, in fp32.
 //
-// Definition: for every output one chain of fused multiply-adds over k = 0 .. K-1, starting from +0; the result's NaN is
-// made canonical; then, if accumulate, one addition to the old value, its NaN made canonical too.
+// Definition: for every output one chain of fused multiply-adds over k = 0 .. K-1, starting from +0; the result's NaN
+// is made canonical; then, if accumulate, one addition to the old value, its NaN made canonical too.
 #pragma once
 #include <cstddef>
 

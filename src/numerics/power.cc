@@ -42,15 +42,24 @@ float exp2_of(double x) {
 float integer_power(float a, int n) {
   const float x2 = a * a, x4 = x2 * x2;
   switch (n) {
-    case 0: return 1.0f;
-    case 1: return a;
-    case 2: return x2;
-    case 3: return x2 * a;
-    case 4: return x4;
-    case 5: return x4 * a;
-    case 6: return x4 * x2;
-    case 7: return x4 * x2 * a;
-    default: return x4 * x4;
+    case 0:
+      return 1.0f;
+    case 1:
+      return a;
+    case 2:
+      return x2;
+    case 3:
+      return x2 * a;
+    case 4:
+      return x4;
+    case 5:
+      return x4 * a;
+    case 6:
+      return x4 * x2;
+    case 7:
+      return x4 * x2 * a;
+    default:
+      return x4 * x4;
   }
 }
 

@@ -17,19 +17,38 @@ float fold_lanes(AluOp op, std::array<float, kReduceLanes> lanes) {
 
 bool reduces_in_lanes(AluOp op) {
   switch (op) {
-    case AluOp::add: case AluOp::multiply: case AluOp::max: case AluOp::min: case AluOp::abs_max: case AluOp::abs_min:
-    case AluOp::logical_and: case AluOp::logical_or: case AluOp::logical_xor: return true;
-    default: return false;
+    case AluOp::add:
+    case AluOp::multiply:
+    case AluOp::max:
+    case AluOp::min:
+    case AluOp::abs_max:
+    case AluOp::abs_min:
+    case AluOp::logical_and:
+    case AluOp::logical_or:
+    case AluOp::logical_xor:
+      return true;
+    default:
+      return false;
   }
 }
 
 float reduce_identity(AluOp op) {
   switch (op) {
-    case AluOp::add: case AluOp::abs_max: case AluOp::logical_or: case AluOp::logical_xor: return 0.0f;
-    case AluOp::multiply: case AluOp::logical_and: return 1.0f;
-    case AluOp::max: return -kInfinity;
-    case AluOp::min: case AluOp::abs_min: return kInfinity;
-    default: break;
+    case AluOp::add:
+    case AluOp::abs_max:
+    case AluOp::logical_or:
+    case AluOp::logical_xor:
+      return 0.0f;
+    case AluOp::multiply:
+    case AluOp::logical_and:
+      return 1.0f;
+    case AluOp::max:
+      return -kInfinity;
+    case AluOp::min:
+    case AluOp::abs_min:
+      return kInfinity;
+    default:
+      break;
   }
   CHECK(false, "the operator has no identity");
 }

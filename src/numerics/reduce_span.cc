@@ -72,16 +72,26 @@ constexpr LaneKernels kernels() {
 
 LaneKernels pick_lane_kernels(AluOp op) {
   switch (op) {
-    case AluOp::add: return kernels<AluOp::add>();
-    case AluOp::multiply: return kernels<AluOp::multiply>();
-    case AluOp::max: return kernels<AluOp::max>();
-    case AluOp::min: return kernels<AluOp::min>();
-    case AluOp::abs_max: return kernels<AluOp::abs_max>();
-    case AluOp::abs_min: return kernels<AluOp::abs_min>();
-    case AluOp::logical_and: return kernels<AluOp::logical_and>();
-    case AluOp::logical_or: return kernels<AluOp::logical_or>();
-    case AluOp::logical_xor: return kernels<AluOp::logical_xor>();
-    default: return {};
+    case AluOp::add:
+      return kernels<AluOp::add>();
+    case AluOp::multiply:
+      return kernels<AluOp::multiply>();
+    case AluOp::max:
+      return kernels<AluOp::max>();
+    case AluOp::min:
+      return kernels<AluOp::min>();
+    case AluOp::abs_max:
+      return kernels<AluOp::abs_max>();
+    case AluOp::abs_min:
+      return kernels<AluOp::abs_min>();
+    case AluOp::logical_and:
+      return kernels<AluOp::logical_and>();
+    case AluOp::logical_or:
+      return kernels<AluOp::logical_or>();
+    case AluOp::logical_xor:
+      return kernels<AluOp::logical_xor>();
+    default:
+      return {};
   }
 }
 

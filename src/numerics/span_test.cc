@@ -15,13 +15,18 @@ namespace presil::numerics {
 namespace {
 
 float hard_value(Prng& random) {
-  static constexpr uint32_t kSpecial[] = {0, kSignBit, kInfinityBits, kInfinityBits | kSignBit, kCanonicalNanBits,
-                                          0xffc00123u, 1, 0x007fffffu, 0x7f7fffffu, 0x3f800000u, 0xbf800000u};
+  static constexpr uint32_t kSpecial[] = {
+      0,           kSignBit,    kInfinityBits, kInfinityBits | kSignBit, kCanonicalNanBits, 0xffc00123u, 1, 0x007fffffu,
+      0x7f7fffffu, 0x3f800000u, 0xbf800000u};
   switch (random.below(4)) {
-    case 0: return float_of(kSpecial[random.below(std::size(kSpecial))]);
-    case 1: return float_of(static_cast<uint32_t>(random.next()));
-    case 2: return static_cast<float>(random.between(-9, 9));
-    default: return random.normal();
+    case 0:
+      return float_of(kSpecial[random.below(std::size(kSpecial))]);
+    case 1:
+      return float_of(static_cast<uint32_t>(random.next()));
+    case 2:
+      return static_cast<float>(random.between(-9, 9));
+    default:
+      return random.normal();
   }
 }
 
@@ -64,7 +69,8 @@ TEST(FusedSpan, EveryPairEqualsTwoSteps) {
   for (int op0 = 0; op0 < static_cast<int>(AluOp::bit_not); ++op0) {
     for (int op1 = 0; op1 < static_cast<int>(AluOp::bit_not); ++op1) {
       for (int form = 0; form < 8; ++form) {
-        const FusedOps ops{static_cast<AluOp>(op0), static_cast<AluOp>(op1), (form & 1) != 0, (form & 2) != 0, (form & 4) != 0};
+        const FusedOps ops{static_cast<AluOp>(op0), static_cast<AluOp>(op1), (form & 1) != 0, (form & 2) != 0,
+                           (form & 4) != 0};
         const FusedKernel kernel = fused_kernel(ops);
         if (kernel == nullptr) continue;
         ++pairs;
@@ -99,7 +105,8 @@ TEST(ActivationSpan, EveryFunctionEqualsTheDefinition) {
         std::vector<float> out(count + 1, 42.0f);
         activation_kernel(f)(in.data(), out.data(), count, arguments);
         for (size_t j = 0; j < count; ++j) {
-          ASSERT_EQ(bits_of(out[j]), bits_of(activation_affine_apply(f, in[j], arguments))) << activation_name(f) << "(" << in[j] << ")";
+          ASSERT_EQ(bits_of(out[j]), bits_of(activation_affine_apply(f, in[j], arguments)))
+              << activation_name(f) << "(" << in[j] << ")";
         }
         EXPECT_EQ(out[count], 42.0f);
       }

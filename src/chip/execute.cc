@@ -1,0 +1,107 @@
+#include "chip/execute.h"
+
+#include <fmt/format.h>
+
+#include "base/check.h"
+#include "chip/execute_internal.h"
+#include "isa/opcode.h"
+
+namespace presil::chip {
+
+ExecuteState::ExecuteState(const spec::ChipSpec& spec)
+    : vector_accumulators(std::max(spec.sbuf.partitions, spec.psum.partitions), 0.0f),
+      scalar_accumulators(vector_accumulators),
+      scratch(std::make_unique<ExecuteScratch>()) {}
+ExecuteState::~ExecuteState() = default;
+ExecuteState::ExecuteState(ExecuteState&&) noexcept = default;
+
+namespace {
+
+bool resolve_operands(Context& c, std::span<const int64_t> deltas) {
+  const std::span<const isa::View> views = c.program.operands(c.instruction);
+  CHECK(views.size() <= kMaxOperands, "an instruction has six operands at most");
+  for (size_t k = 0; k < views.size(); ++k) {
+    if (!views[k].present()) continue;
+    const std::optional<Strided> s = resolve(views[k], k < deltas.size() ? deltas[k] : 0, c.memory);
+    if (!s) {
+      c.fault(fmt::format("operand {} leaves {}", isa::row(c.instruction.opcode).operands[k].name,
+                          isa::memory_name(views[k].memory)));
+      return false;
+    }
+    c.operands[k] = *s;
+    c.present[k] = true;
+  }
+  return true;
+}
+
+void run(Context& c) {
+  using isa::Opcode;
+  switch (c.instruction.opcode) {
+    case Opcode::nc_matmul:
+      return execute_matmul(c);
+    case Opcode::nc_transpose:
+      return execute_nc_transpose(c);
+    case Opcode::tensor_copy:
+      return execute_copy(c);
+    case Opcode::tensor_tensor:
+      return execute_tensor_tensor(c);
+    case Opcode::tensor_scalar:
+      return execute_tensor_scalar(c);
+    case Opcode::scalar_tensor_tensor:
+      return execute_scalar_tensor_tensor(c);
+    case Opcode::tensor_reduce:
+      return execute_tensor_reduce(c);
+    case Opcode::tensor_copy_predicated:
+      return execute_copy_predicated(c);
+    case Opcode::select_reduce:
+      return execute_select_reduce(c);
+    case Opcode::range_select:
+      return execute_range_select(c);
+    case Opcode::reciprocal:
+      return execute_reciprocal(c);
+    case Opcode::memset:
+      return execute_memset(c);
+    case Opcode::max8:
+      return execute_max8(c);
+    case Opcode::nc_find_index8:
+      return execute_find_index8(c);
+    case Opcode::bn_stats:
+      return execute_bn_stats(c);
+    case Opcode::bn_aggr:
+      return execute_bn_aggr(c);
+    case Opcode::nc_stream_shuffle:
+      return execute_shuffle(c);
+    case Opcode::tensor_tensor_scan:
+      return execute_scan(c);
+    case Opcode::activation:
+      return execute_activation(c);
+    case Opcode::iota:
+      return execute_iota(c);
+    case Opcode::affine_select:
+      return execute_affine_select(c);
+    case Opcode::nc_n_gather:
+      return execute_gather(c);
+    case Opcode::tensor_partition_reduce:
+      return execute_partition_reduce(c);
+    case Opcode::dma_copy:
+      return execute_copy(c);
+    case Opcode::dma_transpose:
+      return execute_dma_transpose(c);
+    case Opcode::wait:
+      return;
+  }
+  CHECK(false, "unknown opcode");
+}
+
+}  // namespace
+
+void execute(const isa::Program& program, const isa::Instruction& instruction,
+             std::span<const int64_t> operand_offset_deltas, CoreMemory& memory, ExecuteState& state) {
+  if (!state.fault.empty() || instruction.opcode == isa::Opcode::wait) return;
+  Context c{program, instruction, memory, state};
+  if (!resolve_operands(c, operand_offset_deltas)) return;
+  if (!c.has(0) || c.operand(0).elements() == 0) return;
+  run(c);
+}
+
+}  // namespace presil::chip

@@ -1,0 +1,125 @@
+#include <fmt/format.h>
+
+#include <cstring>
+
+#include "base/check.h"
+#include "chip/execute_internal.h"
+#include "isa/opcode.h"
+
+namespace presil::chip {
+
+std::byte* Buffer::bytes(size_t count) {
+  if (count > capacity_) {
+    constexpr size_t kAlignment = 64;
+    capacity_ = (std::max(count, 2 * capacity_) + kAlignment - 1) / kAlignment * kAlignment;
+    data_.reset(static_cast<std::byte*>(std::aligned_alloc(kAlignment, capacity_)));
+    CHECK(data_ != nullptr, "the host is out of memory");
+  }
+  return data_.get();
+}
+
+void Context::fault(std::string_view why) {
+  state.fault = fmt::format("{}: {}", isa::row(instruction.opcode).name, why);
+}
+
+void stage(Context& c, Strided& src, size_t slot) {
+  const uint64_t count = src.elements();
+  Strided copy = contiguous(c.scratch().staging[slot].bytes(count * src.element_bytes()), src.dtype, count);
+  copy_elements(c, copy, src);
+  if (src.rank > 0 && count > 0) {
+    const uint64_t row = count / src.count[0];
+    copy.rank = 2;
+    copy.count = {src.count[0], static_cast<uint32_t>(row)};
+    copy.step = {static_cast<int64_t>(row) * copy.step[0], copy.step[0]};
+  }
+  src = copy;
+}
+
+void stage_overlap(Context& c, const Strided& dst, Strided& src, size_t slot, bool element_wise) {
+  if (!may_overlap(dst, src)) return;
+  if (element_wise && same_places(dst, src)) return;
+  stage(c, src, slot);
+}
+
+Map prepare_map(Context& c, const Strided& dst, std::span<const Strided> inputs, bool in_order) {
+  std::array<Strided, kMaxJoined> operands;
+  operands[0] = dst;
+  const size_t count = inputs.size() + 1;
+  for (size_t k = 1; k < count; ++k) {
+    operands[k] = inputs[k - 1];
+    stage_overlap(c, dst, operands[k], k, true);
+  }
+  std::optional<Nest> nest = join({operands.data(), count});
+  if (!nest) {
+    // No common loops: inputs laid out in order can be cut at any place.
+    for (size_t k = 1; k < count; ++k) {
+      if (operands[k].memory != isa::Memory::none) stage(c, operands[k], k);
+    }
+    nest = join({operands.data(), count});
+    CHECK(nest.has_value(), "contiguous inputs follow any pattern");
+  }
+  Map map;
+  map.nest = *nest;
+  if (!in_order) prefer_long_runs(map.nest);
+  for (size_t k = 0; k < count; ++k) {
+    map.format[k] = run_format(operands[k].dtype);
+    map.scalar[k] = k > 0 && map.nest.run_step(static_cast<int>(k)) == 0;
+  }
+  return map;
+}
+
+uint64_t row_elements(const Strided& s) {
+  uint64_t n = 1;
+  for (int d = 1; d < s.rank; ++d) n *= s.count[static_cast<size_t>(d)];
+  return n;
+}
+
+Strided row_of(const Strided& s, uint32_t p) {
+  Strided row = with_dims(s, 1, s.rank);
+  row.base += s.step[0] * static_cast<int64_t>(p);
+  return row;
+}
+
+void read_row(Context&, const Strided& s, uint32_t p, float* out) {
+  const Strided operands[] = {row_of(s, p)};
+  const Nest nest = *join(operands);
+  const RunFormat format = run_format(s.dtype);
+  const size_t run = nest.run();
+  const int64_t step = nest.run_step(0);
+  for_each_run(nest, [&](const std::array<std::byte*, kMaxJoined>& at) {
+    for (size_t done = 0; done < run; done += kRunMax) {
+      const size_t count = std::min(run - done, kRunMax);
+      const float* values = read_run(format, at[0] + step * static_cast<int64_t>(done), step, count, out);
+      if (values != out) std::memcpy(out, values, count * sizeof(float));
+      out += count;
+    }
+  });
+}
+
+void write_row(Context&, const Strided& s, uint32_t p, const float* values) {
+  const Strided operands[] = {row_of(s, p)};
+  const Nest nest = *join(operands);
+  const RunFormat format = run_format(s.dtype);
+  const size_t run = nest.run();
+  const int64_t step = nest.run_step(0);
+  for_each_run(nest, [&](const std::array<std::byte*, kMaxJoined>& at) {
+    for (size_t done = 0; done < run; done += kRunMax) {
+      const size_t count = std::min(run - done, kRunMax);
+      write_run(format, values, at[0] + step * static_cast<int64_t>(done), step, count);
+      values += count;
+    }
+  });
+}
+
+float read_value(const Strided& s, uint32_t p) {
+  uint64_t bits = 0;
+  std::memcpy(&bits, s.base + s.step[0] * static_cast<int64_t>(p), s.element_bytes());
+  return numerics::to_fp32(s.dtype, bits);
+}
+
+void write_value(const Strided& s, uint32_t p, float value) {
+  const uint64_t bits = numerics::from_fp32(s.dtype, value);
+  std::memcpy(s.base + s.step[0] * static_cast<int64_t>(p), &bits, s.element_bytes());
+}
+
+}  // namespace presil::chip

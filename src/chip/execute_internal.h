@@ -1,0 +1,141 @@
+// Shared by the execute_*.cc files: an instruction with its operands resolved, scratch memory, element-wise maps.
+#pragma once
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <memory>
+#include <string_view>
+
+#include "chip/execute.h"
+#include "chip/runs.h"
+#include "chip/strided.h"
+#include "numerics/alu.h"
+
+namespace presil::chip {
+
+// Grows, never shrinks: an instruction like an earlier one allocates nothing.
+class Buffer {
+ public:
+  std::byte* bytes(size_t count);
+  float* floats(size_t count) { return reinterpret_cast<float*>(bytes(count * sizeof(float))); }
+
+ private:
+  struct Free {
+    void operator()(std::byte* p) const { std::free(p); }
+  };
+  std::unique_ptr<std::byte, Free> data_;
+  size_t capacity_ = 0;
+};
+
+struct ExecuteScratch {
+  std::array<Buffer, kMaxJoined> staging;  // copies of inputs that the output overlaps
+  std::array<Buffer, 4> rows;              // whole rows of fp32
+  Buffer stationary, moving, product;
+  alignas(64) std::array<std::array<float, kRunMax>, kMaxJoined + 1> runs;
+};
+
+inline constexpr int kMaxOperands = 6;
+
+struct Context {
+  const isa::Program& program;
+  const isa::Instruction& instruction;
+  CoreMemory& memory;
+  ExecuteState& state;
+  std::array<Strided, kMaxOperands> operands{};
+  std::array<bool, kMaxOperands> present{};
+
+  ExecuteScratch& scratch() { return *state.scratch; }
+  bool has(int k) const { return present[static_cast<size_t>(k)]; }
+  Strided& operand(int k) { return operands[static_cast<size_t>(k)]; }
+  float f32(int k) const { return program.f32(instruction, k); }
+  uint32_t word(int k) const { return program.word(instruction, k); }
+  bool flag(int k) const { return word(k) != 0; }
+  void fault(std::string_view why);
+};
+
+// Raw copy, element by element in order; equal element sizes. The operands do not overlap, or are the same places.
+void copy_elements(Context& c, const Strided& dst, const Strided& src);
+// Replaces src by a contiguous copy in staging buffer `slot`: its first dimension, then everything else as one.
+void stage(Context& c, Strided& src, size_t slot);
+// The same, where writing dst could change what is read through src later; not if both are the same places and the
+// instruction works element by element.
+void stage_overlap(Context& c, const Strided& dst, Strided& src, size_t slot, bool element_wise);
+
+// An element-wise instruction ready to run: operand 0 is the destination, the others are inputs.
+struct Map {
+  Nest nest;
+  std::array<RunFormat, kMaxJoined> format;
+  // Input k (1 and up) has one value for the whole of a run, and is read as one. Cleared, it is repeated instead.
+  std::array<bool, kMaxJoined> scalar{};
+};
+// Stages inputs as needed. `in_order`: runs follow the order of elements.
+Map prepare_map(Context& c, const Strided& dst, std::span<const Strided> inputs, bool in_order = false);
+
+// body(inputs, out, count): out[i] from inputs[k][i], or inputs[k][0] where map.scalar[k + 1]. The partition or
+// position of a run is not told; in order, runs follow each other.
+template <class Body>
+void run_map(Context& c, const Map& map, Body&& body) {
+  auto& buffers = c.scratch().runs;
+  const size_t run = map.nest.run(), operands = static_cast<size_t>(map.nest.operands);
+  for_each_run(map.nest, [&](const std::array<std::byte*, kMaxJoined>& at) {
+    for (size_t done = 0; done < run; done += kRunMax) {
+      const size_t count = std::min(run - done, kRunMax);
+      std::array<const float*, kMaxJoined> inputs;
+      for (size_t k = 1; k < operands; ++k) {
+        const int64_t step = map.nest.run_step(static_cast<int>(k));
+        const std::byte* from = at[k] + step * static_cast<int64_t>(done);
+        inputs[k - 1] = read_run(map.format[k], from, step, map.scalar[k] ? 1 : count, buffers[k].data());
+      }
+      const int64_t step = map.nest.run_step(0);
+      std::byte* to = at[0] + step * static_cast<int64_t>(done);
+      float* out = run_target(map.format[0], to, step, buffers[0].data());
+      body(inputs, out, count);
+      write_run(map.format[0], out, to, step, count);
+    }
+  });
+}
+
+// A row: all elements of partition p in pattern order, as fp32.
+void read_row(Context& c, const Strided& s, uint32_t p, float* out);
+void write_row(Context& c, const Strided& s, uint32_t p, const float* values);
+// Operand of one element per partition.
+float read_value(const Strided& s, uint32_t p);
+void write_value(const Strided& s, uint32_t p, float value);
+// Elements of one partition.
+uint64_t row_elements(const Strided& s);
+// One partition of s, without its partition dimension.
+Strided row_of(const Strided& s, uint32_t p);
+
+// One function per instruction or family; the operands are resolved and inside their memories.
+void execute_matmul(Context& c);
+void execute_nc_transpose(Context& c);
+void execute_dma_transpose(Context& c);
+void execute_copy(Context& c);  // tensor_copy, dma_copy
+void execute_memset(Context& c);
+void execute_shuffle(Context& c);
+void execute_gather(Context& c);
+void execute_iota(Context& c);
+void execute_tensor_tensor(Context& c);
+void execute_tensor_scalar(Context& c);
+void execute_scalar_tensor_tensor(Context& c);
+void execute_reciprocal(Context& c);
+void execute_activation(Context& c);
+void execute_copy_predicated(Context& c);
+void execute_select_reduce(Context& c);
+void execute_range_select(Context& c);
+void execute_affine_select(Context& c);
+void execute_tensor_reduce(Context& c);
+void execute_partition_reduce(Context& c);
+void execute_scan(Context& c);
+void execute_max8(Context& c);
+void execute_find_index8(Context& c);
+void execute_bn_stats(Context& c);
+void execute_bn_aggr(Context& c);
+
+// Operators on raw bits, and on exact integers (execute_integer.cc). Data of two inputs, or one input and a value.
+bool is_exact_integer(const Context& c, std::span<const Strided> operands);
+void execute_integer_tensor_tensor(Context& c);
+void execute_bits_tensor_tensor(Context& c);
+void execute_bits_tensor_scalar(Context& c);
+
+}  // namespace presil::chip

@@ -1,0 +1,138 @@
+#include <fmt/format.h>
+
+#include <cstring>
+#include <utility>
+
+#include "chip/execute_internal.h"
+#include "isa/slots.h"
+#include "numerics/float_bits.h"
+#include "numerics/matmul.h"
+
+namespace presil::chip {
+namespace {
+
+namespace slot = isa::slots::nc_matmul;
+
+// A matrix operand as fp32 rows.
+struct Rows {
+  const float* data = nullptr;
+  size_t stride = 0;  // elements
+};
+
+// The rows where they lie, if they are contiguous fp32.
+std::optional<Rows> rows_in_place(const Strided& s) {
+  if (s.dtype != DType::fp32) return std::nullopt;
+  const Strided operands[] = {row_of(s, 0)};
+  const Nest nest = *join(operands);
+  const bool contiguous_row = nest.rank == 0 || (nest.rank == 1 && nest.run_step(0) == sizeof(float));
+  const bool aligned = reinterpret_cast<uintptr_t>(s.base) % alignof(float) == 0 && s.step[0] % sizeof(float) == 0;
+  if (!contiguous_row || !aligned) return std::nullopt;
+  return Rows{reinterpret_cast<const float*>(s.base), static_cast<size_t>(s.step[0]) / sizeof(float)};
+}
+
+// Rows of a scratch matrix are an odd number of cache lines long, so that a column of them visits every set.
+size_t scratch_stride(size_t columns) {
+  constexpr size_t kLine = 16;
+  return (((columns + kLine - 1) / kLine) | 1) * kLine;
+}
+
+Rows rows_of(Context& c, const Strided& s, Buffer& buffer) {
+  if (const std::optional<Rows> rows = rows_in_place(s)) return *rows;
+  const size_t stride = scratch_stride(row_elements(s));
+  float* data = buffer.floats(stride * s.count[0]);
+  for (uint32_t p = 0; p < s.count[0]; ++p) read_row(c, s, p, data + p * stride);
+  return {data, stride};
+}
+
+void multiply(Context& c, const Strided& dst, const Strided& stationary, const Strided& moving) {
+  const Rows a = rows_of(c, stationary, c.scratch().stationary), b = rows_of(c, moving, c.scratch().moving);
+  numerics::Matmul product;
+  product.k = stationary.count[0];
+  product.m = dst.count[0];
+  product.n = row_elements(dst);
+  product.stationary = a.data;
+  product.stationary_stride = a.stride;
+  product.moving = b.data;
+  product.moving_stride = b.stride;
+  product.accumulate = c.flag(slot::accumulate);
+  if (const std::optional<Rows> rows = rows_in_place(dst)) {
+    product.dst = const_cast<float*>(rows->data);
+    product.dst_stride = rows->stride;
+    return numerics::matmul_accumulate(product);
+  }
+  // Not contiguous, or not fp32: the product first, then one addition per element in order, which is right also where
+  // windows overlap.
+  product.dst_stride = scratch_stride(product.n);
+  product.dst = c.scratch().product.floats(product.dst_stride * product.m);
+  const bool accumulate = std::exchange(product.accumulate, false);
+  numerics::matmul_accumulate(product);
+  const RunFormat format = run_format(dst.dtype);
+  for (uint32_t p = 0; p < dst.count[0]; ++p) {
+    const float* values = product.dst + p * product.dst_stride;
+    if (!accumulate) {
+      write_row(c, dst, p, values);
+      continue;
+    }
+    const Strided row[] = {row_of(dst, p)};
+    const Nest nest = *join(row);
+    for_each_run(nest, [&](const std::array<std::byte*, kMaxJoined>& at) {
+      std::byte* place = at[0];
+      for (uint32_t i = 0; i < nest.run(); ++i, place += nest.run_step(0), ++values) {
+        float old = 0.0f;
+        format.load(place, &old, 1);
+        const float sum = numerics::canonical(old + *values);
+        format.store(&sum, place, 1);
+      }
+    });
+  }
+}
+
+// dst[m, n] = the bits of stationary[k, m] for the one k with moving[k, n] != 0, zero if there is none.
+void permute(Context& c, const Strided& dst, Strided stationary, const Strided& moving) {
+  const size_t from_bytes = stationary.element_bytes(), to_bytes = dst.element_bytes();
+  const bool bits = stationary.dtype == dst.dtype || (from_bytes == 1 && to_bytes == 2);
+  const uint32_t k_count = stationary.count[0], m_count = dst.count[0];
+  const size_t n_count = row_elements(dst);
+  const Rows pick = rows_of(c, moving, c.scratch().moving);
+  std::byte* table = c.scratch().stationary.bytes(k_count * m_count * from_bytes);
+  copy_elements(c, contiguous(table, stationary.dtype, uint64_t{k_count} * m_count), stationary);
+  std::byte* results = c.scratch().product.bytes(n_count * 8);
+  std::byte* chosen = c.scratch().rows[0].bytes(n_count * sizeof(uint32_t));
+  auto* k_of = reinterpret_cast<uint32_t*>(chosen);
+  for (size_t n = 0; n < n_count; ++n) {
+    k_of[n] = k_count;
+    for (uint32_t k = 0; k < k_count; ++k) {
+      if (pick.data[k * pick.stride + n] == 0.0f) continue;
+      if (k_of[n] != k_count)
+        return c.fault(fmt::format("is_transpose: column {} of moving has two nonzeros, it must be a permutation", n));
+      k_of[n] = k;
+    }
+  }
+  for (uint32_t m = 0; m < m_count; ++m) {
+    for (size_t n = 0; n < n_count; ++n) {
+      uint64_t word = 0;
+      if (k_of[n] < k_count) std::memcpy(&word, table + (size_t{k_of[n]} * m_count + m) * from_bytes, from_bytes);
+      if (!bits) word = numerics::from_fp32(dst.dtype, numerics::to_fp32(stationary.dtype, word));
+      std::memcpy(results + n * to_bytes, &word, to_bytes);
+    }
+    copy_elements(c, row_of(dst, m), contiguous(results, dst.dtype, n_count));
+  }
+}
+
+}  // namespace
+
+void execute_matmul(Context& c) {
+  const Strided& dst = c.operand(slot::dst);
+  const Strided& stationary = c.operand(slot::stationary);
+  const Strided& moving = c.operand(slot::moving);
+  if (stationary.count[0] != moving.count[0] || row_elements(stationary) != dst.count[0] ||
+      row_elements(moving) != row_elements(dst)) {
+    return c.fault(fmt::format("stationary [{}, {}] and moving [{}, {}] do not give dst [{}, {}]", stationary.count[0],
+                               row_elements(stationary), moving.count[0], row_elements(moving), dst.count[0],
+                               row_elements(dst)));
+  }
+  if (c.flag(slot::is_transpose)) return permute(c, dst, stationary, moving);
+  multiply(c, dst, stationary, moving);
+}
+
+}  // namespace presil::chip
