@@ -9,7 +9,6 @@ namespace {
 constexpr size_t kPiecesMax = 256;
 constexpr size_t kPiecesPerAccess = 8;  // accesses per piece aimed for
 constexpr size_t kSpanMax = 8;          // pieces; wider accesses go to the common list
-constexpr size_t kListMax = 64;         // records before a list is summarized
 
 bool same_pattern(const isa::View& a, const isa::View& b) {
   return a.offset == b.offset && a.dtype == b.dtype && a.rank == b.rank && a.dims == b.dims;
@@ -20,20 +19,19 @@ bool same_pattern(const isa::View& a, const isa::View& b) {
 AccessLog::AccessLog(uint64_t bytes, size_t accesses) {
   size_t pieces = std::min(kPiecesMax, std::bit_ceil(accesses / kPiecesPerAccess + 1));
   while ((bytes >> shift_) >= pieces) ++shift_;
-  lists_.resize(pieces + 1);
-  limits_.assign(pieces + 1, kListMax);
+  lists_.resize(pieces == 1 ? 1 : pieces + 1);
 }
 
 template <class F>
 void AccessLog::each_list(const Extent& extent, F visit_list) {
   auto first = static_cast<size_t>(extent.begin >> shift_), last = static_cast<size_t>((extent.end - 1) >> shift_);
   for (size_t k = first; k <= last; ++k) visit_list(k);
-  visit_list(lists_.size() - 1);
+  if (lists_.size() > 1) visit_list(lists_.size() - 1);
 }
 
 // Conflicts of `now` with one list; records that `now` supersedes leave it.
-void AccessLog::visit(List& list, const Record& now, const Access& access, std::span<const uint32_t> known,
-                      Needs& needs) {
+void AccessLog::visit(std::vector<Record>& list, const Record& now, const Access& access,
+                      std::span<const uint32_t> known, Needs& needs) {
   size_t kept = 0;
   for (size_t k = 0; k < list.size(); ++k) {
     const Record& old = list[k];
@@ -56,8 +54,8 @@ void AccessLog::visit(List& list, const Record& now, const Access& access, std::
 }
 
 // One record per stream and kind, with the extent of all.
-void AccessLog::shrink(List& list) {
-  List out;
+void AccessLog::shrink(std::vector<Record>& list) {
+  std::vector<Record> out;
   for (const Record& r : list) {
     auto same = std::find_if(out.begin(), out.end(), [&](const Record& o) {
       return o.event.stream == r.event.stream && o.write == r.write && o.accumulates == r.accumulates;
@@ -78,15 +76,16 @@ void AccessLog::shrink(List& list) {
 void AccessLog::access(const Access& access, std::span<const uint32_t> known, Needs& needs) {
   Record now{extent_of(*access.view), access.view,        access.event,
              access.writes,           access.accumulates, access.asynchronous};
-  each_list(now.extent, [&](size_t k) { visit(lists_[k], now, access, known, needs); });
+  each_list(now.extent, [&](size_t k) { visit(lists_[k].records, now, access, known, needs); });
   auto first = static_cast<size_t>(now.extent.begin >> shift_),
        last = static_cast<size_t>((now.extent.end - 1) >> shift_);
   if (last - first >= kSpanMax) first = last = lists_.size() - 1;
   for (size_t k = first; k <= last; ++k) {
-    lists_[k].push_back(now);
-    if (lists_[k].size() > limits_[k]) {
-      shrink(lists_[k]);
-      limits_[k] = std::max(kListMax, 2 * lists_[k].size());
+    List& list = lists_[k];
+    list.records.push_back(now);
+    if (list.records.size() > list.limit) {
+      shrink(list.records);
+      list.limit = std::max(kListMax, 2 * list.records.size());
     }
   }
   auto at = std::lower_bound(last_.begin(), last_.end(), access.event.stream,

@@ -64,15 +64,19 @@ class AccessLog {
     Event event;
     bool write = false, accumulates = false, asynchronous = false;
   };
-  using List = std::vector<Record>;
-  void visit(List& list, const Record& now, const Access& access, std::span<const uint32_t> known, Needs& needs);
-  void shrink(List& list);
+  static constexpr size_t kListMax = 64;  // records before a list is summarized
+  struct List {
+    std::vector<Record> records;
+    size_t limit = kListMax;
+  };
+  void visit(std::vector<Record>& list, const Record& now, const Access& access, std::span<const uint32_t> known,
+             Needs& needs);
+  void shrink(std::vector<Record>& list);
   template <class F>
   void each_list(const Extent& extent, F visit_list);
 
   int shift_ = 0;
-  std::vector<List> lists_;  // by piece of the extent; the last one holds what spans many pieces
-  std::vector<size_t> limits_;
+  std::vector<List> lists_;  // by piece of the extent; the last of several holds what spans many pieces
   std::vector<Event> last_;  // sorted by stream
 };
 

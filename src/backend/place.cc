@@ -17,11 +17,10 @@ struct Plan {
   const tile::TileProgram& program;
   const std::vector<LiveRange>& ranges;
   Geometry geometry;
-  std::vector<uint32_t> tiles;     // used SBUF tiles, by first instruction
-  std::vector<uint32_t> ends;      // the same, by last instruction
-  std::vector<bool> packed;        // by tile: placed before the walk
-  std::vector<Spot> spots;         // by tile
-  std::vector<uint32_t> freed_at;  // by tile
+  std::vector<uint32_t> tiles;  // used SBUF tiles, by first instruction
+  std::vector<uint32_t> ends;   // the same, by last instruction
+  std::vector<bool> packed;     // by tile: placed before the walk
+  std::vector<Spot> spots;      // by tile
 
   uint32_t bytes(uint32_t t) const {
     return (program.tiles[t].bytes + kSbufAlignment - 1) / kSbufAlignment * kSbufAlignment;
@@ -39,7 +38,7 @@ struct Plan {
 };
 
 Plan plan_of(const tile::TileProgram& program, const std::vector<LiveRange>& ranges, const spec::ChipSpec& spec) {
-  Plan plan{program, ranges, geometry_of(spec.sbuf), {}, {}, {}, {}, {}};
+  Plan plan{program, ranges, geometry_of(spec.sbuf), {}, {}, {}, {}};
   for (uint32_t t = 0; t < program.tiles.size(); ++t) {
     if (program.tiles[t].memory == Memory::sbuf && ranges[t].used()) plan.tiles.push_back(t);
   }
@@ -53,7 +52,6 @@ Plan plan_of(const tile::TileProgram& program, const std::vector<LiveRange>& ran
   plan.packed.assign(program.tiles.size(), false);
   for (uint32_t t : plan.tiles) plan.packed[t] = plan.fixed(t);
   plan.spots.resize(program.tiles.size());
-  for (const LiveRange& r : ranges) plan.freed_at.push_back(r.last);
   return plan;
 }
 
@@ -141,12 +139,15 @@ std::optional<Misfit> walk(Plan& plan, const Timeline& packed, Placement& placem
   size_t ended = 0;
   for (uint32_t t : plan.tiles) {
     const LiveRange& range = plan.ranges[t];
-    for (; plan.ranges[plan.ends[ended]].last < range.first; ++ended) map.release(plan.spots[plan.ends[ended]]);
+    for (; plan.ranges[plan.ends[ended]].last < range.first; ++ended) {
+      uint32_t gone = plan.ends[ended];
+      map.release(plan.spots[gone], plan.ranges[gone].last);
+    }
     if (!plan.packed[t]) {
       std::vector<Spot> blocked = packed.spots(range, true);
       std::vector<QuadrantMask> masks = plan.masks(t);
       bool from_top = plan.bytes(t) <= plan.geometry.bytes / 128;
-      std::optional<Spot> spot = map.find({plan.bytes(t), masks, blocked, from_top}, plan.freed_at);
+      std::optional<Spot> spot = map.find({plan.bytes(t), masks, blocked, from_top});
       if (!spot) return Misfit{t, range.first};
       plan.spots[t] = *spot;
     }

@@ -74,6 +74,7 @@ class Reroller {
   Program run() {
     std::vector<Node> nodes;
     nodes.reserve(in_.code.size());
+    fields_.reserve(in_.views.size() + in_.waits.size());
     for (uint32_t i = 0; i < in_.code.size(); ++i) nodes.push_back(leaf(i));
     for (Node& n : compress(std::move(nodes), 0)) emit(n);
     return std::move(out_);
@@ -81,12 +82,16 @@ class Reroller {
 
  private:
   uint32_t intern(const std::string& key) {
-    return ids_.try_emplace(key, static_cast<uint32_t>(ids_.size())).first->second;
+    auto known = ids_.find(key);
+    if (known != ids_.end()) return known->second;
+    return ids_.emplace(key, static_cast<uint32_t>(ids_.size())).first->second;
   }
 
   Node leaf(uint32_t index) {
     const Instruction& i = in_.code[index];
-    std::string key = "I";
+    std::string& key = key_;
+    key.clear();
+    key.push_back('I');
     for (uint32_t part : {uint32_t(i.opcode), uint32_t(i.engine), uint32_t(i.engine_index), uint32_t(i.dma_queue),
                           uint32_t(i.operand_count), uint32_t(i.attribute_count), uint32_t(i.wait_count),
                           uint32_t(i.signal), i.source}) {
@@ -96,7 +101,7 @@ class Reroller {
     for (const isa::View& v : in_.operands(i)) {
       put(key, v.memory), put(key, v.dtype), put(key, v.rank), put(key, v.partition), put(key, v.partitions);
       put(key, v.base);
-      for (const isa::Dim& d : v.dims) put(key, d.step), put(key, d.count);
+      for (const isa::Dim& d : v.pattern()) put(key, d.step), put(key, d.count);
       fields_.push_back(v.offset);
     }
     for (uint32_t a : in_.attrs(i)) put(key, a);
@@ -255,6 +260,7 @@ class Reroller {
   Program out_;
   std::unordered_map<std::string, uint32_t> ids_;
   std::vector<int64_t> fields_;
+  std::string key_;
 };
 
 }  // namespace

@@ -34,9 +34,9 @@ QuadrantMask mask_of(const Geometry& g, uint32_t start, uint32_t partitions) {
 
 SbufMap::SbufMap(uint32_t bytes) { segments_.push_back({.begin = 0, .end = bytes}); }
 
-std::optional<Spot> SbufMap::find(const Request& request, std::span<const uint32_t> freed_at) const {
+std::optional<Spot> SbufMap::find(const Request& request) const {
   std::optional<Spot> best;
-  int64_t best_age = INT64_MAX;
+  int64_t best_age = kLive - 1;
   // Looks at the window that starts at `begin`, whose first byte lies in segment `first`.
   auto consider = [&](QuadrantMask mask, uint32_t begin, size_t first) {
     Spot spot{mask, begin, request.bytes};
@@ -44,11 +44,8 @@ std::optional<Spot> SbufMap::find(const Request& request, std::span<const uint32
     if (end > segments_.back().end) return;
     int64_t newest = -1;
     for (size_t i = first; i < segments_.size() && segments_[i].begin < end; ++i) {
-      for (int q = 0; q < kQuadrants; ++q) {
-        if (!(mask >> q & 1)) continue;
-        const Cell& cell = segments_[i].cells[static_cast<size_t>(q)];
-        if (cell.live) return;
-        if (cell.tile != kNoTile) newest = std::max<int64_t>(newest, freed_at[cell.tile]);
+      for (size_t q = 0; q < kQuadrants; ++q) {
+        if (mask >> q & 1) newest = std::max(newest, segments_[i].cells[q].freed);
       }
       if (newest > best_age) return;
     }
@@ -113,9 +110,9 @@ std::vector<uint32_t> SbufMap::occupy(const Spot& spot, uint32_t tile) {
     for (size_t q = 0; q < kQuadrants; ++q) {
       if (!(spot.mask >> q & 1)) continue;
       Cell& cell = segments_[i].cells[q];
-      CHECK(!cell.live, "two live tiles in one place");
+      CHECK(cell.freed != kLive, "two live tiles in one place");
       if (cell.tile != kNoTile) previous.push_back(cell.tile);
-      cell = {tile, true};
+      cell = {tile, kLive};
     }
   }
   merge(first, last);
@@ -124,11 +121,11 @@ std::vector<uint32_t> SbufMap::occupy(const Spot& spot, uint32_t tile) {
   return previous;
 }
 
-void SbufMap::release(const Spot& spot) {
+void SbufMap::release(const Spot& spot, uint32_t now) {
   size_t first = split(spot.offset), last = split(spot.offset + spot.bytes);
   for (size_t i = first; i < last; ++i) {
     for (size_t q = 0; q < kQuadrants; ++q) {
-      if (spot.mask >> q & 1) segments_[i].cells[q].live = false;
+      if (spot.mask >> q & 1) segments_[i].cells[q].freed = now;
     }
   }
   merge(first, last);

@@ -45,24 +45,25 @@ class SbufMap {
  public:
   explicit SbufMap(uint32_t bytes);
 
-  // The free spot whose memory has been free for longest (freed_at[tile]: when its last holder went), away from
-  // `blocked`; among equals the lowest offset, or the highest if `from_top`.
+  // The free spot whose memory has been free for longest, away from `blocked`; among equals the lowest offset, or the
+  // highest if `from_top`.
   struct Request {
     uint32_t bytes = 0;
     std::span<const QuadrantMask> masks;
     std::span<const Spot> blocked;
     bool from_top = false;
   };
-  std::optional<Spot> find(const Request& request, std::span<const uint32_t> freed_at) const;
+  std::optional<Spot> find(const Request& request) const;
 
   // Hands the spot to a tile; returns the tiles that held some of it before. The spot must be free.
   std::vector<uint32_t> occupy(const Spot& spot, uint32_t tile);
-  void release(const Spot& spot);
+  void release(const Spot& spot, uint32_t now);
 
  private:
+  static constexpr int64_t kLive = INT64_MAX;
   struct Cell {
-    uint32_t tile = kNoTile;
-    bool live = false;
+    uint32_t tile = kNoTile;  // that holds it or held it last
+    int64_t freed = -1;       // when; -1: never held, kLive: held
     bool operator==(const Cell&) const = default;
   };
   struct Segment {
