@@ -10,6 +10,8 @@ TEST(Text, NearestNameFindsATypoAndRefusesAStranger) {
   EXPECT_EQ(nearest_name("tensor_clok", names), "tensor_clock");
   EXPECT_EQ(nearest_name("sbufbytes", names), "sbuf_bytes");
   EXPECT_EQ(nearest_name("zzzzzz", names), "");
+  EXPECT_EQ(nearest_name("y", std::vector<std::string>{"x"}), "");
+  EXPECT_EQ(nearest_name("ab", std::vector<std::string>{"abc"}), "abc");
 }
 
 TEST(Text, Quantities) {

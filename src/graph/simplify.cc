@@ -5,13 +5,30 @@
 
 namespace presil::graph {
 
+namespace {
+
+using Rewrites = std::vector<std::pair<std::string_view, Rewriter::Rewrite>>;
+
+Result<Graph> sweep_until_stable(Graph graph, const Rewrites& rewrites) {
+  // Each sweep shortens the graph or enriches a node, so that this ends; the bound only guards against our own
+  // mistakes.
+  for (size_t sweeps = 0, limit = 10 + graph.nodes.size(); sweeps < limit; ++sweeps) {
+    Rewriter rewriter(std::move(graph));
+    bool changed = rewriter.sweep(rewrites);
+    graph = remove_dead(TRY(fold_constants(rewriter.take())));
+    if (!changed) break;
+  }
+  return graph;
+}
+
+}  // namespace
+
 // In order of preference at one node: cheaper forms of it first, then patterns that end at it.
 Result<Graph> simplify(Graph graph) {
-  static const std::vector<std::pair<std::string_view, Rewriter::Rewrite>> kRewrites = {
+  static const Rewrites kRewrites = {
       {"remove_identity", remove_identity},
       {"merge_reshapes", merge_reshapes},
       {"merge_transposes", merge_transposes},
-      {"transpose_to_reshape", transpose_to_reshape},
       {"reduce_to_reshape", reduce_to_reshape},
       {"simplify_power", simplify_power},
       {"match_clip", match_clip},
@@ -26,15 +43,14 @@ Result<Graph> simplify(Graph graph) {
       {"fold_affine_before", fold_affine_before},
       {"merge_constants", merge_constants},
   };
-  // Each sweep shortens the graph or enriches a node, so that this ends; the bound only guards against our own
-  // mistakes.
-  for (size_t sweeps = 0, limit = 10 + graph.nodes.size(); sweeps < limit; ++sweeps) {
-    Rewriter rewriter(std::move(graph));
-    bool changed = rewriter.sweep(kRewrites);
-    graph = remove_dead(TRY(fold_constants(rewriter.take())));
-    if (!changed) break;
-  }
-  return graph;
+  // Only once transposes have met: a reshape between two would keep them apart.
+  static const Rewrites kReshapes = {
+      {"transpose_to_reshape", transpose_to_reshape},
+      {"remove_identity", remove_identity},
+      {"merge_reshapes", merge_reshapes},
+  };
+  graph = TRY(sweep_until_stable(std::move(graph), kRewrites));
+  return sweep_until_stable(std::move(graph), kReshapes);
 }
 
 }  // namespace presil::graph

@@ -33,8 +33,9 @@ Result<void> window_attributes(Conversion& c, Attributes& attrs) {
     bool sane = attrs.strides[i] > 0 && attrs.dilations[i] > 0 && attrs.kernel[i] > 0;
     for (int64_t v : {attrs.strides[i], attrs.dilations[i], attrs.kernel[i]}) sane &= v < (int64_t{1} << 31);
     if (!sane) {
-      return c.error(fmt::format("kernel {}, stride {} and dilation {} of spatial axis {} must be positive",
-                                 attrs.kernel[i], attrs.strides[i], attrs.dilations[i], i));
+      return c.error(
+          fmt::format("kernel {}, stride {} and dilation {} of spatial axis {} must be positive and below 2147483648",
+                      attrs.kernel[i], attrs.strides[i], attrs.dilations[i], i));
     }
   }
   return {};
