@@ -15,7 +15,8 @@ namespace {
 Result<std::string> resolve_precision(const std::string& precision) {
   static const std::vector<std::string> names = {"auto", "fp32", "bf16", "fp16"};
   if (std::find(names.begin(), names.end(), precision) == names.end()) {
-    return bad_input("precision '" + precision + "' is not one of auto, fp32, bf16, fp16", "--precision", nearest_hint(precision, names));
+    return bad_input("precision '" + precision + "' is not one of auto, fp32, bf16, fp16", "--precision",
+                     nearest_hint(precision, names));
   }
   return precision;
 }
@@ -25,7 +26,8 @@ void choose_blockings(const graph::Graph& graph, const spec::ChipSpec& spec, Pla
     if (step.kind != StepKind::gemm) continue;
     const graph::Node& node = graph.nodes[step.anchor];
     const graph::Shape& a = graph.at(node.inputs[0]).shape;
-    step.blocking = kernels::gemm_blocking(spec, a[0], graph.at(node.inputs[1]).shape[1], a[1], value_dtype(graph, plan, node.output));
+    step.blocking = kernels::gemm_blocking(spec, a[0], graph.at(node.inputs[1]).shape[1], a[1],
+                                           value_dtype(graph, plan, node.output));
   }
 }
 
@@ -33,10 +35,13 @@ void choose_blockings(const graph::Graph& graph, const spec::ChipSpec& spec, Pla
 void estimate(const tile::TileProgram& program, const spec::ChipSpec& spec, Plan& plan) {
   std::vector<std::array<Time, isa::kEngineKindCount>> busy(program.layers.size());
   for (const isa::Instruction& i : program.code.code) {
-    if (i.opcode == isa::Opcode::dma_copy || i.opcode == isa::Opcode::dma_transpose || i.source == isa::kNoSource) continue;
-    busy[program.sources[i.source].layer][static_cast<size_t>(i.engine)] += timing::cost(program.code, i, spec).occupancy;
+    if (i.opcode == isa::Opcode::dma_copy || i.opcode == isa::Opcode::dma_transpose || i.source == isa::kNoSource)
+      continue;
+    busy[program.sources[i.source].layer][static_cast<size_t>(i.engine)] +=
+        timing::cost(program.code, i, spec).occupancy;
   }
-  for (size_t s = 0; s < plan.steps.size() && s < busy.size(); ++s) plan.steps[s].estimate_seconds = to_seconds(*std::max_element(busy[s].begin(), busy[s].end()));
+  for (size_t s = 0; s < plan.steps.size() && s < busy.size(); ++s)
+    plan.steps[s].estimate_seconds = to_seconds(*std::max_element(busy[s].begin(), busy[s].end()));
 }
 
 }  // namespace

@@ -14,14 +14,17 @@ using kernels::HbmView;
 using kernels::Range;
 
 Emitter::Emitter(const graph::Graph& graph, const Plan& plan, const spec::ChipSpec& spec)
-    : graph_(graph), plan_(plan), spec_(spec), build_(plan.model, plan.precision), context_{build_, spec}, values_(context_, graph, plan) {}
+    : graph_(graph),
+      plan_(plan),
+      spec_(spec),
+      build_(plan.model, plan.precision),
+      context_{build_, spec},
+      values_(context_, graph, plan) {}
 
 namespace {
 
 // HBM keeps the model's own types at its ends; the core has no 64-bit integers and no booleans of its own.
-DType boundary_dtype(DType t) {
-  return t == DType::int64 ? DType::int32 : t == DType::boolean ? DType::uint8 : t;
-}
+DType boundary_dtype(DType t) { return t == DType::int64 ? DType::int32 : t == DType::boolean ? DType::uint8 : t; }
 
 }  // namespace
 
@@ -48,16 +51,22 @@ void Emitter::declare_layers() {
   for (const Step& step : plan_.steps) {
     const graph::Node& node = graph_.nodes[step.anchor];
     uint64_t bytes = 0;
-    auto count = [&](TensorId t) { bytes += static_cast<uint64_t>(graph::element_count(graph_.at(t).shape)) * dtype_bytes(value_dtype(graph_, plan_, t)); };
+    auto count = [&](TensorId t) {
+      bytes +=
+          static_cast<uint64_t>(graph::element_count(graph_.at(t).shape)) * dtype_bytes(value_dtype(graph_, plan_, t));
+    };
     for (TensorId t : inputs_of(graph_, step)) {
       if (graph_.at(t).constant || plan_.tensors[t.value] == Location::hbm) count(t);
     }
     if (plan_.tensors[step.output.value] == Location::hbm) count(step.output);
-    layer_of_step_.push_back(build_.begin_layer(node.source, std::string(step_kind_name(step.kind)), macs_of(graph_, step), bytes));
+    layer_of_step_.push_back(
+        build_.begin_layer(node.source, std::string(step_kind_name(step.kind)), macs_of(graph_, step), bytes));
   }
 }
 
-void Emitter::source(const Step& step, std::string_view tile_op) { build_.set_source(tile_op, graph_.nodes[step.anchor].source); }
+void Emitter::source(const Step& step, std::string_view tile_op) {
+  build_.set_source(tile_op, graph_.nodes[step.anchor].source);
+}
 
 Result<tile::TileProgram> Emitter::run() {
   declare_inputs();
@@ -80,7 +89,12 @@ Result<void> Emitter::banded_stage(const Stage& s) {
   int64_t images = graph_.at(plan_.steps[s.first].output).shape[0];
   for (int64_t image = 0; image < images; ++image) {
     for (uint32_t band = 0; band < s.bands; ++band) {
-      Scope scope{.banded = true, .image = image, .band = band, .bands = s.bands, .rows = band_rows(graph_, plan_, s, band), .local = {}};
+      Scope scope{.banded = true,
+                  .image = image,
+                  .band = band,
+                  .bands = s.bands,
+                  .rows = band_rows(graph_, plan_, s, band),
+                  .local = {}};
       for (uint32_t i = s.first; i < s.last; ++i) TRY(step(i, scope));
     }
   }
@@ -93,11 +107,16 @@ Result<void> Emitter::step(uint32_t index, Scope& scope) {
   build_.resume_layer(layer_of_step_[index]);
   source(s, step_kind_name(s.kind));
   switch (s.kind) {
-    case StepKind::gemm: return gemm(s);
-    case StepKind::stream: return stream(s);
-    case StepKind::view: return view_step(s);
-    case StepKind::expand: return expand(s);
-    default: break;
+    case StepKind::gemm:
+      return gemm(s);
+    case StepKind::stream:
+      return stream(s);
+    case StepKind::view:
+      return view_step(s);
+    case StepKind::expand:
+      return expand(s);
+    default:
+      break;
   }
   if (scope.banded && s.kind == StepKind::reduce) return reduce_band(index, scope);
   if (scope.banded && scope.rows.needed[s.output.value].empty()) return {};
@@ -132,7 +151,8 @@ Result<void> Emitter::reduce_band(uint32_t index, Scope& scope) {
   Value& value = values_.at(s.output);
   DType dtype = value_dtype(graph_, plan_, s.output);
   if (scope.image == 0 && scope.band == 0) {
-    value.block = allocate_cut(context_, DType::fp32, graph_.at(s.output).shape, 1, cut_of(in), graph_.at(s.output).name);
+    value.block =
+        allocate_cut(context_, DType::fp32, graph_.at(s.output).shape, 1, cut_of(in), graph_.at(s.output).name);
   }
   bool mean = node.attrs.reduce == graph::ReduceKind::mean;
   graph::ReduceKind kind = mean ? graph::ReduceKind::sum : node.attrs.reduce;
@@ -170,8 +190,12 @@ void Emitter::finish(TensorId t, const Block& block, Scope& scope) {
   bool is_output = std::find(graph_.outputs.begin(), graph_.outputs.end(), t) != graph_.outputs.end();
   Value& value = values_.at(t);
   if (location == Location::hbm && !value.hbm) {
-    if (is_output) value.hbm = output_tensor(t);
-    else value.hbm = kernels::row_major(build_.tensor(graph_.at(t).name, block.dtype, graph_.at(t).shape, isa::TensorRole::scratch), block.dtype, graph_.at(t).shape);
+    if (is_output)
+      value.hbm = output_tensor(t);
+    else
+      value.hbm = kernels::row_major(
+          build_.tensor(graph_.at(t).name, block.dtype, graph_.at(t).shape, isa::TensorRole::scratch), block.dtype,
+          graph_.at(t).shape);
   }
   if (!scope.banded) {
     value.block = block;
@@ -184,12 +208,15 @@ void Emitter::finish(TensorId t, const Block& block, Scope& scope) {
   Range rows{owned.begin - block.row_begin, owned.end - owned.begin, 1};
   Block part = *sliced(block, 2, rows);
   if (location == Location::hbm) {
-    HbmView to = sliced(sliced(*value.hbm, 0, Range{scope.image, 1, 1}), 2, Range{owned.begin, owned.end - owned.begin, 1});
+    HbmView to =
+        sliced(sliced(*value.hbm, 0, Range{scope.image, 1, 1}), 2, Range{owned.begin, owned.end - owned.begin, 1});
     kernels::store(context_, part, to);
     return;
   }
-  if (!value.block) value.block = allocate_cut(context_, block.dtype, graph_.at(t).shape, 1, cut_of(block), graph_.at(t).name);
-  Block to = *sliced(*sliced(*value.block, 0, Range{scope.image, 1, 1}), 2, Range{owned.begin, owned.end - owned.begin, 1});
+  if (!value.block)
+    value.block = allocate_cut(context_, block.dtype, graph_.at(t).shape, 1, cut_of(block), graph_.at(t).name);
+  Block to =
+      *sliced(*sliced(*value.block, 0, Range{scope.image, 1, 1}), 2, Range{owned.begin, owned.end - owned.begin, 1});
   copy_block(context_, part, to);
 }
 
@@ -201,11 +228,15 @@ void Emitter::copy_untouched_outputs() {
     if (value.hbm && value.hbm->tensor == to.tensor) continue;
     build_.begin_layer(graph_.at(t).name, "output");
     build_.set_source("store", graph_.at(t).name);
-    if (value.block) values_.store(*value.block, to);
-    else kernels::copy(context_, values_.hbm(t), to);
+    if (value.block)
+      values_.store(*value.block, to);
+    else
+      kernels::copy(context_, values_.hbm(t), to);
   }
 }
 
-Result<tile::TileProgram> emit(const graph::Graph& graph, const Plan& plan, const spec::ChipSpec& spec) { return Emitter(graph, plan, spec).run(); }
+Result<tile::TileProgram> emit(const graph::Graph& graph, const Plan& plan, const spec::ChipSpec& spec) {
+  return Emitter(graph, plan, spec).run();
+}
 
 }  // namespace presil::compiler

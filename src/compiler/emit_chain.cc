@@ -24,22 +24,32 @@ namespace {
 
 std::optional<Activation> epilogue_function(ElementwiseFn fn) {
   switch (fn) {
-    case ElementwiseFn::relu: return Activation::relu;
-    case ElementwiseFn::leaky_relu: return Activation::leaky_relu;
-    case ElementwiseFn::sigmoid: return Activation::sigmoid;
-    case ElementwiseFn::tanh: return Activation::tanh;
-    case ElementwiseFn::silu: return Activation::silu;
-    case ElementwiseFn::gelu: return Activation::gelu;
-    case ElementwiseFn::gelu_tanh: return Activation::gelu_apprx_tanh;
-    case ElementwiseFn::softplus: return Activation::softplus;
-    case ElementwiseFn::exp: return Activation::exp;
-    default: return std::nullopt;
+    case ElementwiseFn::relu:
+      return Activation::relu;
+    case ElementwiseFn::leaky_relu:
+      return Activation::leaky_relu;
+    case ElementwiseFn::sigmoid:
+      return Activation::sigmoid;
+    case ElementwiseFn::tanh:
+      return Activation::tanh;
+    case ElementwiseFn::silu:
+      return Activation::silu;
+    case ElementwiseFn::gelu:
+      return Activation::gelu;
+    case ElementwiseFn::gelu_tanh:
+      return Activation::gelu_apprx_tanh;
+    case ElementwiseFn::softplus:
+      return Activation::softplus;
+    case ElementwiseFn::exp:
+      return Activation::exp;
+    default:
+      return std::nullopt;
   }
 }
 
 // The one element of a constant, if it has one and it was read.
 std::optional<float> number_of(const graph::Tensor& t) {
-  if (!t.constant || !t.data || graph::element_count(t.shape) != 1) return std::nullopt;
+  if (!t.constant || t.opaque || !t.data || graph::element_count(t.shape) != 1) return std::nullopt;
   float value = 0;
   numerics::load_span(t.dtype, t.data->data(), &value, 1);
   return value;
@@ -71,7 +81,8 @@ size_t Emitter::take_epilogue(const Step& step, kernels::Epilogue& epilogue) con
   return 1;
 }
 
-kernels::Expression Emitter::expression(const Step& step, size_t from, bool has_head, std::vector<TensorId>& externals) const {
+kernels::Expression Emitter::expression(const Step& step, size_t from, bool has_head,
+                                        std::vector<TensorId>& externals) const {
   // Values: the head (if any), then externals in order of appearance, then the steps' results.
   std::vector<TensorId> made;
   TensorId head = from > 0 ? graph_.nodes[step.chain[from - 1]].output : anchor_output(graph_, step);
@@ -79,7 +90,8 @@ kernels::Expression Emitter::expression(const Step& step, size_t from, bool has_
   for (size_t i = from; i < step.chain.size(); ++i) made.push_back(graph_.nodes[step.chain[i]].output);
   for (size_t i = from; i < step.chain.size(); ++i) {
     for (TensorId t : graph_.nodes[step.chain[i]].inputs) {
-      bool known = std::find(made.begin(), made.end(), t) != made.end() || std::find(externals.begin(), externals.end(), t) != externals.end();
+      bool known = std::find(made.begin(), made.end(), t) != made.end() ||
+                   std::find(externals.begin(), externals.end(), t) != externals.end();
       if (!known && !number_of(graph_.at(t))) externals.push_back(t);
     }
   }
@@ -87,14 +99,19 @@ kernels::Expression Emitter::expression(const Step& step, size_t from, bool has_
   e.inputs = static_cast<uint32_t>(externals.size());
   for (size_t i = from; i < step.chain.size(); ++i) {
     const graph::Node& node = graph_.nodes[step.chain[i]];
-    kernels::ExpressionStep s{.fn = node.op == Op::cast ? ElementwiseFn::identity : node.attrs.fn, .alpha = node.attrs.alpha, .beta = node.attrs.beta};
+    kernels::ExpressionStep s{.fn = node.op == Op::cast ? ElementwiseFn::identity : node.attrs.fn,
+                              .alpha = node.attrs.alpha,
+                              .beta = node.attrs.beta};
     for (size_t a = 0; a < node.inputs.size(); ++a) {
       TensorId t = node.inputs[a];
       auto result = std::find(made.begin(), made.end(), t);
       auto external = std::find(externals.begin(), externals.end(), t);
-      if (result != made.end()) s.arguments[a] = kernels::value_argument(e.inputs + static_cast<uint32_t>(result - made.begin()));
-      else if (external != externals.end()) s.arguments[a] = kernels::value_argument(static_cast<uint32_t>(external - externals.begin()));
-      else s.arguments[a] = kernels::number_argument(*number_of(graph_.at(t)));
+      if (result != made.end())
+        s.arguments[a] = kernels::value_argument(e.inputs + static_cast<uint32_t>(result - made.begin()));
+      else if (external != externals.end())
+        s.arguments[a] = kernels::value_argument(static_cast<uint32_t>(external - externals.begin()));
+      else
+        s.arguments[a] = kernels::number_argument(*number_of(graph_.at(t)));
     }
     e.steps.push_back(s);
   }
@@ -117,14 +134,21 @@ Result<std::pair<Block, InputKind>> Emitter::operand(TensorId t, const Block& ou
     block = local->second;
   } else if (scope.banded && !tensor.constant && tensor.shape.size() == 4 && !spread) {
     Rows rows = shape[2] == 1 ? Rows{0, 1} : Rows{out.row_begin, out.row_begin + out.shape[2]};
-    if (shape[0] == 1 && graph_.at(out_tensor).shape[0] > 1) block = values_.rows(t, 0, rows);
-    else block = values_.rows(t, scope.image, rows);
+    if (shape[0] == 1 && graph_.at(out_tensor).shape[0] > 1)
+      block = values_.rows(t, 0, rows);
+    else
+      block = values_.rows(t, scope.image, rows);
   } else if (!spread && value.block) {
     block = kernels::reshaped(values_.with_axis(*value.block, value.block->partition_axis), shape);
     if (block && block->partition_axis != out.partition_axis) block = values_.with_axis(*block, out.partition_axis);
   }
   if (!block) {
-    HbmView view = *kernels::reshaped(tensor.constant && column ? kernels::row_major(add_constant(context_, tensor.name, converted(tensor, DType::fp32)), DType::fp32, tensor.shape) : values_.hbm(t), shape);
+    HbmView view =
+        *kernels::reshaped(tensor.constant && column
+                               ? kernels::row_major(add_constant(context_, tensor.name, converted(tensor, DType::fp32)),
+                                                    DType::fp32, tensor.shape)
+                               : values_.hbm(t),
+                           shape);
     std::vector<int64_t> wanted = shape;
     if (spread) wanted[axis] = graph_.at(out_tensor).shape[axis];
     view = kernels::broadcast(view, wanted);
@@ -175,9 +199,12 @@ Result<Block> Emitter::chain(const Step& step, size_t from, std::optional<Block>
       if (values_.at(t).block) break;
     }
     if (axis < 0) axis = values_.natural_axis(step.output);
-    if (axis < 0) return unsupported("an element-wise operation on scalars that are not constant", graph_.nodes[step.anchor].source);
-    out = cut.empty() ? allocate(context_, dtype, graph_.at(step.output).shape, axis, graph_.at(step.output).name)
-                      : allocate_cut(context_, dtype, graph_.at(step.output).shape, axis, cut, graph_.at(step.output).name);
+    if (axis < 0)
+      return unsupported("an element-wise operation on scalars that are not constant",
+                         graph_.nodes[step.anchor].source);
+    out = cut.empty()
+              ? allocate(context_, dtype, graph_.at(step.output).shape, axis, graph_.at(step.output).name)
+              : allocate_cut(context_, dtype, graph_.at(step.output).shape, axis, cut, graph_.at(step.output).name);
   }
   std::vector<Block> inputs;
   std::vector<InputKind> kinds;
@@ -210,7 +237,8 @@ Result<void> Emitter::stream(const Step& step) {
   DType dtype = value_dtype(graph_, plan_, step.output);
   const graph::Tensor& tensor = graph_.at(step.output);
   value.hbm = is_output ? output_tensor(step.output)
-                        : kernels::row_major(build_.tensor(tensor.name, dtype, tensor.shape, isa::TensorRole::scratch), dtype, tensor.shape);
+                        : kernels::row_major(build_.tensor(tensor.name, dtype, tensor.shape, isa::TensorRole::scratch),
+                                             dtype, tensor.shape);
   return kernels::stream(context_, e, dtype, inputs, *value.hbm);
 }
 

@@ -74,30 +74,34 @@ Block Emitter::result(TensorId t, Scope& scope, DType dtype, int axis) {
   return block;
 }
 
-std::optional<Block> Emitter::bias_column(const Step& step, std::optional<TensorId> bias, int64_t begin, int64_t m, const std::vector<int64_t>& cut) {
+std::optional<Block> Emitter::bias_column(const Step& step, std::optional<TensorId> bias, int64_t begin, int64_t m,
+                                          const std::vector<int64_t>& cut) {
   if (!bias) return std::nullopt;
   auto key = std::pair(step.anchor, fmt::format("bias{}", begin));
   auto found = weights_.find(key);
   if (found != weights_.end()) return found->second;
   const graph::Tensor& tensor = graph_.at(*bias);
   if (!values_.at(*bias).hbm && tensor.constant) {
-    values_.at(*bias).hbm = kernels::row_major(add_constant(context_, tensor.name, converted(tensor, DType::fp32)), DType::fp32, tensor.shape);
+    values_.at(*bias).hbm = kernels::row_major(add_constant(context_, tensor.name, converted(tensor, DType::fp32)),
+                                               DType::fp32, tensor.shape);
   }
-  HbmView view = sliced(*kernels::reshaped(values_.hbm(*bias), {graph::element_count(tensor.shape)}), 0, Range{begin, m, 1});
+  HbmView view =
+      sliced(*kernels::reshaped(values_.hbm(*bias), {graph::element_count(tensor.shape)}), 0, Range{begin, m, 1});
   source(step, "load bias");
   Block block = allocate_cut(context_, DType::fp32, {m}, 0, cut, tensor.name);
   load(context_, view, block);
   return weights_.emplace(key, block).first->second;
 }
 
-Weights Emitter::matmul_weights(const Step& step, size_t group_index, const Block& in, const std::string& part, HostTensor host,
-                                std::optional<TensorId> bias, int64_t begin, int64_t m) {
+Weights Emitter::matmul_weights(const Step& step, size_t group_index, const Block& in, const std::string& part,
+                                HostTensor host, std::optional<TensorId> bias, int64_t begin, int64_t m) {
   auto key = std::pair(step.anchor, fmt::format("{}{}", part, group_index));
   auto found = weights_.find(key);
   if (found == weights_.end()) {
     source(step, "load weights");
     const graph::Node& node = graph_.nodes[step.anchor];
-    uint32_t tensor = add_constant(context_, fmt::format("{}.{}{}", graph_.at(node.inputs[1]).name, part, group_index), host);
+    uint32_t tensor =
+        add_constant(context_, fmt::format("{}.{}{}", graph_.at(node.inputs[1]).name, part, group_index), host);
     std::vector<int64_t> cut = part == "taps" ? std::vector<int64_t>{host.shape[0]} : cut_of(in);
     Block block = allocate_cut(context_, host.dtype, host.shape, 0, cut, graph_.at(node.inputs[1]).name);
     load(context_, kernels::row_major(tensor, host.dtype, host.shape), block);
@@ -110,21 +114,36 @@ Weights Emitter::matmul_weights(const Step& step, size_t group_index, const Bloc
 
 Result<Block> Emitter::anchor(const Step& step, Scope& scope, DType dtype, const kernels::Epilogue& epilogue) {
   switch (step.kind) {
-    case StepKind::conv: return conv(step, scope, dtype, epilogue);
-    case StepKind::packed_conv: return packed_conv(step, scope, dtype, epilogue);
-    case StepKind::depthwise: return depthwise(step, scope, dtype);
-    case StepKind::conv_transpose: return conv_transpose(step, scope, dtype);
-    case StepKind::linear: return linear(step, dtype, epilogue);
-    case StepKind::matmul: return matmul(step, dtype);
-    case StepKind::pool: return pool(step, scope, dtype);
-    case StepKind::resize: return resize(step, scope, dtype);
-    case StepKind::softmax: return softmax(step, dtype);
-    case StepKind::layer_norm: return layer_norm(step, dtype);
-    case StepKind::reduce: return reduce(step, dtype);
-    case StepKind::concat: return concat(step, scope, dtype);
-    case StepKind::pad: return pad(step, dtype);
-    case StepKind::gather: return gather(step, dtype);
-    default: break;
+    case StepKind::conv:
+      return conv(step, scope, dtype, epilogue);
+    case StepKind::packed_conv:
+      return packed_conv(step, scope, dtype, epilogue);
+    case StepKind::depthwise:
+      return depthwise(step, scope, dtype);
+    case StepKind::conv_transpose:
+      return conv_transpose(step, scope, dtype);
+    case StepKind::linear:
+      return linear(step, dtype, epilogue);
+    case StepKind::matmul:
+      return matmul(step, dtype);
+    case StepKind::pool:
+      return pool(step, scope, dtype);
+    case StepKind::resize:
+      return resize(step, scope, dtype);
+    case StepKind::softmax:
+      return softmax(step, dtype);
+    case StepKind::layer_norm:
+      return layer_norm(step, dtype);
+    case StepKind::reduce:
+      return reduce(step, dtype);
+    case StepKind::concat:
+      return concat(step, scope, dtype);
+    case StepKind::pad:
+      return pad(step, dtype);
+    case StepKind::gather:
+      return gather(step, dtype);
+    default:
+      break;
   }
   CHECK(false, "an anchor that makes a block");
 }
@@ -138,12 +157,14 @@ Result<Block> Emitter::conv(const Step& step, Scope& scope, DType dtype, const k
   Block shaped = with_rows(out);
   DType operand = value_dtype(graph_, plan_, node.inputs[0]);
   int64_t channels = graph_.at(node.inputs[0]).shape[1];
-  bool pointwise = window.kernel[0] == 1 && window.kernel[1] == 1 && window.stride[0] == 1 && window.stride[1] == 1 && node.attrs.pads == std::vector<int64_t>(node.attrs.pads.size(), 0);
+  bool pointwise = window.kernel[0] == 1 && window.kernel[1] == 1 && window.stride[0] == 1 && window.stride[1] == 1 &&
+                   node.attrs.pads == std::vector<int64_t>(node.attrs.pads.size(), 0);
   auto groups = groups_of(shaped);
   for (size_t g = 0; g < groups.size(); ++g) {
     const OutGroup& group = groups[g];
-    Weights weights = matmul_weights(step, g, in, "m", conv_weights(w, channels, node.attrs.group, group.begin, group.partitions, operand),
-                                     optional_input(node, 2), group.begin, group.partitions);
+    Weights weights = matmul_weights(
+        step, g, in, "m", conv_weights(w, channels, node.attrs.group, group.begin, group.partitions, operand),
+        optional_input(node, 2), group.begin, group.partitions);
     if (pointwise && in.shape[2] == group.block.shape[2] && is_dense(in) && is_dense(group.block)) {
       Weights flat{*reshaped(weights.weights, {channels, group.partitions}), weights.bias};
       kernels::linear(context_, flat, in, group.block, epilogue);
@@ -165,7 +186,8 @@ Result<Block> Emitter::packed_conv(const Step& step, Scope& scope, DType dtype, 
   auto groups = groups_of(with_rows(out));
   for (size_t g = 0; g < groups.size(); ++g) {
     const OutGroup& group = groups[g];
-    Weights weights = matmul_weights(step, g, out, "taps", packed_weights(w, group.begin, group.partitions, operand), optional_input(node, 2), group.begin, group.partitions);
+    Weights weights = matmul_weights(step, g, out, "taps", packed_weights(w, group.begin, group.partitions, operand),
+                                     optional_input(node, 2), group.begin, group.partitions);
     kernels::conv_packed(context_, window_of(graph_, node), operand, weights, in, group.block, epilogue);
   }
   return out;
@@ -197,7 +219,9 @@ Result<Block> Emitter::conv_transpose(const Step& step, Scope& scope, DType dtyp
   auto groups = groups_of(with_rows(out));
   for (size_t g = 0; g < groups.size(); ++g) {
     const OutGroup& group = groups[g];
-    Weights weights = matmul_weights(step, g, in, "m", transpose_weights(w, node.attrs.group, group.begin, group.partitions, operand), optional_input(node, 2), group.begin, group.partitions);
+    Weights weights =
+        matmul_weights(step, g, in, "m", transpose_weights(w, node.attrs.group, group.begin, group.partitions, operand),
+                       optional_input(node, 2), group.begin, group.partitions);
     kernels::conv_transpose(context_, window_of(graph_, node), weights, in, group.block);
   }
   return out;
@@ -218,7 +242,9 @@ Result<Block> Emitter::linear(const Step& step, DType dtype, const kernels::Epil
   auto groups = groups_of(out);
   for (size_t g = 0; g < groups.size(); ++g) {
     const OutGroup& group = groups[g];
-    Weights weights = matmul_weights(step, g, in, "n", linear_weights(graph_.at(node.inputs[1]), group.begin, group.partitions, operand), optional_input(node, 2), group.begin, group.partitions);
+    Weights weights = matmul_weights(step, g, in, "n",
+                                     linear_weights(graph_.at(node.inputs[1]), group.begin, group.partitions, operand),
+                                     optional_input(node, 2), group.begin, group.partitions);
     kernels::linear(context_, weights, in, group.block, epilogue);
   }
   return out;
@@ -227,7 +253,8 @@ Result<Block> Emitter::linear(const Step& step, DType dtype, const kernels::Epil
 Result<Block> Emitter::matmul(const Step& step, DType dtype) {
   const graph::Node& node = graph_.nodes[step.anchor];
   const graph::Shape& shape = graph_.at(node.output).shape;
-  if (graph_.at(node.inputs[0]).shape.size() < 2 || graph_.at(node.inputs[1]).shape.size() < 2) return unsupported("matmul with a vector operand", node.source);
+  if (graph_.at(node.inputs[0]).shape.size() < 2 || graph_.at(node.inputs[1]).shape.size() < 2)
+    return unsupported("matmul with a vector operand", node.source);
   auto ranked = [&](TensorId t, int from_end) {
     const graph::Shape& own = graph_.at(t).shape;
     Block block = values_.block(t, static_cast<int>(own.size()) - from_end);
@@ -247,7 +274,8 @@ Result<Block> Emitter::matmul(const Step& step, DType dtype) {
     Scope whole;
     auto [column, kind] = TRY(operand(*bias, out, node.output, whole));
     Block sum = allocate(context_, dtype, shape, out.partition_axis, graph_.at(node.output).name);
-    kernels::Expression add{2, {{.fn = graph::ElementwiseFn::add, .arguments = {kernels::value_argument(0), kernels::value_argument(1)}}}};
+    kernels::Expression add{
+        2, {{.fn = graph::ElementwiseFn::add, .arguments = {kernels::value_argument(0), kernels::value_argument(1)}}}};
     TRY(elementwise(context_, add, {out, column}, {kernels::InputKind::full, kind}, sum));
     return sum;
   }
@@ -257,8 +285,10 @@ Result<Block> Emitter::matmul(const Step& step, DType dtype) {
 Result<Block> Emitter::pool(const Step& step, Scope& scope, DType dtype) {
   const graph::Node& node = graph_.nodes[step.anchor];
   Block in = channels(node.inputs[0], scope);
-  Block out = scope.banded || graph_.at(node.output).shape.size() != 4 ? result(node.output, scope, dtype)
-                                                                      : allocate_cut(context_, dtype, graph_.at(node.output).shape, 1, cut_of(in), graph_.at(node.output).name);
+  Block out =
+      scope.banded || graph_.at(node.output).shape.size() != 4
+          ? result(node.output, scope, dtype)
+          : allocate_cut(context_, dtype, graph_.at(node.output).shape, 1, cut_of(in), graph_.at(node.output).name);
   if (cut_of(out) != cut_of(in)) {
     graph::Shape shape = out.shape;
     int64_t begin = out.row_begin, full = out.full_rows;
@@ -281,7 +311,8 @@ Result<Block> Emitter::resize(const Step& step, Scope& scope, DType dtype) {
   Block fresh = result(node.output, scope, dtype);
   Block out = allocate_cut(context_, dtype, fresh.shape, 1, cut_of(in), graph_.at(node.output).name);
   out.row_begin = fresh.row_begin, out.full_rows = fresh.full_rows;
-  kernels::ResizeParams p{.mode = node.attrs.resize, .coordinates = node.attrs.coordinates, .rounding = node.attrs.rounding};
+  kernels::ResizeParams p{
+      .mode = node.attrs.resize, .coordinates = node.attrs.coordinates, .rounding = node.attrs.rounding};
   for (size_t i = 0; i < 2; ++i) p.scale[i] = scales[2 + i];
   kernels::resize(context_, p, in, out);
   return out;
@@ -314,14 +345,16 @@ Result<Block> Emitter::layer_norm(const Step& step, DType dtype) {
   auto spread = [&](std::optional<TensorId> t) -> std::optional<Block> {
     if (!t) return std::nullopt;
     std::vector<int64_t> shape(static_cast<size_t>(rank), 1);
-    for (int64_t i = axis; i < rank; ++i) shape[static_cast<size_t>(i)] = graph_.at(node.output).shape[static_cast<size_t>(i)];
+    for (int64_t i = axis; i < rank; ++i)
+      shape[static_cast<size_t>(i)] = graph_.at(node.output).shape[static_cast<size_t>(i)];
     HbmView view = *kernels::reshaped(values_.hbm(*t), shape);
     shape[static_cast<size_t>(on_partitions)] = in.shape[static_cast<size_t>(on_partitions)];
     Block block = allocate_cut(context_, DType::fp32, shape, on_partitions, cut_of(in), graph_.at(*t).name);
     load(context_, kernels::broadcast(view, shape), block);
     return block;
   };
-  kernels::layer_norm(context_, static_cast<int>(axis), node.attrs.epsilon, in, spread(optional_input(node, 1)), spread(optional_input(node, 2)), out);
+  kernels::layer_norm(context_, static_cast<int>(axis), node.attrs.epsilon, in, spread(optional_input(node, 1)),
+                      spread(optional_input(node, 2)), out);
   return out;
 }
 
@@ -330,7 +363,8 @@ Result<Block> Emitter::reduce(const Step& step, DType dtype) {
   std::vector<int64_t> axes = node.attrs.axes;
   int on_partitions = values_.natural_axis(node.inputs[0], axes);
   const graph::Shape& shape = graph_.at(node.inputs[0]).shape;
-  if (on_partitions < 0 || shape[static_cast<size_t>(on_partitions)] == 1) on_partitions = values_.natural_axis(node.inputs[0]);
+  if (on_partitions < 0 || shape[static_cast<size_t>(on_partitions)] == 1)
+    on_partitions = values_.natural_axis(node.inputs[0]);
   Block in = values_.block(node.inputs[0], on_partitions);
   graph::Shape kept = shape;
   for (int64_t a : axes) kept[static_cast<size_t>(a)] = 1;
@@ -392,7 +426,8 @@ Result<Block> Emitter::concat(const Step& step, Scope& scope, DType dtype) {
 
 Result<Block> Emitter::pad(const Step& step, DType dtype) {
   const graph::Node& node = graph_.nodes[step.anchor];
-  if (node.attrs.pad_mode != graph::PadMode::constant) return unsupported("padding other than with a constant", node.source);
+  if (node.attrs.pad_mode != graph::PadMode::constant)
+    return unsupported("padding other than with a constant", node.source);
   size_t rank = graph_.at(node.output).shape.size();
   std::vector<int64_t> padded;
   for (size_t i = 0; i < rank; ++i) {
@@ -401,7 +436,8 @@ Result<Block> Emitter::pad(const Step& step, DType dtype) {
   int on_partitions = values_.natural_axis(node.inputs[0], padded);
   if (on_partitions < 0) return unsupported("padding of every axis", node.source);
   Block in = values_.block(node.inputs[0], on_partitions);
-  Block out = allocate_cut(context_, dtype, graph_.at(node.output).shape, on_partitions, cut_of(in), graph_.at(node.output).name);
+  Block out = allocate_cut(context_, dtype, graph_.at(node.output).shape, on_partitions, cut_of(in),
+                           graph_.at(node.output).name);
   for (size_t g = 0; g < out.groups.size(); ++g) build_.memset({.dst = view(out, g), .value = node.attrs.pad_value});
   Block inner = out;
   for (int64_t axis : padded) {
@@ -421,7 +457,8 @@ Result<Block> Emitter::gather(const Step& step, DType dtype) {
   HostTensor host = converted(indices, DType::int32);
   const graph::Shape& shape = graph_.at(node.output).shape;
   if (shape.empty()) return unsupported("gather of a scalar", node.source);
-  HbmView out = kernels::row_major(build_.tensor(graph_.at(node.output).name, data.dtype, shape, isa::TensorRole::scratch), data.dtype, shape);
+  HbmView out = kernels::row_major(
+      build_.tensor(graph_.at(node.output).name, data.dtype, shape, isa::TensorRole::scratch), data.dtype, shape);
   // [leading, index, trailing] of both sides, row by row.
   graph::Shape flat(data.shape.begin(), data.shape.begin() + axis);
   int64_t count = graph::element_count(indices.shape);
@@ -432,7 +469,9 @@ Result<Block> Emitter::gather(const Step& step, DType dtype) {
     int32_t index = 0;
     std::memcpy(&index, host.data.data() + i * 4, 4);
     int64_t at = index < 0 ? index + data.shape[static_cast<size_t>(axis)] : index;
-    if (at < 0 || at >= data.shape[static_cast<size_t>(axis)]) return bad_input(fmt::format("index {} of an axis of {}", index, data.shape[static_cast<size_t>(axis)]), node.source);
+    if (at < 0 || at >= data.shape[static_cast<size_t>(axis)])
+      return bad_input(fmt::format("index {} of an axis of {}", index, data.shape[static_cast<size_t>(axis)]),
+                       node.source);
     kernels::copy(context_, sliced(data, axis, Range{at, 1, 1}), sliced(rows, axis, Range{i, 1, 1}));
   }
   return values_.loaded(out, values_.natural_axis(node.output), dtype, graph_.at(node.output).name);
@@ -486,7 +525,9 @@ Result<void> Emitter::view_step(const Step& step) {
     to.hbm = of_hbm(stored);
     if (!to.hbm) {
       // A strided view that no reshape fits: a row-major copy has every reshape.
-      HbmView dense = kernels::row_major(build_.tensor(graph_.at(node.output).name, stored.dtype, stored.shape, isa::TensorRole::scratch), stored.dtype, stored.shape);
+      HbmView dense = kernels::row_major(
+          build_.tensor(graph_.at(node.output).name, stored.dtype, stored.shape, isa::TensorRole::scratch),
+          stored.dtype, stored.shape);
       kernels::copy(context_, stored, dense);
       to.hbm = of_hbm(dense);
     }
@@ -507,14 +548,17 @@ Result<void> Emitter::gemm(const Step& step) {
   auto operand = [&](TensorId t) {
     HbmView view = values_.hbm(t);
     if (view.dtype == dtype) return view;
-    HbmView cast = kernels::row_major(build_.tensor(graph_.at(t).name, dtype, view.shape, isa::TensorRole::scratch), dtype, view.shape);
+    HbmView cast = kernels::row_major(build_.tensor(graph_.at(t).name, dtype, view.shape, isa::TensorRole::scratch),
+                                      dtype, view.shape);
     kernels::copy(context_, view, cast);
     return cast;
   };
   Value& value = values_.at(node.output);
   bool is_output = std::find(graph_.outputs.begin(), graph_.outputs.end(), node.output) != graph_.outputs.end();
   const graph::Tensor& tensor = graph_.at(node.output);
-  value.hbm = is_output ? output_tensor(node.output) : kernels::row_major(build_.tensor(tensor.name, dtype, tensor.shape, isa::TensorRole::scratch), dtype, tensor.shape);
+  value.hbm = is_output ? output_tensor(node.output)
+                        : kernels::row_major(build_.tensor(tensor.name, dtype, tensor.shape, isa::TensorRole::scratch),
+                                             dtype, tensor.shape);
   kernels::gemm(context_, step.blocking, dtype, operand(node.inputs[0]), operand(node.inputs[1]), *value.hbm);
   return {};
 }

@@ -60,17 +60,22 @@ class Emitter {
   kernels::Block channels(graph::TensorId t, Scope& scope);
   // A fresh block for a step's result: [image, C, needed rows, W] in a band, else the whole.
   kernels::Block result(graph::TensorId t, Scope& scope, DType dtype, int axis = 1);
-  kernels::Weights matmul_weights(const Step& step, size_t group_index, const kernels::Block& in, const std::string& part, HostTensor host,
-                                  std::optional<graph::TensorId> bias, int64_t begin, int64_t m);
-  std::optional<kernels::Block> bias_column(const Step& step, std::optional<graph::TensorId> bias, int64_t begin, int64_t m, const std::vector<int64_t>& cut);
+  kernels::Weights matmul_weights(const Step& step, size_t group_index, const kernels::Block& in,
+                                  const std::string& part, HostTensor host, std::optional<graph::TensorId> bias,
+                                  int64_t begin, int64_t m);
+  std::optional<kernels::Block> bias_column(const Step& step, std::optional<graph::TensorId> bias, int64_t begin,
+                                            int64_t m, const std::vector<int64_t>& cut);
   void source(const Step& step, std::string_view tile_op);
 
   // emit_chain.cc
   // Takes the chain's first node into an epilogue if the kernel can apply it; returns how many nodes were taken.
   size_t take_epilogue(const Step& step, kernels::Epilogue& epilogue) const;
-  Result<kernels::Block> chain(const Step& step, size_t from, std::optional<kernels::Block> head, Scope& scope, DType dtype);
-  Result<std::pair<kernels::Block, kernels::InputKind>> operand(graph::TensorId t, const kernels::Block& out, graph::TensorId out_tensor, Scope& scope);
-  kernels::Expression expression(const Step& step, size_t from, bool has_head, std::vector<graph::TensorId>& externals) const;
+  Result<kernels::Block> chain(const Step& step, size_t from, std::optional<kernels::Block> head, Scope& scope,
+                               DType dtype);
+  Result<std::pair<kernels::Block, kernels::InputKind>> operand(graph::TensorId t, const kernels::Block& out,
+                                                                graph::TensorId out_tensor, Scope& scope);
+  kernels::Expression expression(const Step& step, size_t from, bool has_head,
+                                 std::vector<graph::TensorId>& externals) const;
 
   const graph::Graph& graph_;
   const Plan& plan_;

@@ -12,8 +12,8 @@ namespace presil::compiler {
 namespace {
 
 constexpr std::array<std::string_view, kStepKindCount> kStepKindNames = {
-    "conv", "packed_conv", "depthwise", "conv_transpose", "linear", "matmul", "gemm", "pool", "resize", "reduce", "softmax",
-    "layer_norm", "elementwise", "stream", "view", "concat", "pad", "gather", "expand"};
+    "conv",    "packed_conv", "depthwise",   "conv_transpose", "linear", "matmul", "gemm", "pool",   "resize", "reduce",
+    "softmax", "layer_norm",  "elementwise", "stream",         "view",   "concat", "pad",  "gather", "expand"};
 constexpr std::array<std::string_view, 4> kLocationNames = {"none", "hbm", "sbuf", "local"};
 constexpr uint32_t kPlanVersion = 1;
 constexpr size_t kCountMax = 10'000'000;
@@ -55,7 +55,8 @@ Line split(const std::string& text, int number) {
 }
 
 template <size_t N>
-Result<size_t> index_of(const std::array<std::string_view, N>& names, const std::string& name, const Line& line, std::string_view what) {
+Result<size_t> index_of(const std::array<std::string_view, N>& names, const std::string& name, const Line& line,
+                        std::string_view what) {
   std::vector<std::string> candidates;
   for (size_t i = 0; i < N; ++i) {
     if (names[i] == name) return i;
@@ -73,7 +74,8 @@ Result<Step> parse_step(const Line& line) {
   for (std::string item; std::getline(chain, item, ',');) {
     uint32_t node = 0;
     auto [end, error] = std::from_chars(item.data(), item.data() + item.size(), node);
-    if (error != std::errc() || end != item.data() + item.size()) return bad_input(fmt::format("chain entry '{}' is not a node number", item), line.where());
+    if (error != std::errc() || end != item.data() + item.size())
+      return bad_input(fmt::format("chain entry '{}' is not a node number", item), line.where());
     step.chain.push_back(node);
   }
   if (step.kind == StepKind::gemm) {
@@ -87,7 +89,8 @@ Result<Step> parse_step(const Line& line) {
 
 bool Step::operator==(const Step& o) const {
   return kind == o.kind && anchor == o.anchor && chain == o.chain && output == o.output &&
-         blocking.m_block == o.blocking.m_block && blocking.n_block == o.blocking.n_block && estimate_seconds == o.estimate_seconds;
+         blocking.m_block == o.blocking.m_block && blocking.n_block == o.blocking.n_block &&
+         estimate_seconds == o.estimate_seconds;
 }
 
 std::string_view step_kind_name(StepKind k) { return kStepKindNames[static_cast<size_t>(k)]; }
@@ -97,7 +100,8 @@ std::string print(const Plan& plan, const graph::Graph* graph) {
                                 plan.model.empty() ? "-" : plan.model, plan.chip, plan.spec_hash, plan.precision);
   for (const Stage& s : plan.stages) out += fmt::format("stage first={} last={} bands={}\n", s.first, s.last, s.bands);
   for (const Step& s : plan.steps) {
-    out += fmt::format("step kind={} anchor={} output={} chain={}", step_kind_name(s.kind), s.anchor, s.output.value, fmt::join(s.chain, ","));
+    out += fmt::format("step kind={} anchor={} output={} chain={}", step_kind_name(s.kind), s.anchor, s.output.value,
+                       fmt::join(s.chain, ","));
     if (s.kind == StepKind::gemm) out += fmt::format(" m_block={} n_block={}", s.blocking.m_block, s.blocking.n_block);
     out += fmt::format(" estimate_seconds={}", s.estimate_seconds);
     if (graph != nullptr) out += fmt::format("  # {}", graph->nodes[s.anchor].source);
@@ -105,7 +109,9 @@ std::string print(const Plan& plan, const graph::Graph* graph) {
   }
   for (size_t i = 0; i < plan.tensors.size(); ++i) {
     out += fmt::format("tensor id={} location={}", i, kLocationNames[static_cast<size_t>(plan.tensors[i])]);
-    if (graph != nullptr) out += fmt::format("  # {} {}[{}]", graph->tensors[i].name, dtype_name(graph->tensors[i].dtype), fmt::join(graph->tensors[i].shape, "x"));
+    if (graph != nullptr)
+      out += fmt::format("  # {} {}[{}]", graph->tensors[i].name, dtype_name(graph->tensors[i].dtype),
+                         fmt::join(graph->tensors[i].shape, "x"));
     out += "\n";
   }
   return out;
@@ -119,28 +125,35 @@ Result<Plan> parse_plan(std::string_view text) {
   for (int number = 1; std::getline(in, raw); ++number) {
     Line line = split(raw, number);
     if (line.kind.empty()) continue;
-    if (!header && line.kind != "plan") return bad_input(fmt::format("a plan begins with 'plan version=...', found '{}'", line.kind), line.where());
+    if (!header && line.kind != "plan")
+      return bad_input(fmt::format("a plan begins with 'plan version=...', found '{}'", line.kind), line.where());
     if (line.kind == "plan") {
       uint32_t version = TRY(line.number_of<uint32_t>("version"));
-      if (version != kPlanVersion) return bad_input(fmt::format("plan version {}, this presil reads {}", version, kPlanVersion), line.where());
+      if (version != kPlanVersion)
+        return bad_input(fmt::format("plan version {}, this presil reads {}", version, kPlanVersion), line.where());
       plan.model = TRY(line.text("model"));
       if (plan.model == "-") plan.model.clear();
       plan.chip = TRY(line.text("chip"));
       plan.precision = TRY(line.text("precision"));
       std::string hash = TRY(line.text("spec"));
       auto [end, error] = std::from_chars(hash.data(), hash.data() + hash.size(), plan.spec_hash, 16);
-      if (error != std::errc() || end != hash.data() + hash.size()) return bad_input(fmt::format("spec hash '{}' is not hexadecimal", hash), line.where());
+      if (error != std::errc() || end != hash.data() + hash.size())
+        return bad_input(fmt::format("spec hash '{}' is not hexadecimal", hash), line.where());
       header = true;
     } else if (line.kind == "stage") {
-      plan.stages.push_back({TRY(line.number_of<uint32_t>("first")), TRY(line.number_of<uint32_t>("last")), TRY(line.number_of<uint32_t>("bands"))});
+      plan.stages.push_back({TRY(line.number_of<uint32_t>("first")), TRY(line.number_of<uint32_t>("last")),
+                             TRY(line.number_of<uint32_t>("bands"))});
     } else if (line.kind == "step") {
       plan.steps.push_back(TRY(parse_step(line)));
     } else if (line.kind == "tensor") {
       uint32_t id = TRY(line.number_of<uint32_t>("id"));
-      if (id != plan.tensors.size() || id > kCountMax) return bad_input(fmt::format("tensor id {} where {} is next", id, plan.tensors.size()), line.where());
-      plan.tensors.push_back(static_cast<Location>(TRY(index_of(kLocationNames, TRY(line.text("location")), line, "location"))));
+      if (id != plan.tensors.size() || id > kCountMax)
+        return bad_input(fmt::format("tensor id {} where {} is next", id, plan.tensors.size()), line.where());
+      plan.tensors.push_back(
+          static_cast<Location>(TRY(index_of(kLocationNames, TRY(line.text("location")), line, "location"))));
     } else {
-      return bad_input(fmt::format("'{}' is not a line of a plan", line.kind), line.where(), nearest_hint(line.kind, std::vector<std::string>{"plan", "stage", "step", "tensor"}));
+      return bad_input(fmt::format("'{}' is not a line of a plan", line.kind), line.where(),
+                       nearest_hint(line.kind, std::vector<std::string>{"plan", "stage", "step", "tensor"}));
     }
   }
   if (!header) return bad_input("the plan is empty");

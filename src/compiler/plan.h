@@ -13,11 +13,25 @@ namespace presil::compiler {
 
 // Which tile program a step uses.
 enum class StepKind : uint8_t {
-  conv, packed_conv, depthwise, conv_transpose, linear, matmul, gemm, pool, resize, reduce, softmax, layer_norm,
+  conv,
+  packed_conv,
+  depthwise,
+  conv_transpose,
+  linear,
+  matmul,
+  gemm,
+  pool,
+  resize,
+  reduce,
+  softmax,
+  layer_norm,
   elementwise,  // blocks in SBUF
   stream,       // element-wise over tensors that stay in HBM
   view,         // reshape, transpose, slice: another view of the same elements, moved only where no view exists
-  concat, pad, gather, expand,
+  concat,
+  pad,
+  gather,
+  expand,
 };
 inline constexpr int kStepKindCount = static_cast<int>(StepKind::expand) + 1;
 std::string_view step_kind_name(StepKind k);
@@ -25,11 +39,11 @@ std::string_view step_kind_name(StepKind k);
 // One row of the report: an anchor node with the element-wise nodes fused behind it.
 struct Step {
   StepKind kind = StepKind::elementwise;
-  uint32_t anchor = 0;               // graph node; for element-wise steps the first of the chain
-  std::vector<uint32_t> chain;       // fused element-wise nodes in order, the anchor excluded unless it is one itself
+  uint32_t anchor = 0;          // graph node; for element-wise steps the first of the chain
+  std::vector<uint32_t> chain;  // fused element-wise nodes in order, the anchor excluded unless it is one itself
   graph::TensorId output;
-  kernels::GemmBlocking blocking;    // gemm
-  double estimate_seconds = 0;       // busiest engine, from the same timing as the chip
+  kernels::GemmBlocking blocking;  // gemm
+  double estimate_seconds = 0;     // busiest engine, from the same timing as the chip
   bool operator==(const Step&) const;
 };
 

@@ -16,10 +16,12 @@ Plan random_plan(uint64_t seed) {
     s.anchor = static_cast<uint32_t>(prng.below(1000));
     s.output = graph::TensorId(static_cast<uint32_t>(prng.below(1000)));
     for (uint64_t k = 0; k < prng.below(5); ++k) s.chain.push_back(static_cast<uint32_t>(prng.below(1000)));
-    if (s.kind == StepKind::gemm) s.blocking = {static_cast<int64_t>(prng.below(5000)), static_cast<int64_t>(prng.below(5000))};
+    if (s.kind == StepKind::gemm)
+      s.blocking = {static_cast<int64_t>(prng.below(5000)), static_cast<int64_t>(prng.below(5000))};
     s.estimate_seconds = static_cast<double>(prng.next()) * 1e-25;
     plan.steps.push_back(s);
-    plan.stages.push_back({static_cast<uint32_t>(i), static_cast<uint32_t>(i + 1), static_cast<uint32_t>(1 + prng.below(7))});
+    plan.stages.push_back(
+        {static_cast<uint32_t>(i), static_cast<uint32_t>(i + 1), static_cast<uint32_t>(1 + prng.below(7))});
     plan.tensors.push_back(static_cast<Location>(prng.below(4)));
   }
   return plan;
@@ -39,7 +41,8 @@ TEST(Plan, MessagesNameLineAndNearestWord) {
   std::string header = "plan version=1 model=- chip=trn2 spec=00 precision=fp32\n";
   EXPECT_EQ(message(""), "the plan is empty");
   EXPECT_EQ(message("stage first=0 last=1 bands=1"), "plan:1: a plan begins with 'plan version=...', found 'stage'");
-  EXPECT_EQ(message("plan version=9 model=- chip=trn2 spec=00 precision=fp32"), "plan:1: plan version 9, this presil reads 1");
+  EXPECT_EQ(message("plan version=9 model=- chip=trn2 spec=00 precision=fp32"),
+            "plan:1: plan version 9, this presil reads 1");
   EXPECT_EQ(message(header + "stge first=0"), "plan:2: 'stge' is not a line of a plan (did you mean 'stage'?)");
   EXPECT_EQ(message(header + "stage first=0 last=x bands=1"), "plan:2: 'last=x' is not a number in range");
   EXPECT_EQ(message(header + "stage first=0 last=1"), "plan:2: 'stage' has no 'bands='");

@@ -21,8 +21,8 @@ struct Planner {
   const Graph& graph;
   const spec::ChipSpec& spec;
   Plan& plan;
-  std::vector<uint32_t> producer;           // step, by tensor
-  std::vector<std::vector<uint32_t>> users; // steps, by tensor
+  std::vector<uint32_t> producer;            // step, by tensor
+  std::vector<std::vector<uint32_t>> users;  // steps, by tensor
   std::vector<bool> is_output;
 
   double sbuf() const { return static_cast<double>(spec.sbuf.bytes_per_partition); }
@@ -36,7 +36,9 @@ struct Planner {
       return groups * static_cast<double>((one_image ? 1 : s[0]) * rows * s[3]) * item;
     }
     double total = static_cast<double>(graph::element_count(s));
-    double lanes = s.empty() ? 1 : static_cast<double>(std::min<int64_t>(spec.sbuf.partitions, *std::max_element(s.begin(), s.end())));
+    double lanes =
+        s.empty() ? 1
+                  : static_cast<double>(std::min<int64_t>(spec.sbuf.partitions, *std::max_element(s.begin(), s.end())));
     return total / lanes * item;
   }
   double whole(TensorId t) const { return bytes(t, graph.at(t).shape.size() == 4 ? graph.at(t).shape[2] : 0, false); }
@@ -58,7 +60,9 @@ struct Planner {
     for (TensorId t : inputs_of(graph, step)) found = found || (graph.at(t).shape.size() == 4 && big(t));
     return found;
   }
-  bool bandable(const Step& step) const { return (row_local(graph, step) || reduces_rows(graph, step)) && touches_big(step); }
+  bool bandable(const Step& step) const {
+    return (row_local(graph, step) || reduces_rows(graph, step)) && touches_big(step);
+  }
 
   // Values live at once while a band runs, by step, in bytes per partition.
   double band_bytes(const Stage& stage, uint32_t band) const {
@@ -68,7 +72,9 @@ struct Planner {
       double live = 0;
       for (uint32_t t = 0; t < graph.tensors.size(); ++t) {
         if (rows.needed[t].empty() || graph.tensors[t].constant) continue;
-        uint32_t from = producer[t] != UINT32_MAX && producer[t] >= stage.first && producer[t] < stage.last ? producer[t] : UINT32_MAX;
+        uint32_t from = producer[t] != UINT32_MAX && producer[t] >= stage.first && producer[t] < stage.last
+                            ? producer[t]
+                            : UINT32_MAX;
         uint32_t last = 0, first = UINT32_MAX;
         for (uint32_t u : users[t]) {
           if (u >= stage.first && u < stage.last) last = std::max(last, u), first = std::min(first, u);
@@ -93,13 +99,15 @@ struct Planner {
 
   Result<void> choose_bands(Stage& stage) const {
     int64_t limit = rows_max(stage);
-    for (uint32_t bands = 2; bands <= static_cast<uint32_t>(std::max<int64_t>(2, limit)); bands += std::max<uint32_t>(1, bands / 4)) {
+    for (uint32_t bands = 2; bands <= static_cast<uint32_t>(std::max<int64_t>(2, limit));
+         bands += std::max<uint32_t>(1, bands / 4)) {
       stage.bands = bands;
       if (std::max(band_bytes(stage, 0), band_bytes(stage, bands / 2)) <= kBandShare * sbuf()) return {};
     }
     const Step& step = plan.steps[stage.first];
-    return unsupported(fmt::format("a single row of this stage's tensors needs {:.0f} bytes per partition, SBUF has {}", band_bytes(stage, stage.bands / 2),
-                                   spec.sbuf.bytes_per_partition), graph.nodes[step.anchor].source);
+    return unsupported(fmt::format("a single row of this stage's tensors needs {:.0f} bytes per partition, SBUF has {}",
+                                   band_bytes(stage, stage.bands / 2), spec.sbuf.bytes_per_partition),
+                       graph.nodes[step.anchor].source);
   }
 
   void make_stages() {
@@ -125,7 +133,8 @@ struct Planner {
   }
 
   const Stage& stage_of(uint32_t step) const {
-    auto it = std::upper_bound(plan.stages.begin(), plan.stages.end(), step, [](uint32_t s, const Stage& stage) { return s < stage.last; });
+    auto it = std::upper_bound(plan.stages.begin(), plan.stages.end(), step,
+                               [](uint32_t s, const Stage& stage) { return s < stage.last; });
     return *it;
   }
 
@@ -138,10 +147,14 @@ struct Planner {
       bool leaves = false;
       for (uint32_t u : users[t.value]) leaves = leaves || u < stage.first || u >= stage.last;
       Location& location = plan.tensors[t.value];
-      if (is_output[t.value] || plan.steps[s].kind == StepKind::gemm || plan.steps[s].kind == StepKind::stream) location = Location::hbm;
-      else if (stage.bands > 1 && !leaves) location = Location::local;
-      else if (stage.bands > 1 && big(t)) location = Location::hbm;
-      else location = Location::sbuf;
+      if (is_output[t.value] || plan.steps[s].kind == StepKind::gemm || plan.steps[s].kind == StepKind::stream)
+        location = Location::hbm;
+      else if (stage.bands > 1 && !leaves)
+        location = Location::local;
+      else if (stage.bands > 1 && big(t))
+        location = Location::hbm;
+      else
+        location = Location::sbuf;
     }
   }
 
@@ -153,7 +166,8 @@ struct Planner {
       for (TensorId t : inputs_of(graph, step)) {
         const graph::Tensor& tensor = graph.at(t);
         bool number = tensor.constant && graph::element_count(tensor.shape) == 1;
-        bool from_hbm = std::find(graph.inputs.begin(), graph.inputs.end(), t) != graph.inputs.end() || tensor.constant || produced_in_hbm(t);
+        bool from_hbm = std::find(graph.inputs.begin(), graph.inputs.end(), t) != graph.inputs.end() ||
+                        tensor.constant || produced_in_hbm(t);
         plain = plain && (number || (tensor.shape == graph.at(step.output).shape && from_hbm));
       }
       if (plain) step.kind = StepKind::stream;
@@ -178,9 +192,7 @@ DType value_dtype(const Graph& graph, const Plan& plan, TensorId t) {
 
 BandRows band_rows(const Graph& graph, const Plan& plan, const Stage& stage, uint32_t band) {
   BandRows rows{std::vector<Rows>(graph.tensors.size()), std::vector<Rows>(graph.tensors.size())};
-  auto share = [&](int64_t count) {
-    return Rows{count * band / stage.bands, count * (band + 1) / stage.bands};
-  };
+  auto share = [&](int64_t count) { return Rows{count * band / stage.bands, count * (band + 1) / stage.bands}; };
   // What leaves the stage is owned in equal parts; a reduction owns equal parts of what it reads.
   std::vector<bool> inside(graph.tensors.size(), false);
   for (uint32_t s = stage.first; s < stage.last; ++s) inside[plan.steps[s].output.value] = true;
@@ -212,7 +224,9 @@ BandRows band_rows(const Graph& graph, const Plan& plan, const Stage& stage, uin
       for (size_t i = 0; i < node.inputs.size(); ++i) {
         TensorId t = node.inputs[i];
         if (!t.valid() || graph.at(t).constant || graph.at(t).shape.size() != 4) continue;
-        Rows needed = is_anchor ? rows_needed(graph, node, i, out) : graph.at(t).shape[2] == graph.at(step.output).shape[2] ? out : Rows{0, graph.at(t).shape[2]};
+        Rows needed = is_anchor                                                ? rows_needed(graph, node, i, out)
+                      : graph.at(t).shape[2] == graph.at(step.output).shape[2] ? out
+                                                                               : Rows{0, graph.at(t).shape[2]};
         rows.needed[t.value] = hull(rows.needed[t.value], needed);
       }
     }

@@ -22,8 +22,8 @@ struct Uses {
 };
 
 Uses uses_of(const Graph& graph) {
-  Uses uses{std::vector<std::vector<uint32_t>>(graph.tensors.size()), std::vector<uint32_t>(graph.tensors.size(), UINT32_MAX),
-            std::vector<bool>(graph.tensors.size(), false)};
+  Uses uses{std::vector<std::vector<uint32_t>>(graph.tensors.size()),
+            std::vector<uint32_t>(graph.tensors.size(), UINT32_MAX), std::vector<bool>(graph.tensors.size(), false)};
   for (uint32_t i = 0; i < graph.nodes.size(); ++i) {
     for (TensorId t : graph.nodes[i].inputs) {
       if (t.valid()) uses.consumers[t.value].push_back(i);
@@ -41,15 +41,24 @@ bool is_chain_node(const Graph& graph, const Node& node) {
 
 bool takes_chain(Op op) {
   switch (op) {
-    case Op::elementwise: case Op::conv: case Op::conv_transpose: case Op::matmul: case Op::pool: case Op::resize: case Op::softmax:
-    case Op::layer_norm: return true;
-    default: return false;
+    case Op::elementwise:
+    case Op::conv:
+    case Op::conv_transpose:
+    case Op::matmul:
+    case Op::pool:
+    case Op::resize:
+    case Op::softmax:
+    case Op::layer_norm:
+      return true;
+    default:
+      return false;
   }
 }
 
 // Follows element-wise nodes from `anchor`: a node joins when it reads a member, has the anchor's shape, and its other
 // inputs exist before the anchor runs. The longest prefix from which only one value is used outside becomes the step.
-std::vector<uint32_t> grow_chain(const Graph& graph, const Uses& uses, const std::vector<bool>& taken, uint32_t anchor) {
+std::vector<uint32_t> grow_chain(const Graph& graph, const Uses& uses, const std::vector<bool>& taken,
+                                 uint32_t anchor) {
   const graph::Shape& shape = graph.at(graph.nodes[anchor].output).shape;
   std::vector<uint32_t> members{anchor};
   auto is_member = [&](uint32_t node) { return std::find(members.begin(), members.end(), node) != members.end(); };
@@ -60,8 +69,10 @@ std::vector<uint32_t> grow_chain(const Graph& graph, const Uses& uses, const std
     bool reads_member = false, others_ready = true;
     for (TensorId t : node.inputs) {
       uint32_t p = uses.producer[t.value];
-      if (p != UINT32_MAX && is_member(p)) reads_member = true;
-      else if (p != UINT32_MAX && p >= anchor) others_ready = false;
+      if (p != UINT32_MAX && is_member(p))
+        reads_member = true;
+      else if (p != UINT32_MAX && p >= anchor)
+        others_ready = false;
     }
     if (!reads_member || !others_ready) continue;
     members.push_back(i);
@@ -80,38 +91,59 @@ std::vector<uint32_t> grow_chain(const Graph& graph, const Uses& uses, const std
 
 Result<StepKind> kind_of(const Graph& graph, const Node& node, const spec::ChipSpec& spec) {
   switch (node.op) {
-    case Op::elementwise: case Op::cast: return StepKind::elementwise;
+    case Op::elementwise:
+    case Op::cast:
+      return StepKind::elementwise;
     case Op::conv: {
       const graph::Shape& w = graph.at(node.inputs[1]).shape;
       int64_t channels = graph.at(node.inputs[0]).shape[1], taps = 1;
       for (size_t i = 2; i < w.size(); ++i) taps *= w[i];
-      if (!graph.at(node.inputs[1]).constant) return unsupported("convolution with weights that are not constant", node.source);
+      if (!graph.at(node.inputs[1]).constant)
+        return unsupported("convolution with weights that are not constant", node.source);
       if (node.attrs.group == channels && w[0] == channels && channels > 1) return StepKind::depthwise;
       bool from_hbm = std::find(graph.inputs.begin(), graph.inputs.end(), node.inputs[0]) != graph.inputs.end();
-      if (from_hbm && node.attrs.group == 1 && channels <= kPackedChannelsMax && taps > 1 && channels * taps <= spec.tensor.rows) return StepKind::packed_conv;
+      if (from_hbm && node.attrs.group == 1 && channels <= kPackedChannelsMax && taps > 1 &&
+          channels * taps <= spec.tensor.rows)
+        return StepKind::packed_conv;
       return StepKind::conv;
     }
     case Op::conv_transpose:
-      if (!graph.at(node.inputs[1]).constant) return unsupported("transposed convolution with weights that are not constant", node.source);
+      if (!graph.at(node.inputs[1]).constant)
+        return unsupported("transposed convolution with weights that are not constant", node.source);
       return StepKind::conv_transpose;
     case Op::matmul: {
       const graph::Tensor& b = graph.at(node.inputs[1]);
       if (b.constant && b.shape.size() == 2) return StepKind::linear;
       bool flat = b.shape.size() == 2 && graph.at(node.inputs[0]).shape.size() == 2;
-      auto is_input = [&](TensorId t) { return graph.at(t).constant || std::find(graph.inputs.begin(), graph.inputs.end(), t) != graph.inputs.end(); };
-      if (flat && is_input(node.inputs[0]) && is_input(node.inputs[1]) && node.inputs.size() == 2) return StepKind::gemm;
+      auto is_input = [&](TensorId t) {
+        return graph.at(t).constant || std::find(graph.inputs.begin(), graph.inputs.end(), t) != graph.inputs.end();
+      };
+      if (flat && is_input(node.inputs[0]) && is_input(node.inputs[1]) && node.inputs.size() == 2)
+        return StepKind::gemm;
       return StepKind::matmul;
     }
-    case Op::pool: return StepKind::pool;
-    case Op::reduce: return StepKind::reduce;
-    case Op::softmax: return StepKind::softmax;
-    case Op::layer_norm: return StepKind::layer_norm;
-    case Op::resize: return StepKind::resize;
-    case Op::reshape: case Op::transpose: case Op::slice: return StepKind::view;
-    case Op::concat: return StepKind::concat;
-    case Op::pad: return StepKind::pad;
-    case Op::gather: return StepKind::gather;
-    case Op::expand: return StepKind::expand;
+    case Op::pool:
+      return StepKind::pool;
+    case Op::reduce:
+      return StepKind::reduce;
+    case Op::softmax:
+      return StepKind::softmax;
+    case Op::layer_norm:
+      return StepKind::layer_norm;
+    case Op::resize:
+      return StepKind::resize;
+    case Op::reshape:
+    case Op::transpose:
+    case Op::slice:
+      return StepKind::view;
+    case Op::concat:
+      return StepKind::concat;
+    case Op::pad:
+      return StepKind::pad;
+    case Op::gather:
+      return StepKind::gather;
+    case Op::expand:
+      return StepKind::expand;
   }
   return StepKind::elementwise;
 }
@@ -136,7 +168,9 @@ std::vector<TensorId> inputs_of(const Graph& graph, const Step& step) {
   std::vector<TensorId> inputs, made;
   for (uint32_t n : nodes_of(step)) {
     for (TensorId t : graph.nodes[n].inputs) {
-      if (t.valid() && std::find(made.begin(), made.end(), t) == made.end() && std::find(inputs.begin(), inputs.end(), t) == inputs.end()) inputs.push_back(t);
+      if (t.valid() && std::find(made.begin(), made.end(), t) == made.end() &&
+          std::find(inputs.begin(), inputs.end(), t) == inputs.end())
+        inputs.push_back(t);
     }
     made.push_back(graph.nodes[n].output);
   }
@@ -147,10 +181,16 @@ uint64_t macs_of(const Graph& graph, const Step& step) {
   const Node& node = graph.nodes[step.anchor];
   auto elements = [&](TensorId t) { return static_cast<uint64_t>(graph::element_count(graph.at(t).shape)); };
   switch (node.op) {
-    case Op::conv: return elements(node.output) * (elements(node.inputs[1]) / static_cast<uint64_t>(graph.at(node.inputs[1]).shape[0]));
-    case Op::conv_transpose: return elements(node.inputs[0]) * (elements(node.inputs[1]) / static_cast<uint64_t>(graph.at(node.inputs[1]).shape[0]));
-    case Op::matmul: return elements(node.output) * static_cast<uint64_t>(graph.at(node.inputs[0]).shape.back());
-    default: return 0;
+    case Op::conv:
+      return elements(node.output) *
+             (elements(node.inputs[1]) / static_cast<uint64_t>(graph.at(node.inputs[1]).shape[0]));
+    case Op::conv_transpose:
+      return elements(node.inputs[0]) *
+             (elements(node.inputs[1]) / static_cast<uint64_t>(graph.at(node.inputs[1]).shape[0]));
+    case Op::matmul:
+      return elements(node.output) * static_cast<uint64_t>(graph.at(node.inputs[0]).shape.back());
+    default:
+      return 0;
   }
 }
 
@@ -166,7 +206,8 @@ Result<std::vector<Step>> make_steps(const Graph& graph, const spec::ChipSpec& s
     step.anchor = i;
     step.kind = TRY(kind_of(graph, node, spec));
     std::vector<uint32_t> members{i};
-    if (is_chain_node(graph, node) || (takes_chain(node.op) && step.kind != StepKind::gemm)) members = grow_chain(graph, uses, taken, i);
+    if (is_chain_node(graph, node) || (takes_chain(node.op) && step.kind != StepKind::gemm))
+      members = grow_chain(graph, uses, taken, i);
     for (uint32_t m : members) taken[m] = true;
     bool chain_anchor = is_chain_node(graph, node);
     step.chain.assign(members.begin() + (chain_anchor ? 0 : 1), members.end());

@@ -13,7 +13,9 @@ std::vector<uint32_t> nodes_of(const Step&);
 // Tensors that a step reads and no node of it makes, constants included, each once.
 std::vector<graph::TensorId> inputs_of(const graph::Graph&, const Step&);
 // The tensor that the anchor makes; the chain starts from it.
-inline graph::TensorId anchor_output(const graph::Graph& graph, const Step& step) { return graph.nodes[step.anchor].output; }
+inline graph::TensorId anchor_output(const graph::Graph& graph, const Step& step) {
+  return graph.nodes[step.anchor].output;
+}
 // Useful multiply-accumulates of a step.
 uint64_t macs_of(const graph::Graph&, const Step&);
 

@@ -24,7 +24,8 @@ int other_axis(const std::vector<int64_t>& shape, int axis) {
 
 }  // namespace
 
-Block allocate_cut(kernels::Context& c, DType dtype, const std::vector<int64_t>& shape, int axis, const std::vector<int64_t>& cut, const std::string& name) {
+Block allocate_cut(kernels::Context& c, DType dtype, const std::vector<int64_t>& shape, int axis,
+                   const std::vector<int64_t>& cut, const std::string& name) {
   std::vector<Block> parts;
   for (int64_t partitions : cut) {
     std::vector<int64_t> part = shape;
@@ -61,7 +62,8 @@ Block Values::with_axis(const Block& block, int axis) {
 
 Block Values::loaded(const HbmView& view, int axis, DType dtype, const std::string& name) {
   int other = other_axis(view.shape, axis);
-  bool scattered = view.strides[static_cast<size_t>(axis)] == 1 && view.shape[static_cast<size_t>(axis)] > 1 && other >= 0;
+  bool scattered =
+      view.strides[static_cast<size_t>(axis)] == 1 && view.shape[static_cast<size_t>(axis)] > 1 && other >= 0;
   if (scattered && graph::element_count(view.shape) > kScatteredElementsMax) {
     return with_axis(loaded(view, other, dtype, name), axis);
   }
@@ -72,7 +74,8 @@ Block Values::loaded(const HbmView& view, int axis, DType dtype, const std::stri
 
 void Values::store(const Block& block, const HbmView& to) {
   int axis = block.partition_axis, other = other_axis(block.shape, axis);
-  bool scattered = to.strides[static_cast<size_t>(axis)] == 1 && block.shape[static_cast<size_t>(axis)] > 1 && other >= 0;
+  bool scattered =
+      to.strides[static_cast<size_t>(axis)] == 1 && block.shape[static_cast<size_t>(axis)] > 1 && other >= 0;
   if (scattered && graph::element_count(block.shape) > kScatteredElementsMax) return store(with_axis(block, other), to);
   kernels::store(context_, block, to);
 }

@@ -18,7 +18,8 @@ struct Value {
 };
 
 // A fresh block whose partition axis is cut like `cut`.
-kernels::Block allocate_cut(kernels::Context&, DType, const std::vector<int64_t>& shape, int axis, const std::vector<int64_t>& cut, const std::string& name);
+kernels::Block allocate_cut(kernels::Context&, DType, const std::vector<int64_t>& shape, int axis,
+                            const std::vector<int64_t>& cut, const std::string& name);
 std::vector<int64_t> cut_of(const kernels::Block&);
 // dst = src by engines, group by group; equal shapes, axes and cuts.
 void copy_block(kernels::Context&, const kernels::Block& src, const kernels::Block& dst);

@@ -30,9 +30,7 @@ struct Kernel {
   int64_t rows = 1, columns = 1;
   int64_t taps() const { return rows * columns; }
 };
-Kernel kernel_of(const graph::Shape& w) {
-  return w.size() == 3 ? Kernel{1, w[2]} : Kernel{w[2], w[3]};
-}
+Kernel kernel_of(const graph::Shape& w) { return w.size() == 3 ? Kernel{1, w[2]} : Kernel{w[2], w[3]}; }
 
 }  // namespace
 
@@ -43,7 +41,8 @@ HostTensor converted(const graph::Tensor& t, DType dtype) {
   return gathered(t, t.shape, dtype, [](int64_t i) { return i; });
 }
 
-HostTensor conv_weights(const graph::Tensor& w, int64_t channels, int64_t group, int64_t begin, int64_t m, DType dtype) {
+HostTensor conv_weights(const graph::Tensor& w, int64_t channels, int64_t group, int64_t begin, int64_t m,
+                        DType dtype) {
   Kernel k = kernel_of(w.shape);
   int64_t per_group = channels / group, m_per_group = w.shape[0] / group;
   return gathered(w, {channels, k.rows, k.columns, m}, dtype, [=](int64_t i) {

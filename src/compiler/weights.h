@@ -13,8 +13,8 @@ struct HostTensor {
 
 // A constant in another dtype.
 HostTensor converted(const graph::Tensor&, DType);
-// Convolution weights [M, C/group, kh, kw] (1-D: [M, C/group, k]) to [C, kh, kw, m] for output channels [begin, begin+m);
-// a grouped convolution becomes dense with zeros.
+// Convolution weights [M, C/group, kh, kw] (1-D: [M, C/group, k]) to [C, kh, kw, m] for output channels [begin,
+// begin+m); a grouped convolution becomes dense with zeros.
 HostTensor conv_weights(const graph::Tensor&, int64_t channels, int64_t group, int64_t begin, int64_t m, DType);
 // The same to [kh * kw * C, m]: taps outermost.
 HostTensor packed_weights(const graph::Tensor&, int64_t begin, int64_t m, DType);

@@ -54,9 +54,12 @@ bool covers(const Tap& tap, const Rectangle& r) { return tap.rows.count == r.row
 
 isa::View input_window(const Block& in, size_t group, int64_t n, const Window& w, const Tap& tap) {
   int64_t row = tap.rows.input - in.row_begin;
-  CHECK(row >= 0 && row + (tap.rows.count - 1) * w.stride[0] < in.shape[2], "the caller provides the rows a window needs");
+  CHECK(row >= 0 && row + (tap.rows.count - 1) * w.stride[0] < in.shape[2],
+        "the caller provides the rows a window needs");
   return view(in, group,
-              {{n, 1, 1}, {0, in.groups[group].partitions, 1}, {row, tap.rows.count, w.stride[0]},
+              {{n, 1, 1},
+               {0, in.groups[group].partitions, 1},
+               {row, tap.rows.count, w.stride[0]},
                {tap.columns.input, tap.columns.count, w.stride[1]}});
 }
 
@@ -66,17 +69,21 @@ void for_each_tile(const Block& out, int64_t limit, Run run) {
   int64_t columns = out.shape[3], rows = out.shape[2];
   int64_t tile_columns = std::min(columns, limit);
   // Even parts: 3 x 171 rather than 512 + 1.
-  tile_columns = (columns + (columns + tile_columns - 1) / tile_columns - 1) / ((columns + tile_columns - 1) / tile_columns);
+  tile_columns =
+      (columns + (columns + tile_columns - 1) / tile_columns - 1) / ((columns + tile_columns - 1) / tile_columns);
   int64_t tile_rows = tile_columns == columns ? std::max<int64_t>(1, limit / columns) : 1;
   for (int64_t row = 0; row < rows; row += tile_rows) {
     for (int64_t column = 0; column < columns; column += tile_columns) {
-      run(Rectangle{out.row_begin + row, std::min(tile_rows, rows - row), column, std::min(tile_columns, columns - column)});
+      run(Rectangle{out.row_begin + row, std::min(tile_rows, rows - row), column,
+                    std::min(tile_columns, columns - column)});
     }
   }
 }
 
 isa::View output_window(const Block& out, size_t group, int64_t n, const Rectangle& r) {
-  return view(out, group, {{n, 1, 1}, {0, out.groups[group].partitions, 1}, {r.row - out.row_begin, r.rows, 1}, {r.column, r.columns, 1}});
+  return view(
+      out, group,
+      {{n, 1, 1}, {0, out.groups[group].partitions, 1}, {r.row - out.row_begin, r.rows, 1}, {r.column, r.columns, 1}});
 }
 
 std::optional<isa::View> bias_of(const Weights& weights, size_t group) {
@@ -112,8 +119,8 @@ isa::View zeros(Context& c, const Block& in, int64_t elements) {
   return v;
 }
 
-void conv_tile(Context& c, const Window& w, const Weights& weights, const Block& in, const Block& out, size_t group, int64_t n,
-               const Rectangle& r, const Epilogue& epilogue) {
+void conv_tile(Context& c, const Window& w, const Weights& weights, const Block& in, const Block& out, size_t group,
+               int64_t n, const Rectangle& r, const Epilogue& epilogue) {
   int64_t m = out.groups[group].partitions, m_begin = group_begin(out, group);
   uint32_t psum = c.build.psum(static_cast<uint32_t>(m), static_cast<uint32_t>(4 * r.rows * r.columns), "conv");
   auto stationary = [&](size_t k, int64_t ky, int64_t kx) {
@@ -122,13 +129,17 @@ void conv_tile(Context& c, const Window& w, const Weights& weights, const Block&
   std::vector<Tap> taps = taps_of(w, r, in.full_rows, in.shape[3]);
   bool started = false;
   if (taps.empty() || !covers(taps[0], r)) {
-    c.build.matmul({.dst = c.build.tile_view(psum, DType::fp32), .stationary = stationary(0, 0, 0), .moving = zeros(c, in, r.rows * r.columns)});
+    c.build.matmul({.dst = c.build.tile_view(psum, DType::fp32),
+                    .stationary = stationary(0, 0, 0),
+                    .moving = zeros(c, in, r.rows * r.columns)});
     started = true;
   }
   for (const Tap& tap : taps) {
     for (size_t k = 0; k < in.groups.size(); ++k) {
-      c.build.matmul({.dst = psum_window(c, psum, m, r, tap), .stationary = stationary(k, tap.row, tap.column),
-                      .moving = input_window(in, k, n, w, tap), .accumulate = started});
+      c.build.matmul({.dst = psum_window(c, psum, m, r, tap),
+                      .stationary = stationary(k, tap.row, tap.column),
+                      .moving = input_window(in, k, n, w, tap),
+                      .accumulate = started});
       started = true;
     }
   }
@@ -148,24 +159,32 @@ isa::EngineKind lighter_engine(Context& c, int64_t elements) {
   return isa::EngineKind::vector;
 }
 
-void evacuate(Context& c, const isa::View& psum, const isa::View& out, const std::optional<isa::View>& bias, const Epilogue& e) {
+void evacuate(Context& c, const isa::View& psum, const isa::View& out, const std::optional<isa::View>& bias,
+              const Epilogue& e) {
   tile::Scalar add = bias ? tile::Scalar(*bias) : tile::Scalar(0.0f);
   bool plain = e.function == Activation::copy, relu = e.function == Activation::relu;
   int64_t elements = static_cast<int64_t>(psum.elements_per_partition());
   if ((plain || relu) && e.scale == 1.0f && lighter_engine(c, elements) == isa::EngineKind::vector) {
-    if (plain && !bias) c.build.tensor_copy({.dst = out, .src = psum});
+    if (plain && !bias)
+      c.build.tensor_copy({.dst = out, .src = psum});
     else
-      c.build.tensor_scalar({.dst = out, .data = psum, .op0 = bias ? AluOp::add : AluOp::max, .operand0 = bias ? add : tile::Scalar(0.0f),
-                             .op1 = bias && relu ? AluOp::max : AluOp::bypass, .operand1 = 0.0f});
+      c.build.tensor_scalar({.dst = out,
+                             .data = psum,
+                             .op0 = bias ? AluOp::add : AluOp::max,
+                             .operand0 = bias ? add : tile::Scalar(0.0f),
+                             .op1 = bias && relu ? AluOp::max : AluOp::bypass,
+                             .operand1 = 0.0f});
     return;
   }
   c.build.activation({.dst = out, .data = psum, .op = e.function, .scale = e.scale, .bias = add, .alpha = e.alpha});
 }
 
-void conv(Context& c, const Window& w, const Weights& weights, const Block& in, const Block& out, const Epilogue& epilogue) {
+void conv(Context& c, const Window& w, const Weights& weights, const Block& in, const Block& out,
+          const Epilogue& epilogue) {
   for (size_t group = 0; group < out.groups.size(); ++group) {
     for (int64_t n = 0; n < out.shape[0]; ++n) {
-      for_each_tile(out, psum_elements(c), [&](const Rectangle& r) { conv_tile(c, w, weights, in, out, group, n, r, epilogue); });
+      for_each_tile(out, psum_elements(c),
+                    [&](const Rectangle& r) { conv_tile(c, w, weights, in, out, group, n, r, epilogue); });
     }
   }
 }
@@ -183,8 +202,12 @@ void linear(Context& c, const Weights& weights, const Block& in, const Block& ou
       int64_t m = out.groups[group].partitions;
       uint32_t psum = c.build.psum(static_cast<uint32_t>(m), static_cast<uint32_t>(4 * count), "linear");
       for (size_t k = 0; k < in.groups.size(); ++k) {
-        isa::View stationary = view(weights.weights, k, {{0, in.groups[k].partitions, 1}, {group_begin(out, group), m, 1}});
-        c.build.matmul({.dst = c.build.tile_view(psum, DType::fp32), .stationary = stationary, .moving = pixel_view(in, k), .accumulate = k > 0});
+        isa::View stationary =
+            view(weights.weights, k, {{0, in.groups[k].partitions, 1}, {group_begin(out, group), m, 1}});
+        c.build.matmul({.dst = c.build.tile_view(psum, DType::fp32),
+                        .stationary = stationary,
+                        .moving = pixel_view(in, k),
+                        .accumulate = k > 0});
       }
       evacuate(c, c.build.tile_view(psum, DType::fp32), pixel_view(out, group), bias_of(weights, group), epilogue);
     }
@@ -207,20 +230,28 @@ void depthwise(Context& c, const Window& w, const Weights& weights, const Block&
     int64_t channels = out.groups[g].partitions;
     for (int64_t n = 0; n < out.shape[0]; ++n) {
       for_each_tile(out, 4096, [&](const Rectangle& r) {
-        uint32_t tile = c.build.sbuf(static_cast<uint32_t>(channels), static_cast<uint32_t>(4 * r.rows * r.columns), "depthwise");
+        uint32_t tile =
+            c.build.sbuf(static_cast<uint32_t>(channels), static_cast<uint32_t>(4 * r.rows * r.columns), "depthwise");
         auto part = [&](const Tap& tap) {
-          return c.build.tile_view(tile, DType::fp32, 0, static_cast<uint32_t>(channels), 4 * (tap.rows.begin * r.columns + tap.columns.begin),
-                                   {{static_cast<int32_t>(r.columns), static_cast<uint32_t>(tap.rows.count)}, {1, static_cast<uint32_t>(tap.columns.count)}});
+          return c.build.tile_view(tile, DType::fp32, 0, static_cast<uint32_t>(channels),
+                                   4 * (tap.rows.begin * r.columns + tap.columns.begin),
+                                   {{static_cast<int32_t>(r.columns), static_cast<uint32_t>(tap.rows.count)},
+                                    {1, static_cast<uint32_t>(tap.columns.count)}});
         };
-        auto weight = [&](const Tap& tap) { return view(weights.weights, g, {{0, channels, 1}, {tap.row, 1, 1}, {tap.column, 1, 1}}); };
+        auto weight = [&](const Tap& tap) {
+          return view(weights.weights, g, {{0, channels, 1}, {tap.row, 1, 1}, {tap.column, 1, 1}});
+        };
         std::vector<Tap> taps = taps_of(w, r, in.full_rows, in.shape[3]);
         auto bias = bias_of(weights, g);
         size_t first = 0;
         isa::View sum = c.build.tile_view(tile, DType::fp32);
         isa::View result = output_window(out, g, n, r);
         if (!taps.empty() && covers(taps[0], r)) {
-          c.build.tensor_scalar({.dst = taps.size() == 1 ? result : sum, .data = input_window(in, g, n, w, taps[0]), .op0 = AluOp::multiply,
-                                 .operand0 = weight(taps[0]), .op1 = bias ? AluOp::add : AluOp::bypass,
+          c.build.tensor_scalar({.dst = taps.size() == 1 ? result : sum,
+                                 .data = input_window(in, g, n, w, taps[0]),
+                                 .op0 = AluOp::multiply,
+                                 .operand0 = weight(taps[0]),
+                                 .op1 = bias ? AluOp::add : AluOp::bypass,
                                  .operand1 = bias ? tile::Scalar(*bias) : tile::Scalar(0.0f)});
           first = 1;
         } else {
@@ -231,11 +262,17 @@ void depthwise(Context& c, const Window& w, const Weights& weights, const Block&
         for (size_t i = first; i < taps.size(); ++i) {
           // The last tap writes the result itself when it covers the tile; otherwise a copy does.
           bool direct = i + 1 == taps.size() && covers(taps[i], r);
-          c.build.scalar_tensor_tensor({.dst = direct ? result : part(taps[i]), .data = input_window(in, g, n, w, taps[i]),
-                                        .op0 = AluOp::multiply, .operand0 = weight(taps[i]), .op1 = AluOp::add, .operand1 = part(taps[i])});
+          c.build.scalar_tensor_tensor({.dst = direct ? result : part(taps[i]),
+                                        .data = input_window(in, g, n, w, taps[i]),
+                                        .op0 = AluOp::multiply,
+                                        .operand0 = weight(taps[i]),
+                                        .op1 = AluOp::add,
+                                        .operand1 = part(taps[i])});
           if (i + 1 == taps.size() && !direct) {
-            if (lighter_engine(c, r.rows * r.columns) == isa::EngineKind::scalar) c.build.activation({.dst = result, .data = sum});
-            else c.build.tensor_copy({.dst = result, .src = sum});
+            if (lighter_engine(c, r.rows * r.columns) == isa::EngineKind::scalar)
+              c.build.activation({.dst = result, .data = sum});
+            else
+              c.build.tensor_copy({.dst = result, .src = sum});
           }
         }
       });

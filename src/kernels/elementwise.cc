@@ -26,8 +26,10 @@ void for_each_chunk(const Block& block, size_t g, Run run) {
     for (int64_t begin = 0; begin < extent; begin += step) {
       int64_t count = std::min(step, extent - begin);
       ranges[axis] = {begin, count, 1};
-      if (step == 1) self(self, axis + 1, inner);
-      else run(ranges, inner * count);
+      if (step == 1)
+        self(self, axis + 1, inner);
+      else
+        run(ranges, inner * count);
     }
     ranges[axis] = {0, extent, 1};
   };
@@ -37,14 +39,21 @@ void for_each_chunk(const Block& block, size_t g, Run run) {
 // Emits the fused instructions of one chunk of one partition group.
 class ChunkEmitter {
  public:
-  ChunkEmitter(Context& context, const std::vector<Block>& inputs, const std::vector<InputKind>& kinds, const Block& out,
-               size_t group, const std::vector<Range>& ranges, int64_t elements)
-      : context_(context), inputs_(inputs), kinds_(kinds), out_(out), group_(group), ranges_(ranges), elements_(elements) {
+  ChunkEmitter(Context& context, const std::vector<Block>& inputs, const std::vector<InputKind>& kinds,
+               const Block& out, size_t group, const std::vector<Range>& ranges, int64_t elements)
+      : context_(context),
+        inputs_(inputs),
+        kinds_(kinds),
+        out_(out),
+        group_(group),
+        ranges_(ranges),
+        elements_(elements) {
     partitions_ = out.groups[group].partitions;
   }
 
   void emit(const std::vector<Fused>& program, uint32_t last) {
-    for (const Fused& f : program) one(f, f.result == last ? view(out_, group_, ranges_) : temporary(f.result, DType::fp32));
+    for (const Fused& f : program)
+      one(f, f.result == last ? view(out_, group_, ranges_) : temporary(f.result, DType::fp32));
   }
 
  private:
@@ -93,23 +102,47 @@ class ChunkEmitter {
     if (f.affine && lighter_engine(context_, elements_) == isa::EngineKind::scalar) return affine(f, dst);
     switch (f.kind) {
       case Fused::Kind::activation:
-        if (f.affine) b.tensor_copy({.dst = dst, .src = value(f.a)});
-        else b.activation({.dst = dst, .data = value(f.a), .op = f.function, .scale = scalar(f.scale), .bias = scalar(f.bias), .alpha = f.alpha});
+        if (f.affine)
+          b.tensor_copy({.dst = dst, .src = value(f.a)});
+        else
+          b.activation({.dst = dst,
+                        .data = value(f.a),
+                        .op = f.function,
+                        .scale = scalar(f.scale),
+                        .bias = scalar(f.bias),
+                        .alpha = f.alpha});
         return;
       case Fused::Kind::tensor_scalar:
-        b.tensor_scalar({.dst = dst, .data = value(f.a), .op0 = f.op0, .operand0 = scalar(f.s0), .reverse0 = f.reverse0,
-                         .op1 = f.op1, .operand1 = scalar(f.s1), .reverse1 = f.reverse1,
+        b.tensor_scalar({.dst = dst,
+                         .data = value(f.a),
+                         .op0 = f.op0,
+                         .operand0 = scalar(f.s0),
+                         .reverse0 = f.reverse0,
+                         .op1 = f.op1,
+                         .operand1 = scalar(f.s1),
+                         .reverse1 = f.reverse1,
                          .engine = uses_power(f) ? isa::EngineKind::gpsimd : isa::EngineKind::vector});
         return;
       case Fused::Kind::scalar_tensor_tensor:
-        b.scalar_tensor_tensor({.dst = dst, .data = value(f.a), .op0 = f.op0, .operand0 = scalar(f.s0), .reverse0 = f.reverse0,
-                                .op1 = f.op1, .operand1 = value(f.b), .reverse1 = f.reverse1});
+        b.scalar_tensor_tensor({.dst = dst,
+                                .data = value(f.a),
+                                .op0 = f.op0,
+                                .operand0 = scalar(f.s0),
+                                .reverse0 = f.reverse0,
+                                .op1 = f.op1,
+                                .operand1 = value(f.b),
+                                .reverse1 = f.reverse1});
         return;
       case Fused::Kind::tensor_tensor:
-        b.tensor_tensor({.dst = dst, .data1 = value(f.a), .data2 = value(f.b), .op = f.op0,
+        b.tensor_tensor({.dst = dst,
+                         .data1 = value(f.a),
+                         .data2 = value(f.b),
+                         .op = f.op0,
                          .engine = uses_power(f) ? isa::EngineKind::gpsimd : isa::EngineKind::vector});
         return;
-      case Fused::Kind::reciprocal: b.reciprocal({.dst = dst, .data = value(f.a)}); return;
+      case Fused::Kind::reciprocal:
+        b.reciprocal({.dst = dst, .data = value(f.a)});
+        return;
       case Fused::Kind::predicate: {
         b.tensor_copy({.dst = dst, .src = value(f.b)});
         isa::View chosen = value(f.c);

@@ -38,8 +38,8 @@ enum class InputKind : uint8_t {
   column,  // one fp32 number per partition
 };
 
-// out = expression(inputs). Inputs have out's rank, partition axis and group cut; a `column` input has extent 1 on every
-// other axis. Errors: a function that no engine computes (named).
+// out = expression(inputs). Inputs have out's rank, partition axis and group cut; a `column` input has extent 1 on
+// every other axis. Errors: a function that no engine computes (named).
 Result<void> elementwise(Context&, const Expression&, const std::vector<Block>& inputs,
                          const std::vector<InputKind>& kinds, const Block& out);
 

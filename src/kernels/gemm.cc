@@ -19,15 +19,18 @@ struct Shape {
   int64_t m, n, k, k_tile, m_tile, n_tile;
 };
 
-isa::View k_tile_view(Context& c, const Panel& panel, DType dtype, const Shape& s, int64_t kt, int64_t begin, int64_t count) {
+isa::View k_tile_view(Context& c, const Panel& panel, DType dtype, const Shape& s, int64_t kt, int64_t begin,
+                      int64_t count) {
   int64_t depth = std::min(s.k_tile, s.k - kt * s.k_tile);
-  return c.build.tile_view(panel.tiles[static_cast<size_t>(kt)], dtype, 0, static_cast<uint32_t>(depth), begin * static_cast<int64_t>(dtype_bytes(dtype)),
-                           {{1, static_cast<uint32_t>(count)}});
+  return c.build.tile_view(panel.tiles[static_cast<size_t>(kt)], dtype, 0, static_cast<uint32_t>(depth),
+                           begin * static_cast<int64_t>(dtype_bytes(dtype)), {{1, static_cast<uint32_t>(count)}});
 }
 
-void load_a(Context& c, Panel& panel, DType dtype, const Shape& s, const HbmView& a, int64_t kt, int64_t m0, int64_t count) {
+void load_a(Context& c, Panel& panel, DType dtype, const Shape& s, const HbmView& a, int64_t kt, int64_t m0,
+            int64_t count) {
   int64_t depth = std::min(s.k_tile, s.k - kt * s.k_tile);
-  uint32_t tile = c.build.sbuf(static_cast<uint32_t>(depth), static_cast<uint32_t>(count * static_cast<int64_t>(dtype_bytes(dtype))), "a");
+  uint32_t tile = c.build.sbuf(static_cast<uint32_t>(depth),
+                               static_cast<uint32_t>(count * static_cast<int64_t>(dtype_bytes(dtype))), "a");
   panel.tiles[static_cast<size_t>(kt)] = tile;
   c.build.dma_transpose(c.build.tile_view(tile, dtype),
                         c.build.hbm_view(a.tensor, a.offset + m0 * a.strides[0] + kt * s.k_tile * a.strides[1],
@@ -35,9 +38,11 @@ void load_a(Context& c, Panel& panel, DType dtype, const Shape& s, const HbmView
                                           {static_cast<int32_t>(a.strides[1]), static_cast<uint32_t>(depth)}}));
 }
 
-void load_b(Context& c, Panel& panel, DType dtype, const Shape& s, const HbmView& b, int64_t kt, int64_t n0, int64_t count) {
+void load_b(Context& c, Panel& panel, DType dtype, const Shape& s, const HbmView& b, int64_t kt, int64_t n0,
+            int64_t count) {
   int64_t depth = std::min(s.k_tile, s.k - kt * s.k_tile);
-  uint32_t tile = c.build.sbuf(static_cast<uint32_t>(depth), static_cast<uint32_t>(count * static_cast<int64_t>(dtype_bytes(dtype))), "b");
+  uint32_t tile = c.build.sbuf(static_cast<uint32_t>(depth),
+                               static_cast<uint32_t>(count * static_cast<int64_t>(dtype_bytes(dtype))), "b");
   panel.tiles[static_cast<size_t>(kt)] = tile;
   c.build.dma(c.build.tile_view(tile, dtype),
               c.build.hbm_view(b.tensor, b.offset + kt * s.k_tile * b.strides[0] + n0 * b.strides[1],
@@ -66,12 +71,15 @@ void start_tile(Context& c, OutTile& t) {
 }
 
 void step(Context& c, DType dtype, const Shape& s, const Panel& a, const Panel& b, const OutTile& t, int64_t kt) {
-  c.build.matmul({.dst = c.build.tile_view(t.psum, DType::fp32), .stationary = k_tile_view(c, a, dtype, s, kt, t.m, t.m_count),
-                  .moving = k_tile_view(c, b, dtype, s, kt, t.n, t.n_count), .accumulate = kt > 0});
+  c.build.matmul({.dst = c.build.tile_view(t.psum, DType::fp32),
+                  .stationary = k_tile_view(c, a, dtype, s, kt, t.m, t.m_count),
+                  .moving = k_tile_view(c, b, dtype, s, kt, t.n, t.n_count),
+                  .accumulate = kt > 0});
 }
 
 void finish_tile(Context& c, const OutTile& t, const HbmView& out, int64_t m0, int64_t n0) {
-  uint32_t tile = c.build.sbuf(static_cast<uint32_t>(t.m_count), static_cast<uint32_t>(t.n_count * static_cast<int64_t>(dtype_bytes(out.dtype))), "c");
+  uint32_t tile = c.build.sbuf(static_cast<uint32_t>(t.m_count),
+                               static_cast<uint32_t>(t.n_count * static_cast<int64_t>(dtype_bytes(out.dtype))), "c");
   isa::View v = c.build.tile_view(tile, out.dtype);
   evacuate(c, c.build.tile_view(t.psum, DType::fp32), v, std::nullopt);
   c.build.dma(c.build.hbm_view(out.tensor, out.offset + (m0 + t.m) * out.strides[0] + (n0 + t.n) * out.strides[1],
@@ -84,18 +92,25 @@ void finish_tile(Context& c, const OutTile& t, const HbmView& out, int64_t m0, i
 
 GemmBlocking gemm_blocking(const spec::ChipSpec& spec, int64_t m, int64_t n, int64_t k, DType dtype) {
   const auto item = static_cast<double>(dtype_bytes(dtype));
-  const int64_t m_tile = spec.tensor.columns, n_tile = std::min<int64_t>(spec.tensor.moving_max, static_cast<int64_t>(spec.psum.bytes_per_partition / spec.psum.banks / 4));
+  const int64_t m_tile = spec.tensor.columns,
+                n_tile = std::min<int64_t>(spec.tensor.moving_max,
+                                           static_cast<int64_t>(spec.psum.bytes_per_partition / spec.psum.banks / 4));
   const auto k_tiles = static_cast<double>(ceil_div(k, spec.tensor.rows));
   const double budget = 0.7 * static_cast<double>(spec.sbuf.bytes_per_partition);
-  const double bytes_per_s = std::min(static_cast<double>(spec.dma.engines) * static_cast<double>(spec.dma.engine_bytes_per_s), static_cast<double>(spec.hbm.bytes_per_s));
-  const double pass_seconds = static_cast<double>(n_tile * (dtype_bytes(dtype) == 4 ? spec.tensor.fp32_passes : 1)) / static_cast<double>(spec.tensor.clock_hz);
+  const double bytes_per_s =
+      std::min(static_cast<double>(spec.dma.engines) * static_cast<double>(spec.dma.engine_bytes_per_s),
+               static_cast<double>(spec.hbm.bytes_per_s));
+  const double pass_seconds = static_cast<double>(n_tile * (dtype_bytes(dtype) == 4 ? spec.tensor.fp32_passes : 1)) /
+                              static_cast<double>(spec.tensor.clock_hz);
   // Seconds of a blocking: the slower of computing and moving, plus what the first block waits for its operands.
   auto seconds = [&](int64_t mb, int64_t nb) {
     double first_passes = k_tiles * static_cast<double>(ceil_div(mb, m_tile) * ceil_div(nb, n_tile));
     double passes = k_tiles * static_cast<double>(ceil_div(m, m_tile) * ceil_div(n, n_tile));
     double first_bytes = item * static_cast<double>(k) * static_cast<double>(mb + nb);
-    double bytes = item * (static_cast<double>(k) * static_cast<double>(n + m * ceil_div(n, nb)) + static_cast<double>(m) * static_cast<double>(n));
-    return std::max(passes * pass_seconds, bytes / bytes_per_s) + std::max(0.0, first_bytes / bytes_per_s - first_passes * pass_seconds);
+    double bytes = item * (static_cast<double>(k) * static_cast<double>(n + m * ceil_div(n, nb)) +
+                           static_cast<double>(m) * static_cast<double>(n));
+    return std::max(passes * pass_seconds, bytes / bytes_per_s) +
+           std::max(0.0, first_bytes / bytes_per_s - first_passes * pass_seconds);
   };
   GemmBlocking best{m_tile, n_tile};
   double best_seconds = 1e300;
@@ -110,9 +125,15 @@ GemmBlocking gemm_blocking(const spec::ChipSpec& spec, int64_t m, int64_t n, int
   return best;
 }
 
-void gemm(Context& c, const GemmBlocking& blocking, DType dtype, const HbmView& a, const HbmView& b, const HbmView& out) {
-  Shape s{a.shape[0], b.shape[1], a.shape[1], c.spec.tensor.rows, c.spec.tensor.columns,
-          std::min<int64_t>(c.spec.tensor.moving_max, static_cast<int64_t>(c.spec.psum.bytes_per_partition / c.spec.psum.banks / 4))};
+void gemm(Context& c, const GemmBlocking& blocking, DType dtype, const HbmView& a, const HbmView& b,
+          const HbmView& out) {
+  Shape s{a.shape[0],
+          b.shape[1],
+          a.shape[1],
+          c.spec.tensor.rows,
+          c.spec.tensor.columns,
+          std::min<int64_t>(c.spec.tensor.moving_max,
+                            static_cast<int64_t>(c.spec.psum.bytes_per_partition / c.spec.psum.banks / 4))};
   int64_t k_tiles = ceil_div(s.k, s.k_tile);
   auto banks = static_cast<size_t>(c.spec.psum.banks);
   for (int64_t n0 = 0; n0 < s.n; n0 += blocking.n_block) {
@@ -142,13 +163,15 @@ void gemm(Context& c, const GemmBlocking& blocking, DType dtype, const HbmView& 
   }
 }
 
-Result<void> stream(Context& c, const Expression& expression, DType dtype, const std::vector<HbmView>& inputs, const HbmView& out) {
+Result<void> stream(Context& c, const Expression& expression, DType dtype, const std::vector<HbmView>& inputs,
+                    const HbmView& out) {
   int64_t total = 1;
   for (int64_t d : out.shape) total *= d;
   int64_t lanes = c.spec.sbuf.partitions, item = static_cast<int64_t>(dtype_bytes(dtype));
   // Tiles of 8 KiB per partition (long DMA runs) as far as inputs, output and temporaries fit several times over.
   int64_t live = static_cast<int64_t>(inputs.size()) + 4;
-  int64_t length = std::min<int64_t>(8192 / item, static_cast<int64_t>(c.spec.sbuf.bytes_per_partition) / (4 * live * item));
+  int64_t length =
+      std::min<int64_t>(8192 / item, static_cast<int64_t>(c.spec.sbuf.bytes_per_partition) / (4 * live * item));
   length = std::max<int64_t>(1, std::min(length, ceil_div(total, lanes)));
   std::vector<InputKind> kinds(inputs.size(), InputKind::full);
   for (int64_t begin = 0; begin < total;) {
@@ -158,7 +181,11 @@ Result<void> stream(Context& c, const Expression& expression, DType dtype, const
     int64_t count = std::min(length, left);
     std::vector<Block> blocks;
     auto piece = [&](const HbmView& v) {
-      HbmView part{.tensor = v.tensor, .dtype = v.dtype, .shape = {partitions, count}, .strides = {count, 1}, .offset = v.offset + begin};
+      HbmView part{.tensor = v.tensor,
+                   .dtype = v.dtype,
+                   .shape = {partitions, count},
+                   .strides = {count, 1},
+                   .offset = v.offset + begin};
       return part;
     };
     for (const HbmView& v : inputs) {

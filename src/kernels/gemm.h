@@ -7,7 +7,8 @@ namespace presil::kernels {
 
 // How a large matmul is cut; chosen by the compiler, stored in its Plan.
 struct GemmBlocking {
-  int64_t m_block = 512, n_block = 1024;  // output block whose operand panels [K, m_block] and [K, n_block] are resident
+  int64_t m_block = 512,
+          n_block = 1024;  // output block whose operand panels [K, m_block] and [K, n_block] are resident
 };
 // Largest panels that fit `sbuf_fraction` of SBUF with the next block's A panel prefetched.
 GemmBlocking gemm_blocking(const spec::ChipSpec&, int64_t m, int64_t n, int64_t k, DType);

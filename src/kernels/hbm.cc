@@ -15,8 +15,8 @@ isa::View hbm_piece(Context& context, const HbmView& view, int partition_axis, i
   for (int axis = 0; axis < static_cast<int>(view.shape.size()); ++axis) {
     if (axis == partition_axis) continue;
     offset += ranges[axis].begin * view.strides[axis];
-    dims.push_back({static_cast<int32_t>(view.strides[axis] * ranges[axis].step),
-                    static_cast<uint32_t>(ranges[axis].count)});
+    dims.push_back(
+        {static_cast<int32_t>(view.strides[axis] * ranges[axis].step), static_cast<uint32_t>(ranges[axis].count)});
   }
   return context.build.hbm_view(view.tensor, offset, tile::Pattern(std::span<const isa::Dim>(dims)));
 }
@@ -29,7 +29,8 @@ void for_each_piece(const Block& block, Copy copy) {
   for (size_t g = 0; g < block.groups.size(); ++g) {
     ranges[block.partition_axis] = {0, block.groups[g].partitions, 1};
     auto walk = [&](auto&& self, int axis, int64_t elements_per_partition) -> void {
-      int64_t bytes = elements_per_partition * block.groups[g].partitions * static_cast<int64_t>(dtype_bytes(block.dtype));
+      int64_t bytes =
+          elements_per_partition * block.groups[g].partitions * static_cast<int64_t>(dtype_bytes(block.dtype));
       if (axis == block.partition_axis) return self(self, axis + 1, elements_per_partition);
       if (axis >= block.rank() || bytes <= kPieceBytes + kPieceBytes / 2) return copy(g, ranges);
       int64_t extent = block.shape[axis];
@@ -70,7 +71,8 @@ void within_rank(const Block& block, const HbmView& view, std::vector<Range> ran
 }  // namespace
 
 HbmView row_major(uint32_t tensor, DType dtype, const std::vector<int64_t>& shape) {
-  HbmView view{.tensor = tensor, .dtype = dtype, .shape = shape, .strides = std::vector<int64_t>(shape.size()), .offset = 0};
+  HbmView view{
+      .tensor = tensor, .dtype = dtype, .shape = shape, .strides = std::vector<int64_t>(shape.size()), .offset = 0};
   int64_t stride = 1;
   for (size_t axis = shape.size(); axis-- > 0;) view.strides[axis] = stride, stride *= shape[axis];
   return view;
@@ -128,9 +130,9 @@ void store(Context& context, const Block& from, const HbmView& to) {
   CHECK(from.shape == to.shape, "store: equal shapes");
   for_each_piece(from, [&](size_t g, const std::vector<Range>& piece) {
     within_rank(from, to, piece, [&](const std::vector<Range>& ranges) {
-      context.build.dma(hbm_piece(context, to, from.partition_axis, partitions_before(from, g),
-                                  from.groups[g].partitions, ranges),
-                        view(from, g, ranges));
+      context.build.dma(
+          hbm_piece(context, to, from.partition_axis, partitions_before(from, g), from.groups[g].partitions, ranges),
+          view(from, g, ranges));
     });
   });
 }

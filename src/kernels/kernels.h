@@ -39,7 +39,8 @@ struct Epilogue {
   float alpha = 0;
 };
 // PSUM view to SBUF view on the scalar or the vector engine, whichever has less to do.
-void evacuate(Context&, const isa::View& psum, const isa::View& out, const std::optional<isa::View>& bias, const Epilogue& = {});
+void evacuate(Context&, const isa::View& psum, const isa::View& out, const std::optional<isa::View>& bias,
+              const Epilogue& = {});
 
 // --- convolution (conv.cc) ---
 // Dense: weights [C, kh, kw, M], partition axis 0 with in's groups. out[n, m, y, x] = f(sum w * in + bias).

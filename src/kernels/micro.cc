@@ -10,7 +10,8 @@ using graph::ElementwiseFn;
 
 class Expander {
  public:
-  Expander(const Expression& expression, const std::vector<InputKind>& kinds) : expression_(expression), kinds_(kinds) {}
+  Expander(const Expression& expression, const std::vector<InputKind>& kinds)
+      : expression_(expression), kinds_(kinds) {}
 
   Result<std::vector<Micro>> run() {
     for (const ExpressionStep& step : expression_.steps) results_.push_back(TRY(expand_step(step)));
@@ -31,7 +32,9 @@ class Expander {
   uint32_t scalar(AluOp op, uint32_t a, float s, bool reverse = false) {
     return push({.kind = Micro::Kind::scalar, .op = op, .scalar = {s, std::nullopt}, .reverse = reverse, .a = a});
   }
-  uint32_t tensor(AluOp op, uint32_t a, uint32_t b) { return push({.kind = Micro::Kind::tensor, .op = op, .a = a, .b = b}); }
+  uint32_t tensor(AluOp op, uint32_t a, uint32_t b) {
+    return push({.kind = Micro::Kind::tensor, .op = op, .a = a, .b = b});
+  }
 
   bool is_column(const Argument& x) const {
     return x.kind == Argument::Kind::value && x.value < expression_.inputs && kinds_[x.value] == InputKind::column;
@@ -86,40 +89,69 @@ class Expander {
   Result<uint32_t> unary(const ExpressionStep& step) {
     uint32_t x = full(step.arguments[0]);
     switch (step.fn) {
-      case ElementwiseFn::identity: return activation(Activation::copy, x);
-      case ElementwiseFn::neg: return scalar(AluOp::multiply, x, -1.0f);
-      case ElementwiseFn::abs: return activation(Activation::abs, x);
-      case ElementwiseFn::sign: return activation(Activation::sign, x);
-      case ElementwiseFn::exp: return activation(Activation::exp, x);
-      case ElementwiseFn::log: return activation(Activation::log, x);
-      case ElementwiseFn::sqrt: return activation(Activation::sqrt, x);
-      case ElementwiseFn::rsqrt: return activation(Activation::rsqrt, x);
-      case ElementwiseFn::reciprocal: return push({.kind = Micro::Kind::reciprocal, .a = x});
-      case ElementwiseFn::square: return activation(Activation::square, x);
-      case ElementwiseFn::sigmoid: return activation(Activation::sigmoid, x);
-      case ElementwiseFn::tanh: return activation(Activation::tanh, x);
-      case ElementwiseFn::erf: return activation(Activation::erf, x);
-      case ElementwiseFn::gelu: return activation(Activation::gelu, x);
-      case ElementwiseFn::gelu_tanh: return activation(Activation::gelu_apprx_tanh, x);
-      case ElementwiseFn::silu: return activation(Activation::silu, x);
-      case ElementwiseFn::softplus: return activation(Activation::softplus, x);
-      case ElementwiseFn::mish: return activation(Activation::mish, x);
-      case ElementwiseFn::sin: return activation(Activation::sin, x);
-      case ElementwiseFn::relu: return activation(Activation::relu, x);
-      case ElementwiseFn::leaky_relu: return activation(Activation::leaky_relu, x, step.alpha);
-      case ElementwiseFn::hard_sigmoid: return clip(scalar(AluOp::add, scalar(AluOp::multiply, x, step.alpha), step.beta), 0, 1);
+      case ElementwiseFn::identity:
+        return activation(Activation::copy, x);
+      case ElementwiseFn::neg:
+        return scalar(AluOp::multiply, x, -1.0f);
+      case ElementwiseFn::abs:
+        return activation(Activation::abs, x);
+      case ElementwiseFn::sign:
+        return activation(Activation::sign, x);
+      case ElementwiseFn::exp:
+        return activation(Activation::exp, x);
+      case ElementwiseFn::log:
+        return activation(Activation::log, x);
+      case ElementwiseFn::sqrt:
+        return activation(Activation::sqrt, x);
+      case ElementwiseFn::rsqrt:
+        return activation(Activation::rsqrt, x);
+      case ElementwiseFn::reciprocal:
+        return push({.kind = Micro::Kind::reciprocal, .a = x});
+      case ElementwiseFn::square:
+        return activation(Activation::square, x);
+      case ElementwiseFn::sigmoid:
+        return activation(Activation::sigmoid, x);
+      case ElementwiseFn::tanh:
+        return activation(Activation::tanh, x);
+      case ElementwiseFn::erf:
+        return activation(Activation::erf, x);
+      case ElementwiseFn::gelu:
+        return activation(Activation::gelu, x);
+      case ElementwiseFn::gelu_tanh:
+        return activation(Activation::gelu_apprx_tanh, x);
+      case ElementwiseFn::silu:
+        return activation(Activation::silu, x);
+      case ElementwiseFn::softplus:
+        return activation(Activation::softplus, x);
+      case ElementwiseFn::mish:
+        return activation(Activation::mish, x);
+      case ElementwiseFn::sin:
+        return activation(Activation::sin, x);
+      case ElementwiseFn::relu:
+        return activation(Activation::relu, x);
+      case ElementwiseFn::leaky_relu:
+        return activation(Activation::leaky_relu, x, step.alpha);
+      case ElementwiseFn::hard_sigmoid:
+        return clip(scalar(AluOp::add, scalar(AluOp::multiply, x, step.alpha), step.beta), 0, 1);
       case ElementwiseFn::hard_swish:
-        return tensor(AluOp::multiply, clip(scalar(AluOp::add, scalar(AluOp::multiply, x, step.alpha), step.beta), 0, 1), x);
-      case ElementwiseFn::clip: return clip(x, step.alpha, step.beta);
+        return tensor(AluOp::multiply,
+                      clip(scalar(AluOp::add, scalar(AluOp::multiply, x, step.alpha), step.beta), 0, 1), x);
+      case ElementwiseFn::clip:
+        return clip(x, step.alpha, step.beta);
       case ElementwiseFn::elu: {
         uint32_t negative = scalar(AluOp::add, activation(Activation::exp, scalar(AluOp::min, x, 0.0f)), -1.0f);
         return tensor(AluOp::add, scalar(AluOp::multiply, negative, step.alpha), activation(Activation::relu, x));
       }
-      case ElementwiseFn::round: return push({.kind = Micro::Kind::round, .a = x});
-      case ElementwiseFn::floor: return floor_of(x);
-      case ElementwiseFn::ceil: return scalar(AluOp::multiply, floor_of(scalar(AluOp::multiply, x, -1.0f)), -1.0f);
-      case ElementwiseFn::logical_not: return scalar(AluOp::eq, x, 0.0f);
-      default: return unsupported("no engine computes this function", std::string(graph::elementwise_name(step.fn)));
+      case ElementwiseFn::round:
+        return push({.kind = Micro::Kind::round, .a = x});
+      case ElementwiseFn::floor:
+        return floor_of(x);
+      case ElementwiseFn::ceil:
+        return scalar(AluOp::multiply, floor_of(scalar(AluOp::multiply, x, -1.0f)), -1.0f);
+      case ElementwiseFn::logical_not:
+        return scalar(AluOp::eq, x, 0.0f);
+      default:
+        return unsupported("no engine computes this function", std::string(graph::elementwise_name(step.fn)));
     }
   }
 
@@ -133,23 +165,40 @@ class Expander {
     const Argument& x = step.arguments[0];
     const Argument& y = step.arguments[1];
     switch (step.fn) {
-      case ElementwiseFn::add: return binary(AluOp::add, x, y);
-      case ElementwiseFn::sub: return binary(AluOp::subtract, x, y);
-      case ElementwiseFn::mul: return binary(AluOp::multiply, x, y);
-      case ElementwiseFn::div: return divide(x, y);
-      case ElementwiseFn::pow: return power(x, y);
-      case ElementwiseFn::max: return binary(AluOp::max, x, y);
-      case ElementwiseFn::min: return binary(AluOp::min, x, y);
-      case ElementwiseFn::equal: return binary(AluOp::eq, x, y);
-      case ElementwiseFn::greater: return binary(AluOp::gt, x, y);
-      case ElementwiseFn::greater_equal: return binary(AluOp::ge, x, y);
-      case ElementwiseFn::less: return binary(AluOp::lt, x, y);
-      case ElementwiseFn::less_equal: return binary(AluOp::le, x, y);
-      case ElementwiseFn::logical_and: return binary(AluOp::logical_and, x, y);
-      case ElementwiseFn::logical_or: return binary(AluOp::logical_or, x, y);
-      case ElementwiseFn::logical_xor: return binary(AluOp::logical_xor, x, y);
-      case ElementwiseFn::where: return where(step);
-      default: return unary(step);
+      case ElementwiseFn::add:
+        return binary(AluOp::add, x, y);
+      case ElementwiseFn::sub:
+        return binary(AluOp::subtract, x, y);
+      case ElementwiseFn::mul:
+        return binary(AluOp::multiply, x, y);
+      case ElementwiseFn::div:
+        return divide(x, y);
+      case ElementwiseFn::pow:
+        return power(x, y);
+      case ElementwiseFn::max:
+        return binary(AluOp::max, x, y);
+      case ElementwiseFn::min:
+        return binary(AluOp::min, x, y);
+      case ElementwiseFn::equal:
+        return binary(AluOp::eq, x, y);
+      case ElementwiseFn::greater:
+        return binary(AluOp::gt, x, y);
+      case ElementwiseFn::greater_equal:
+        return binary(AluOp::ge, x, y);
+      case ElementwiseFn::less:
+        return binary(AluOp::lt, x, y);
+      case ElementwiseFn::less_equal:
+        return binary(AluOp::le, x, y);
+      case ElementwiseFn::logical_and:
+        return binary(AluOp::logical_and, x, y);
+      case ElementwiseFn::logical_or:
+        return binary(AluOp::logical_or, x, y);
+      case ElementwiseFn::logical_xor:
+        return binary(AluOp::logical_xor, x, y);
+      case ElementwiseFn::where:
+        return where(step);
+      default:
+        return unary(step);
     }
   }
 
@@ -178,7 +227,8 @@ bool commutes(AluOp op) {
 
 class Fuser {
  public:
-  Fuser(const std::vector<Micro>& micros, uint32_t inputs) : micros_(micros), inputs_(inputs), users_(micros.size() + inputs) {
+  Fuser(const std::vector<Micro>& micros, uint32_t inputs)
+      : micros_(micros), inputs_(inputs), users_(micros.size() + inputs) {
     for (uint32_t i = 0; i < micros.size(); ++i) {
       for (uint32_t v : values_of(micros[i])) users_[v].push_back(i);
     }
@@ -197,9 +247,12 @@ class Fuser {
  private:
   static std::vector<uint32_t> values_of(const Micro& m) {
     switch (m.kind) {
-      case Micro::Kind::tensor: return {m.a, m.b};
-      case Micro::Kind::predicate: return {m.a, m.b, m.c};
-      default: return {m.a};
+      case Micro::Kind::tensor:
+        return {m.a, m.b};
+      case Micro::Kind::predicate:
+        return {m.a, m.b, m.c};
+      default:
+        return {m.a};
     }
   }
   uint32_t result(uint32_t i) const { return inputs_ + i; }
@@ -219,12 +272,25 @@ class Fuser {
     Fused f;
     f.a = m.a, f.b = m.b, f.c = m.c, f.result = result(i), f.alpha = m.alpha;
     switch (m.kind) {
-      case Micro::Kind::activation: f.kind = Fused::Kind::activation, f.function = m.function; f.affine = m.function == Activation::copy; break;
-      case Micro::Kind::tensor: f.kind = Fused::Kind::tensor_tensor, f.op0 = m.op; break;
-      case Micro::Kind::reciprocal: f.kind = Fused::Kind::reciprocal; break;
-      case Micro::Kind::predicate: f.kind = Fused::Kind::predicate; break;
-      case Micro::Kind::round: f.kind = Fused::Kind::round; break;
-      case Micro::Kind::scalar: start_scalar(i, f); break;
+      case Micro::Kind::activation:
+        f.kind = Fused::Kind::activation, f.function = m.function;
+        f.affine = m.function == Activation::copy;
+        break;
+      case Micro::Kind::tensor:
+        f.kind = Fused::Kind::tensor_tensor, f.op0 = m.op;
+        break;
+      case Micro::Kind::reciprocal:
+        f.kind = Fused::Kind::reciprocal;
+        break;
+      case Micro::Kind::predicate:
+        f.kind = Fused::Kind::predicate;
+        break;
+      case Micro::Kind::round:
+        f.kind = Fused::Kind::round;
+        break;
+      case Micro::Kind::scalar:
+        start_scalar(i, f);
+        break;
     }
     out_.push_back(f);
   }

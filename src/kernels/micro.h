@@ -38,7 +38,15 @@ struct Micro {
 
 // One instruction: up to three micros in sequence.
 struct Fused {
-  enum class Kind : uint8_t { activation, tensor_scalar, scalar_tensor_tensor, tensor_tensor, reciprocal, predicate, round };
+  enum class Kind : uint8_t {
+    activation,
+    tensor_scalar,
+    scalar_tensor_tensor,
+    tensor_tensor,
+    reciprocal,
+    predicate,
+    round
+  };
   Kind kind = Kind::activation;
   Activation function = Activation::copy;
   float alpha = 0;

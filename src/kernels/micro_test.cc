@@ -13,7 +13,9 @@ namespace {
 
 using graph::ElementwiseFn;
 
-ExpressionStep step(ElementwiseFn fn, Argument a, Argument b = {}, Argument c = {}) { return {.fn = fn, .arguments = {a, b, c}}; }
+ExpressionStep step(ElementwiseFn fn, Argument a, Argument b = {}, Argument c = {}) {
+  return {.fn = fn, .arguments = {a, b, c}};
+}
 
 std::vector<Fused> lowered(const Expression& e, std::vector<InputKind> kinds = {}) {
   if (kinds.empty()) kinds.assign(e.inputs, InputKind::full);
@@ -46,8 +48,10 @@ TEST(Micro, HardSwishWithScaleAndShiftTakesFourInstructions) {
 }
 
 TEST(Micro, ScaleAndShiftBeforeATableGoIntoTheActivation) {
-  Expression e{1, {step(ElementwiseFn::mul, value_argument(0), number_argument(2)), step(ElementwiseFn::add, value_argument(1), number_argument(1)),
-                   step(ElementwiseFn::sigmoid, value_argument(2))}};
+  Expression e{1,
+               {step(ElementwiseFn::mul, value_argument(0), number_argument(2)),
+                step(ElementwiseFn::add, value_argument(1), number_argument(1)),
+                step(ElementwiseFn::sigmoid, value_argument(2))}};
   std::vector<Fused> f = lowered(e);
   ASSERT_EQ(f.size(), 1u);
   EXPECT_EQ(f[0].kind, Fused::Kind::activation);
@@ -57,7 +61,9 @@ TEST(Micro, ScaleAndShiftBeforeATableGoIntoTheActivation) {
 }
 
 TEST(Micro, AValueUsedTwiceIsNotMergedAway) {
-  Expression e{1, {step(ElementwiseFn::add, value_argument(0), number_argument(1)), step(ElementwiseFn::mul, value_argument(1), value_argument(1))}};
+  Expression e{1,
+               {step(ElementwiseFn::add, value_argument(0), number_argument(1)),
+                step(ElementwiseFn::mul, value_argument(1), value_argument(1))}};
   std::vector<Fused> f = lowered(e);
   ASSERT_EQ(f.size(), 2u);
   EXPECT_EQ(f[1].kind, Fused::Kind::tensor_tensor);
@@ -79,26 +85,43 @@ TEST(Micro, FunctionsThatNoEngineComputesAreNamed) {
   EXPECT_EQ(result.error().code, ErrorCode::unsupported);
 }
 
-float scalar_of(const ScalarOperand& s, const std::vector<float>& inputs) { return s.column ? inputs[*s.column] : s.number; }
+float scalar_of(const ScalarOperand& s, const std::vector<float>& inputs) {
+  return s.column ? inputs[*s.column] : s.number;
+}
 
 // Fused instructions evaluated on one element.
 float run(const std::vector<Fused>& program, const std::vector<float>& inputs) {
   std::map<uint32_t, float> v;
   for (uint32_t i = 0; i < inputs.size(); ++i) v[i] = inputs[i];
-  auto apply = [&](AluOp op, float a, float s, bool reverse) { return reverse ? alu_apply(op, s, a) : alu_apply(op, a, s); };
+  auto apply = [&](AluOp op, float a, float s, bool reverse) {
+    return reverse ? alu_apply(op, s, a) : alu_apply(op, a, s);
+  };
   float last = 0;
   for (const Fused& f : program) {
     switch (f.kind) {
-      case Fused::Kind::activation: last = activation_apply(f.function, std::fma(v.at(f.a), scalar_of(f.scale, inputs), scalar_of(f.bias, inputs)), f.alpha); break;
+      case Fused::Kind::activation:
+        last = activation_apply(f.function, std::fma(v.at(f.a), scalar_of(f.scale, inputs), scalar_of(f.bias, inputs)),
+                                f.alpha);
+        break;
       case Fused::Kind::tensor_scalar:
         last = apply(f.op0, v.at(f.a), scalar_of(f.s0, inputs), f.reverse0);
         if (f.op1 != AluOp::bypass) last = apply(f.op1, last, scalar_of(f.s1, inputs), f.reverse1);
         break;
-      case Fused::Kind::scalar_tensor_tensor: last = apply(f.op1, apply(f.op0, v.at(f.a), scalar_of(f.s0, inputs), f.reverse0), v.at(f.b), f.reverse1); break;
-      case Fused::Kind::tensor_tensor: last = alu_apply(f.op0, v.at(f.a), v.at(f.b)); break;
-      case Fused::Kind::reciprocal: last = 1.0f / v.at(f.a); break;
-      case Fused::Kind::predicate: last = v.at(f.a) != 0 ? v.at(f.c) : v.at(f.b); break;
-      case Fused::Kind::round: last = std::nearbyint(v.at(f.a)); break;
+      case Fused::Kind::scalar_tensor_tensor:
+        last = apply(f.op1, apply(f.op0, v.at(f.a), scalar_of(f.s0, inputs), f.reverse0), v.at(f.b), f.reverse1);
+        break;
+      case Fused::Kind::tensor_tensor:
+        last = alu_apply(f.op0, v.at(f.a), v.at(f.b));
+        break;
+      case Fused::Kind::reciprocal:
+        last = 1.0f / v.at(f.a);
+        break;
+      case Fused::Kind::predicate:
+        last = v.at(f.a) != 0 ? v.at(f.c) : v.at(f.b);
+        break;
+      case Fused::Kind::round:
+        last = std::nearbyint(v.at(f.a));
+        break;
     }
     v[f.result] = last;
   }
@@ -108,16 +131,33 @@ float run(const std::vector<Fused>& program, const std::vector<float>& inputs) {
 float reference(const Expression& e, const std::vector<float>& inputs) {
   std::vector<float> v = inputs;
   for (const ExpressionStep& s : e.steps) {
-    auto arg = [&](int i) { return s.arguments[i].kind == Argument::Kind::number ? s.arguments[i].number : v[s.arguments[i].value]; };
+    auto arg = [&](int i) {
+      return s.arguments[i].kind == Argument::Kind::number ? s.arguments[i].number : v[s.arguments[i].value];
+    };
     switch (s.fn) {
-      case ElementwiseFn::add: v.push_back(arg(0) + arg(1)); break;
-      case ElementwiseFn::sub: v.push_back(arg(0) - arg(1)); break;
-      case ElementwiseFn::mul: v.push_back(arg(0) * arg(1)); break;
-      case ElementwiseFn::max: v.push_back(std::max(arg(0), arg(1))); break;
-      case ElementwiseFn::relu: v.push_back(std::max(arg(0), 0.0f)); break;
-      case ElementwiseFn::sigmoid: v.push_back(1.0f / (1.0f + std::exp(-arg(0)))); break;
-      case ElementwiseFn::where: v.push_back(arg(0) != 0 ? arg(1) : arg(2)); break;
-      default: ADD_FAILURE();
+      case ElementwiseFn::add:
+        v.push_back(arg(0) + arg(1));
+        break;
+      case ElementwiseFn::sub:
+        v.push_back(arg(0) - arg(1));
+        break;
+      case ElementwiseFn::mul:
+        v.push_back(arg(0) * arg(1));
+        break;
+      case ElementwiseFn::max:
+        v.push_back(std::max(arg(0), arg(1)));
+        break;
+      case ElementwiseFn::relu:
+        v.push_back(std::max(arg(0), 0.0f));
+        break;
+      case ElementwiseFn::sigmoid:
+        v.push_back(1.0f / (1.0f + std::exp(-arg(0))));
+        break;
+      case ElementwiseFn::where:
+        v.push_back(arg(0) != 0 ? arg(1) : arg(2));
+        break;
+      default:
+        ADD_FAILURE();
     }
   }
   return v.back();
@@ -128,7 +168,8 @@ TEST(Micro, RandomExpressionsKeepTheirValueAndOrder) {
     Prng prng(seed);
     Expression e{2 + static_cast<uint32_t>(prng.below(2)), {}};
     std::vector<InputKind> kinds;
-    for (uint32_t i = 0; i < e.inputs; ++i) kinds.push_back(i > 0 && prng.below(3) == 0 ? InputKind::column : InputKind::full);
+    for (uint32_t i = 0; i < e.inputs; ++i)
+      kinds.push_back(i > 0 && prng.below(3) == 0 ? InputKind::column : InputKind::full);
     auto number_of_steps = 1 + prng.below(8);
     for (uint32_t s = 0; s < number_of_steps; ++s) {
       uint32_t values = e.inputs + s;
@@ -139,8 +180,12 @@ TEST(Micro, RandomExpressionsKeepTheirValueAndOrder) {
           if (v >= e.inputs || kinds[v] == InputKind::full) return value_argument(v);
         }
       };
-      auto any = [&] { return prng.below(3) == 0 ? number_argument(static_cast<float>(prng.between(-4, 4)) * 0.5f) : value_argument(static_cast<uint32_t>(prng.below(values))); };
-      const ElementwiseFn functions[] = {ElementwiseFn::add, ElementwiseFn::sub, ElementwiseFn::mul, ElementwiseFn::max, ElementwiseFn::relu, ElementwiseFn::sigmoid};
+      auto any = [&] {
+        return prng.below(3) == 0 ? number_argument(static_cast<float>(prng.between(-4, 4)) * 0.5f)
+                                  : value_argument(static_cast<uint32_t>(prng.below(values)));
+      };
+      const ElementwiseFn functions[] = {ElementwiseFn::add, ElementwiseFn::sub,  ElementwiseFn::mul,
+                                         ElementwiseFn::max, ElementwiseFn::relu, ElementwiseFn::sigmoid};
       ElementwiseFn fn = functions[prng.below(6)];
       bool unary = fn == ElementwiseFn::relu || fn == ElementwiseFn::sigmoid;
       bool swap = prng.below(2) == 0;

@@ -5,9 +5,10 @@
 
 namespace presil::kernels {
 
-// weights [kh * kw * C, M] in one group, taps outermost; `in` is the whole input [N, C, H, W] in HBM; kh * kw * C may not
-// exceed the array's rows. Loads the rows that `out` needs, as `operand`.
-void conv_packed(Context&, const Window&, DType operand, const Weights&, const HbmView& in, const Block& out, const Epilogue& = {});
+// weights [kh * kw * C, M] in one group, taps outermost; `in` is the whole input [N, C, H, W] in HBM; kh * kw * C may
+// not exceed the array's rows. Loads the rows that `out` needs, as `operand`.
+void conv_packed(Context&, const Window&, DType operand, const Weights&, const HbmView& in, const Block& out,
+                 const Epilogue& = {});
 // Columns of one packed row: SBUF needed is out rows x this x element size per partition.
 int64_t packed_columns(const Window&, int64_t in_columns);
 

@@ -1,0 +1,89 @@
+// Do compiled programs compute what the graph says? Random networks on the simulated core against the interpreter, on
+// chips of several shapes, small memories included so that stages split into bands and tiles spill.
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "compiler/compile.h"
+#include "graph/interpret.h"
+#include "isa/rules.h"
+#include "random_graph.h"
+#include "spec/chip_file.h"
+#include "system/run.h"
+
+namespace presil {
+namespace {
+
+struct Chip {
+  const char* name;
+  uint32_t array;
+  uint64_t sbuf_bytes_per_partition;
+};
+constexpr Chip kChips[] = {
+    {"trn2", 128, 224 << 10}, {"tiny SBUF", 128, 16 << 10}, {"64 x 64", 64, 96 << 10}, {"256 x 256", 256, 96 << 10}};
+
+spec::ChipSpec chip_spec(const Chip& chip) {
+  spec::ChipSpec spec = spec::load_chip("trn2").value();
+  spec.name = chip.name;
+  spec.tensor.rows = spec.tensor.columns = chip.array;
+  spec.sbuf.partitions = spec.psum.partitions = chip.array;
+  spec.sbuf.bytes_per_partition = chip.sbuf_bytes_per_partition;
+  return spec;
+}
+
+std::vector<float> as_floats(DType dtype, const std::vector<std::byte>& bytes) {
+  std::vector<double> wide = graph::load_floats(dtype, bytes);
+  return {wide.begin(), wide.end()};
+}
+
+double relative_rms(const std::vector<float>& actual, const std::vector<float>& expected) {
+  double error = 0, size = 1e-12;
+  for (size_t i = 0; i < expected.size(); ++i) {
+    double d = static_cast<double>(actual[i]) - static_cast<double>(expected[i]);
+    error += d * d, size += static_cast<double>(expected[i]) * static_cast<double>(expected[i]);
+  }
+  return std::sqrt(error / size);
+}
+
+void check(const graph::Graph& graph, const Chip& chip, const std::string& precision, double tolerance, uint64_t seed) {
+  SCOPED_TRACE(testing::Message() << "seed " << seed << " chip " << chip.name << " precision " << precision);
+  spec::ChipSpec spec = chip_spec(chip);
+  Prng prng(seed + 1000);
+  const graph::Tensor& in = graph.at(graph.inputs[0]);
+  std::vector<double> values(static_cast<size_t>(graph::element_count(in.shape)));
+  for (double& v : values) v = static_cast<double>(prng.normal());
+  graph::HostTensor input{in.dtype, in.shape, graph::store_floats(in.dtype, values)};
+  auto expected = graph::interpret(graph, std::vector{input});
+  ASSERT_TRUE(expected) << expected.error().text();
+
+  auto compiled = compiler::compile(graph, spec, {.precision = precision});
+  ASSERT_TRUE(compiled) << compiled.error().text();
+  for (const auto& finding : isa::verify(compiled->executable, spec)) ADD_FAILURE() << finding.text();
+  auto run = system::run(compiled->executable, spec, {.data = true, .check = true}, {{in.name, input.bytes}});
+  ASSERT_TRUE(run) << run.error().text();
+  ASSERT_EQ(run->outcome.kind, chip::Outcome::Kind::done) << run->outcome.detail;
+  for (const auto& finding : run->findings) ADD_FAILURE() << finding.text();
+  double error = relative_rms(as_floats(DType::fp32, run->outputs.at(0).bytes),
+                              as_floats((*expected)[0].dtype, (*expected)[0].bytes));
+  EXPECT_LE(error, tolerance) << graph::print(graph);
+
+  auto timed = system::run(compiled->executable, spec, {.data = false, .check = false});
+  EXPECT_EQ(timed->elapsed, run->elapsed);
+  EXPECT_EQ(timed->trace_hash, run->trace_hash);
+}
+
+TEST(Differential, ImageNetworksInFp32) {
+  for (uint64_t seed = 0; seed < 60; ++seed) check(random_image_network(seed), kChips[seed % 4], "fp32", 1e-5, seed);
+}
+TEST(Differential, ImageNetworksInBf16) {
+  for (uint64_t seed = 100; seed < 120; ++seed) check(random_image_network(seed), kChips[seed % 4], "bf16", 4e-2, seed);
+}
+TEST(Differential, TokenNetworksInFp32) {
+  for (uint64_t seed = 0; seed < 40; ++seed) check(random_token_network(seed), kChips[seed % 4], "fp32", 1e-5, seed);
+}
+TEST(Differential, TokenNetworksInBf16) {
+  for (uint64_t seed = 100; seed < 112; ++seed) check(random_token_network(seed), kChips[seed % 4], "bf16", 4e-2, seed);
+}
+
+}  // namespace
+}  // namespace presil
