@@ -1,5 +1,5 @@
-// The state while a Plan is emitted, shared by emit.cc (stages and bands), emit_steps.cc (a step's anchor) and
-// emit_chain.cc (its element-wise chain).
+// The state while a Plan is emitted, shared by emit.cc (stages and bands), emit_steps.cc, emit_matmul.cc, emit_shape.cc
+// (a step's anchor) and emit_chain.cc (its element-wise chain).
 #pragma once
 #include <map>
 #include <vector>
@@ -17,6 +17,11 @@ struct Scope {
   BandRows rows;
   std::map<uint32_t, kernels::Block> local;  // pieces made in this band, by tensor
 };
+
+// Input `index` of a node if it has one.
+std::optional<graph::TensorId> optional_input(const graph::Node& node, size_t index);
+// [N, C, L] as [N, C, 1, L].
+kernels::Block with_rows(const kernels::Block& block);
 
 class Emitter {
  public:

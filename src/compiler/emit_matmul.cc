@@ -1,0 +1,231 @@
+// Anchors that run on the tensor engine, and depthwise convolution: weights re-laid out, one output group at a time.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "compiler/emitter.h"
+#include "kernels/packed_conv.h"
+
+namespace presil::compiler {
+
+using graph::TensorId;
+using kernels::Block;
+using kernels::HbmView;
+using kernels::Range;
+using kernels::Weights;
+
+namespace {
+
+// A group of `out` as a block of its own, and where it begins along the partition axis.
+struct OutGroup {
+  Block block;
+  int64_t begin = 0, partitions = 0;
+};
+std::vector<OutGroup> groups_of(const Block& out) {
+  std::vector<OutGroup> groups;
+  int64_t begin = 0;
+  for (const kernels::Group& g : out.groups) {
+    Block part = *sliced(out, out.partition_axis, Range{begin, g.partitions, 1});
+    part.row_begin = out.row_begin, part.full_rows = out.full_rows;
+    groups.push_back({part, begin, g.partitions});
+    begin += g.partitions;
+  }
+  return groups;
+}
+
+}  // namespace
+
+std::optional<Block> Emitter::bias_column(const Step& step, std::optional<TensorId> bias, int64_t begin, int64_t m,
+                                          const std::vector<int64_t>& cut) {
+  if (!bias) return std::nullopt;
+  auto key = std::pair(step.anchor, fmt::format("bias{}", begin));
+  auto found = weights_.find(key);
+  if (found != weights_.end()) return found->second;
+  const graph::Tensor& tensor = graph_.at(*bias);
+  if (!values_.at(*bias).hbm && tensor.constant) {
+    values_.at(*bias).hbm = kernels::row_major(add_constant(context_, tensor.name, converted(tensor, DType::fp32)),
+                                               DType::fp32, tensor.shape);
+  }
+  HbmView view =
+      sliced(*kernels::reshaped(values_.hbm(*bias), {graph::element_count(tensor.shape)}), 0, Range{begin, m, 1});
+  source(step, "load bias");
+  Block block = allocate_cut(context_, DType::fp32, {m}, 0, cut, tensor.name);
+  load(context_, view, block);
+  return weights_.emplace(key, block).first->second;
+}
+
+Weights Emitter::matmul_weights(const Step& step, size_t group_index, const Block& in, const std::string& part,
+                                HostTensor host, std::optional<TensorId> bias, int64_t begin, int64_t m) {
+  auto key = std::pair(step.anchor, fmt::format("{}{}", part, group_index));
+  auto found = weights_.find(key);
+  if (found == weights_.end()) {
+    source(step, "load weights");
+    const graph::Node& node = graph_.nodes[step.anchor];
+    uint32_t tensor =
+        add_constant(context_, fmt::format("{}.{}{}", graph_.at(node.inputs[1]).name, part, group_index), host);
+    std::vector<int64_t> cut = part == "taps" ? std::vector<int64_t>{host.shape[0]} : cut_of(in);
+    Block block = allocate_cut(context_, host.dtype, host.shape, 0, cut, graph_.at(node.inputs[1]).name);
+    load(context_, kernels::row_major(tensor, host.dtype, host.shape), block);
+    found = weights_.emplace(key, block).first;
+  }
+  Weights w{found->second, bias_column(step, bias, begin, m, {m})};
+  source(step, step_kind_name(step.kind));
+  return w;
+}
+
+Result<Block> Emitter::conv(const Step& step, Scope& scope, DType dtype, const kernels::Epilogue& epilogue) {
+  const graph::Node& node = graph_.nodes[step.anchor];
+  const graph::Tensor& w = graph_.at(node.inputs[1]);
+  kernels::Window window = window_of(graph_, node);
+  Block in = channels(node.inputs[0], scope);
+  Block out = result(node.output, scope, dtype);
+  Block shaped = with_rows(out);
+  DType operand = value_dtype(graph_, plan_, node.inputs[0]);
+  int64_t channels = graph_.at(node.inputs[0]).shape[1];
+  bool pointwise = window.kernel[0] == 1 && window.kernel[1] == 1 && window.stride[0] == 1 && window.stride[1] == 1 &&
+                   node.attrs.pads == std::vector<int64_t>(node.attrs.pads.size(), 0);
+  auto groups = groups_of(shaped);
+  for (size_t g = 0; g < groups.size(); ++g) {
+    const OutGroup& group = groups[g];
+    Weights weights = matmul_weights(
+        step, g, in, "m", conv_weights(w, channels, node.attrs.group, group.begin, group.partitions, operand),
+        optional_input(node, 2), group.begin, group.partitions);
+    if (pointwise && in.shape[2] == group.block.shape[2] && is_dense(in) && is_dense(group.block)) {
+      Weights flat{*reshaped(weights.weights, {channels, group.partitions}), weights.bias};
+      kernels::linear(context_, flat, in, group.block, epilogue);
+    } else {
+      kernels::conv(context_, window, weights, in, group.block, epilogue);
+    }
+  }
+  return out;
+}
+
+Result<Block> Emitter::packed_conv(const Step& step, Scope& scope, DType dtype, const kernels::Epilogue& epilogue) {
+  const graph::Node& node = graph_.nodes[step.anchor];
+  const graph::Tensor& w = graph_.at(node.inputs[1]);
+  HbmView in = values_.hbm(node.inputs[0]);
+  if (scope.banded) in = sliced(in, 0, Range{scope.image, 1, 1});
+  if (in.shape.size() == 3) in = *kernels::reshaped(in, {in.shape[0], in.shape[1], 1, in.shape[2]});
+  Block out = result(node.output, scope, dtype);
+  DType operand = value_dtype(graph_, plan_, node.inputs[0]);
+  auto groups = groups_of(with_rows(out));
+  for (size_t g = 0; g < groups.size(); ++g) {
+    const OutGroup& group = groups[g];
+    Weights weights = matmul_weights(step, g, out, "taps", packed_weights(w, group.begin, group.partitions, operand),
+                                     optional_input(node, 2), group.begin, group.partitions);
+    kernels::conv_packed(context_, window_of(graph_, node), operand, weights, in, group.block, epilogue);
+  }
+  return out;
+}
+
+Result<Block> Emitter::depthwise(const Step& step, Scope& scope, DType dtype) {
+  const graph::Node& node = graph_.nodes[step.anchor];
+  Block in = channels(node.inputs[0], scope);
+  Block out = result(node.output, scope, dtype);
+  if (cut_of(in) != cut_of(out)) {
+    Block same = allocate_cut(context_, in.dtype, in.shape, 1, cut_of(out), "regrouped");
+    same.row_begin = in.row_begin, same.full_rows = in.full_rows;
+    relayout(context_, in, same);
+    in = same;
+  }
+  Weights weights = matmul_weights(step, 0, in, "d", depthwise_weights(graph_.at(node.inputs[1])), std::nullopt, 0, 0);
+  weights.bias = bias_column(step, optional_input(node, 2), 0, graph_.at(node.output).shape[1], cut_of(out));
+  source(step, "depthwise");
+  kernels::depthwise(context_, window_of(graph_, node), weights, in, with_rows(out));
+  return out;
+}
+
+Result<Block> Emitter::conv_transpose(const Step& step, Scope& scope, DType dtype) {
+  const graph::Node& node = graph_.nodes[step.anchor];
+  const graph::Tensor& w = graph_.at(node.inputs[1]);
+  Block in = channels(node.inputs[0], scope);
+  Block out = result(node.output, scope, dtype);
+  DType operand = value_dtype(graph_, plan_, node.inputs[0]);
+  auto groups = groups_of(with_rows(out));
+  for (size_t g = 0; g < groups.size(); ++g) {
+    const OutGroup& group = groups[g];
+    Weights weights =
+        matmul_weights(step, g, in, "m", transpose_weights(w, node.attrs.group, group.begin, group.partitions, operand),
+                       optional_input(node, 2), group.begin, group.partitions);
+    kernels::conv_transpose(context_, window_of(graph_, node), weights, in, group.block);
+  }
+  return out;
+}
+
+Result<Block> Emitter::linear(const Step& step, DType dtype, const kernels::Epilogue& epilogue) {
+  const graph::Node& node = graph_.nodes[step.anchor];
+  const graph::Shape& shape = graph_.at(node.output).shape;
+  int axis = static_cast<int>(shape.size()) - 1;
+  Block in = values_.block(node.inputs[0], axis);
+  if (!is_dense(in)) {
+    Block dense = allocate_cut(context_, in.dtype, in.shape, axis, cut_of(in), "dense");
+    copy_block(context_, in, dense);
+    in = dense;
+  }
+  Block out = allocate(context_, dtype, shape, axis, graph_.at(node.output).name);
+  DType operand = value_dtype(graph_, plan_, node.inputs[0]);
+  auto groups = groups_of(out);
+  for (size_t g = 0; g < groups.size(); ++g) {
+    const OutGroup& group = groups[g];
+    Weights weights = matmul_weights(step, g, in, "n",
+                                     linear_weights(graph_.at(node.inputs[1]), group.begin, group.partitions, operand),
+                                     optional_input(node, 2), group.begin, group.partitions);
+    kernels::linear(context_, weights, in, group.block, epilogue);
+  }
+  return out;
+}
+
+Result<Block> Emitter::matmul(const Step& step, DType dtype) {
+  const graph::Node& node = graph_.nodes[step.anchor];
+  const graph::Shape& shape = graph_.at(node.output).shape;
+  if (graph_.at(node.inputs[0]).shape.size() < 2 || graph_.at(node.inputs[1]).shape.size() < 2)
+    return unsupported("matmul with a vector operand", node.source);
+  auto ranked = [&](TensorId t, int from_end) {
+    const graph::Shape& own = graph_.at(t).shape;
+    Block block = values_.block(t, static_cast<int>(own.size()) - from_end);
+    std::vector<int64_t> wide(shape.size() - own.size(), 1);
+    wide.insert(wide.end(), own.begin(), own.end());
+    return *reshaped(block, wide);
+  };
+  Block a = ranked(node.inputs[0], 1), b = ranked(node.inputs[1], 2);
+  if (cut_of(a) != cut_of(b)) {
+    Block same = allocate_cut(context_, b.dtype, b.shape, b.partition_axis, cut_of(a), "regrouped");
+    relayout(context_, b, same);
+    b = same;
+  }
+  Block out = allocate(context_, dtype, shape, static_cast<int>(shape.size()) - 2, graph_.at(node.output).name);
+  kernels::matmul(context_, a, b, out);
+  if (auto bias = optional_input(node, 2)) {
+    Scope whole;
+    auto [column, kind] = TRY(operand(*bias, out, node.output, whole));
+    Block sum = allocate(context_, dtype, shape, out.partition_axis, graph_.at(node.output).name);
+    kernels::Expression add{
+        2, {{.fn = graph::ElementwiseFn::add, .arguments = {kernels::value_argument(0), kernels::value_argument(1)}}}};
+    TRY(elementwise(context_, add, {out, column}, {kernels::InputKind::full, kind}, sum));
+    return sum;
+  }
+  return out;
+}
+
+Result<void> Emitter::gemm(const Step& step) {
+  const graph::Node& node = graph_.nodes[step.anchor];
+  DType dtype = value_dtype(graph_, plan_, node.output);
+  auto operand = [&](TensorId t) {
+    HbmView view = values_.hbm(t);
+    if (view.dtype == dtype) return view;
+    HbmView cast = kernels::row_major(build_.tensor(graph_.at(t).name, dtype, view.shape, isa::TensorRole::scratch),
+                                      dtype, view.shape);
+    kernels::copy(context_, view, cast);
+    return cast;
+  };
+  Value& value = values_.at(node.output);
+  bool is_output = std::find(graph_.outputs.begin(), graph_.outputs.end(), node.output) != graph_.outputs.end();
+  const graph::Tensor& tensor = graph_.at(node.output);
+  value.hbm = is_output ? output_tensor(node.output)
+                        : kernels::row_major(build_.tensor(tensor.name, dtype, tensor.shape, isa::TensorRole::scratch),
+                                             dtype, tensor.shape);
+  kernels::gemm(context_, step.blocking, dtype, operand(node.inputs[0]), operand(node.inputs[1]), *value.hbm);
+  return {};
+}
+
+}  // namespace presil::compiler

@@ -1,0 +1,178 @@
+// Anchors that only move elements: views where possible, copies where not.
+#include <fmt/format.h>
+
+#include <cstring>
+
+#include "compiler/emitter.h"
+
+namespace presil::compiler {
+
+using graph::Op;
+using graph::TensorId;
+using kernels::Block;
+using kernels::HbmView;
+using kernels::Range;
+
+Result<Block> Emitter::concat(const Step& step, Scope& scope, DType dtype) {
+  const graph::Node& node = graph_.nodes[step.anchor];
+  int axis = static_cast<int>(node.attrs.axes[0]);
+  int on_partitions = graph_.at(node.output).shape.size() == 4 ? 1 : values_.natural_axis(node.inputs[0]);
+  std::vector<Block> parts;
+  for (TensorId t : node.inputs) {
+    Block block = scope.banded ? channels(t, scope) : values_.block(t, on_partitions);
+    if (scope.banded) {
+      Rows rows = scope.rows.needed[node.output.value];
+      int64_t begin = block.row_begin;
+      block = *sliced(block, 2, Range{rows.begin - begin, rows.end - rows.begin, 1});
+    }
+    if (block.dtype != dtype || !is_dense(block)) {
+      Block dense = allocate_cut(context_, dtype, block.shape, on_partitions, cut_of(block), graph_.at(t).name);
+      copy_block(context_, block, dense);
+      block = dense;
+    }
+    parts.push_back(block);
+  }
+  Block out;
+  if (axis == on_partitions) {
+    out = *joined(parts);
+  } else {
+    graph::Shape shape = graph_.at(node.output).shape;
+    out = allocate_cut(context_, dtype, shape, on_partitions, cut_of(parts[0]), graph_.at(node.output).name);
+    int64_t begin = 0;
+    for (Block& part : parts) {
+      if (cut_of(part) != cut_of(out)) {
+        Block same = allocate_cut(context_, dtype, part.shape, on_partitions, cut_of(out), "regrouped");
+        relayout(context_, part, same);
+        part = same;
+      }
+      int64_t extent = part.shape[static_cast<size_t>(axis)];
+      copy_block(context_, part, *sliced(out, axis, Range{begin, extent, 1}));
+      begin += extent;
+    }
+  }
+  if (out.rank() == 4) {
+    out.row_begin = scope.banded ? scope.rows.needed[node.output.value].begin : 0;
+    out.full_rows = graph_.at(node.output).shape[2];
+  }
+  return out;
+}
+
+Result<Block> Emitter::pad(const Step& step, DType dtype) {
+  const graph::Node& node = graph_.nodes[step.anchor];
+  if (node.attrs.pad_mode != graph::PadMode::constant)
+    return unsupported("padding other than with a constant", node.source);
+  size_t rank = graph_.at(node.output).shape.size();
+  std::vector<int64_t> padded;
+  for (size_t i = 0; i < rank; ++i) {
+    if (node.attrs.pads[i] != 0 || node.attrs.pads[rank + i] != 0) padded.push_back(static_cast<int64_t>(i));
+  }
+  int on_partitions = values_.natural_axis(node.inputs[0], padded);
+  if (on_partitions < 0) return unsupported("padding of every axis", node.source);
+  Block in = values_.block(node.inputs[0], on_partitions);
+  Block out = allocate_cut(context_, dtype, graph_.at(node.output).shape, on_partitions, cut_of(in),
+                           graph_.at(node.output).name);
+  for (size_t g = 0; g < out.groups.size(); ++g) build_.memset({.dst = view(out, g), .value = node.attrs.pad_value});
+  Block inner = out;
+  for (int64_t axis : padded) {
+    auto i = static_cast<size_t>(axis);
+    inner = *sliced(inner, static_cast<int>(axis), Range{node.attrs.pads[i], in.shape[i], 1});
+  }
+  copy_block(context_, in, inner);
+  return out;
+}
+
+Result<Block> Emitter::gather(const Step& step, DType dtype) {
+  const graph::Node& node = graph_.nodes[step.anchor];
+  const graph::Tensor& indices = graph_.at(node.inputs[1]);
+  if (!indices.constant || !indices.data) return unsupported("gather with indices that are not constant", node.source);
+  int axis = static_cast<int>(node.attrs.axes[0]);
+  HbmView data = values_.hbm(node.inputs[0]);
+  HostTensor host = converted(indices, DType::int32);
+  const graph::Shape& shape = graph_.at(node.output).shape;
+  if (shape.empty()) return unsupported("gather of a scalar", node.source);
+  HbmView out = kernels::row_major(
+      build_.tensor(graph_.at(node.output).name, data.dtype, shape, isa::TensorRole::scratch), data.dtype, shape);
+  // [leading, index, trailing] of both sides, row by row.
+  graph::Shape flat(data.shape.begin(), data.shape.begin() + axis);
+  int64_t count = graph::element_count(indices.shape);
+  flat.push_back(count);
+  flat.insert(flat.end(), data.shape.begin() + axis + 1, data.shape.end());
+  HbmView rows = *kernels::reshaped(out, flat);
+  for (int64_t i = 0; i < count; ++i) {
+    int32_t index = 0;
+    std::memcpy(&index, host.data.data() + i * 4, 4);
+    int64_t at = index < 0 ? index + data.shape[static_cast<size_t>(axis)] : index;
+    if (at < 0 || at >= data.shape[static_cast<size_t>(axis)])
+      return bad_input(fmt::format("index {} of an axis of {}", index, data.shape[static_cast<size_t>(axis)]),
+                       node.source);
+    kernels::copy(context_, sliced(data, axis, Range{at, 1, 1}), sliced(rows, axis, Range{i, 1, 1}));
+  }
+  return values_.loaded(out, values_.natural_axis(node.output), dtype, graph_.at(node.output).name);
+}
+
+Result<void> Emitter::view_step(const Step& step) {
+  const graph::Node& node = graph_.nodes[step.anchor];
+  const graph::Shape& shape = graph_.at(node.output).shape;
+  TensorId in = node.inputs[0];
+  const Value& from = values_.at(in);
+  Value to;
+  auto of_block = [&](const Block& block) -> std::optional<Block> {
+    if (node.op == Op::reshape) return shape.empty() ? std::nullopt : reshaped(block, shape);
+    if (node.op == Op::transpose) return transposed(block, node.attrs.axes);
+    std::optional<Block> out = block;
+    for (size_t i = 0; out && i < node.attrs.axes.size(); ++i) {
+      int axis = static_cast<int>(node.attrs.axes[i]);
+      out = sliced(*out, axis, Range{node.attrs.starts[i], shape[static_cast<size_t>(axis)], node.attrs.steps[i]});
+    }
+    return out;
+  };
+  auto of_hbm = [&](const HbmView& view) -> std::optional<HbmView> {
+    if (node.op == Op::reshape) return kernels::reshaped(view, shape);
+    if (node.op == Op::transpose) return transposed(view, node.attrs.axes);
+    HbmView out = view;
+    for (size_t i = 0; i < node.attrs.axes.size(); ++i) {
+      int axis = static_cast<int>(node.attrs.axes[i]);
+      out = sliced(out, axis, Range{node.attrs.starts[i], shape[static_cast<size_t>(axis)], node.attrs.steps[i]});
+    }
+    return out;
+  };
+  if (from.block) to.block = of_block(*from.block);
+  if (!to.block && from.hbm) to.hbm = of_hbm(*from.hbm);
+  if (!to.block && !to.hbm && from.block) {
+    // Another axis on partitions may have a view: a transpose in the core is cheaper than a trip to HBM.
+    for (int axis = 0; axis < from.block->rank() && !to.block; ++axis) {
+      if (from.block->shape[static_cast<size_t>(axis)] <= 1 || axis == from.block->partition_axis) continue;
+      Block probe = *from.block;
+      probe.partition_axis = axis;
+      probe.groups = {{0, probe.shape[static_cast<size_t>(axis)], 0}};
+      int64_t stride = 1;
+      for (int i = probe.rank() - 1; i >= 0; --i) {
+        probe.strides[static_cast<size_t>(i)] = i == axis ? 0 : stride;
+        if (i != axis) stride *= probe.shape[static_cast<size_t>(i)];
+      }
+      if (of_block(probe)) to.block = of_block(values_.with_axis(*from.block, axis));
+    }
+  }
+  if (!to.block && !to.hbm) {
+    HbmView stored = values_.hbm(in);
+    to.hbm = of_hbm(stored);
+    if (!to.hbm) {
+      // A strided view that no reshape fits: a row-major copy has every reshape.
+      HbmView dense = kernels::row_major(
+          build_.tensor(graph_.at(node.output).name, stored.dtype, stored.shape, isa::TensorRole::scratch),
+          stored.dtype, stored.shape);
+      kernels::copy(context_, stored, dense);
+      to.hbm = of_hbm(dense);
+    }
+  }
+  values_.at(node.output) = to;
+  return {};
+}
+
+Result<void> Emitter::expand(const Step& step) {
+  const graph::Node& node = graph_.nodes[step.anchor];
+  values_.at(node.output).hbm = kernels::broadcast(values_.hbm(node.inputs[0]), graph_.at(node.output).shape);
+  return {};
+}
+
+}  // namespace presil::compiler
