@@ -37,16 +37,6 @@ std::string quoted(std::string_view text) {
   return out;
 }
 
-std::string value_text(AttributeKind kind, uint32_t word) {
-  std::span<const std::string> names = value_names(kind);
-  if (word < names.size()) return names[word];
-  if (kind == AttributeKind::i32) return fmt::format("{}", static_cast<int32_t>(word));
-  if (kind == AttributeKind::bits) return fmt::format("{:#010x}", word);
-  if (kind != AttributeKind::f32) return fmt::format("{}", word);
-  float value = std::bit_cast<float>(word);
-  return std::isnan(value) ? fmt::format("{:#010x}", word) : fmt::format("{}", value);
-}
-
 void append_deltas(std::string& out, const Program& p, const Instruction& i, Delta::Target target, size_t index) {
   char separator = '{';
   for (const Delta& d : p.deltas_of(i)) {
@@ -90,7 +80,7 @@ void append_instruction(std::string& out, const Program& p, const Instruction& i
   for (size_t k = 0; k < r.attributes.size(); ++k) {
     uint32_t word = p.word(i, static_cast<int>(k));
     if (word == r.attributes[k].initial) continue;
-    fmt::format_to(to, " {}={}", r.attributes[k].name, value_text(r.attributes[k].kind, word));
+    fmt::format_to(to, " {}={}", r.attributes[k].name, print(r.attributes[k].kind, word));
   }
   if (i.dma_queue != 0) fmt::format_to(to, " queue={}", i.dma_queue);
   std::span<const Wait> waits = p.waits_of(i);
@@ -143,6 +133,16 @@ void append_tensor(std::string& out, const HbmTensor& t) {
 }
 
 }  // namespace
+
+std::string print(AttributeKind kind, uint32_t word) {
+  std::span<const std::string> names = value_names(kind);
+  if (word < names.size()) return names[word];
+  if (kind == AttributeKind::i32) return fmt::format("{}", static_cast<int32_t>(word));
+  if (kind == AttributeKind::bits) return fmt::format("{:#010x}", word);
+  if (kind != AttributeKind::f32) return fmt::format("{}", word);
+  float value = std::bit_cast<float>(word);
+  return std::isnan(value) ? fmt::format("{:#010x}", word) : fmt::format("{}", value);
+}
 
 std::string print(const View& view) {
   std::string out;

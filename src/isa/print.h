@@ -15,6 +15,9 @@ std::string print(const View& view);
 // the repeats around follow what they change: "dst=sbuf.fp32[p0+128 512]{L0+2048}".
 std::string print(const Program& program, const Instruction& instruction);
 
+// An attribute's value by name, or as a number that parses back to the same bits.
+std::string print(AttributeKind kind, uint32_t word);
+
 // The structure must be sound (rules.h).
 std::string print(const Program& program);
 std::string print(const Executable& executable);
