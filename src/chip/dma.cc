@@ -41,6 +41,9 @@ DmaEngines::DmaEngines(const Loaded& loaded, const spec::ChipSpec& spec, const O
       engines_(spec.dma.engines) {
   for (Queue& q : queues_) q.ring.resize(16);
   for (Engine& e : engines_) e.active.reserve(spec.dma.queues);
+  for (const LoadedTransfer& t : loaded.transfers) {
+    demands_.push_back({demand_of(t.timing, t.timing.full), demand_of(t.timing, t.timing.last)});
+  }
 }
 
 void DmaEngines::trigger(uint32_t index, uint32_t cause) {
@@ -75,18 +78,17 @@ void DmaEngines::schedule_arrival(uint32_t queue, uint32_t engine) {
                {Event::Kind::arrive, static_cast<uint8_t>(queue), static_cast<uint16_t>(engine), 0});
 }
 
-DmaEngines::Active DmaEngines::make_active(const LoadedTransfer& t, uint32_t engine, uint32_t queue) const {
-  const timing::Share& share = timing::share(t.timing, engine);
-  Active a;
-  a.queue = queue;
-  a.remaining = share.on_queue;
-  a.capacity = fraction(static_cast<uint64_t>(share.on_engine), static_cast<uint64_t>(share.on_queue));
-  uint64_t hbm_bytes = share.hbm_read_bytes + share.hbm_write_bytes;
-  a.hbm_rate = static_cast<uint64_t>(static_cast<unsigned __int128>(hbm_bytes) * kFemtosecondsPerSecond /
-                                     static_cast<uint64_t>(share.on_queue));
-  a.engine_speed = kFull;
-  if (!options_.contention) a.engine_speed = fraction(hbm_limit_, a.hbm_rate * t.timing.engines_used);
-  return a;
+DmaEngines::Demand DmaEngines::demand_of(const timing::Transfer& transfer, const timing::Share& share) const {
+  if (share.on_queue == 0) return {};
+  auto hbm_bytes = [](const timing::Share& s) { return s.hbm_read_bytes + s.hbm_write_bytes; };
+  const auto on_queue = static_cast<uint64_t>(share.on_queue);
+  const unsigned __int128 bytes = hbm_bytes(share);
+  const uint64_t all_bytes = (transfer.engines_used - 1) * hbm_bytes(transfer.full) + hbm_bytes(transfer.last);
+  Demand d;
+  d.capacity = fraction(static_cast<uint64_t>(share.on_engine), on_queue);
+  d.hbm_rate = static_cast<uint64_t>((bytes * kFemtosecondsPerSecond + on_queue - 1) / on_queue);
+  d.alone = std::max(share.on_queue, duration_up(all_bytes, hbm_limit_));
+  return d;
 }
 
 void DmaEngines::arrive(uint32_t engine, uint32_t queue) {
@@ -105,10 +107,17 @@ void DmaEngines::arrive(uint32_t engine, uint32_t queue) {
   Engine& e = engines_[engine];
   settle(e);
   --e.pending;
-  Active a = make_active(t, engine, queue);
-  a.release = release;
+  Active a;
+  a.queue = queue;
   a.cause = cause;
-  a.start = now;
+  a.release = release;
+  a.demand = demands_[flight.transfer][engine + 1 < t.timing.engines_used ? 0 : 1];
+  a.start = a.updated = now;
+  a.remaining = timing::share(t.timing, engine).on_queue;
+  if (!options_.contention) {
+    a.engine_speed = a.speed = kFull;
+    a.end = now + a.demand.alone;
+  }
   e.active.push_back(a);
   rebalance(engine);
 }
@@ -117,8 +126,9 @@ void DmaEngines::finish(uint32_t engine, uint32_t version) {
   Engine& e = engines_[engine];
   if (version != e.version) return;
   settle(e);
+  e.next = kTimeMax;
   for (size_t k = 0; k < e.active.size();) {
-    if (e.active[k].remaining > 0) {
+    if (e.active[k].end > events_.now()) {
       ++k;
       continue;
     }
@@ -184,15 +194,11 @@ void DmaEngines::pass(Engine& e, Time now) {
   Time passed = now - e.updated;
   if (passed == 0) return;
   e.updated = now;
-  if (e.active.empty()) {
-    (e.pending > 0 ? e.counters.waiting : e.counters.idle) += passed;
-    return;
-  }
-  e.counters.busy += passed;
-  for (Active& a : e.active) a.remaining = std::max<Time>(0, a.remaining - progress(passed, a.speed));
+  DmaCounters& c = e.counters;
+  (!e.active.empty() ? c.busy : e.pending > 0 ? c.waiting : c.idle) += passed;
 }
 
-// After the set of active shares of `engine` changed (and was settled): speeds, and when the next one ends.
+// After the set of active shares of `engine` changed: speeds, and when the next one ends.
 void DmaEngines::rebalance(uint32_t engine) {
   Engine& e = engines_[engine];
   uint64_t factor = kFull;
@@ -200,46 +206,51 @@ void DmaEngines::rebalance(uint32_t engine) {
     share_engine(e);
     hbm_asked_ -= e.hbm_rate;
     e.hbm_rate = 0;
-    for (const Active& a : e.active) e.hbm_rate += scaled(a.hbm_rate, a.engine_speed);
+    for (const Active& a : e.active) e.hbm_rate += scaled(a.demand.hbm_rate, a.engine_speed);
     hbm_asked_ += e.hbm_rate;
     factor = fraction(hbm_limit_, hbm_asked_);
   }
   if (factor == hbm_factor_) return apply_factor(engine);
   hbm_factor_ = factor;
-  for (uint32_t other = 0; other < engine_count_; ++other) {
-    settle(engines_[other]);
-    apply_factor(other);
-  }
+  for (uint32_t other = 0; other < engine_count_; ++other) apply_factor(other);
 }
 
 // Equal parts of the engine, filled up from the share that needs least.
 void DmaEngines::share_engine(Engine& e) const {
   uint64_t asked = 0;
-  for (Active& a : e.active) asked += a.capacity, a.engine_speed = kFull;
+  for (Active& a : e.active) asked += a.demand.capacity, a.engine_speed = kFull;
   if (asked <= kFull) return;
   std::vector<Active>& active = e.active;
   for (size_t k = 1; k < active.size(); ++k) {  // few: insertion
-    for (size_t j = k; j > 0 && active[j].capacity < active[j - 1].capacity; --j) std::swap(active[j], active[j - 1]);
+    for (size_t j = k; j > 0 && active[j].demand.capacity < active[j - 1].demand.capacity; --j) std::swap(active[j], active[j - 1]);
   }
   uint64_t left = kFull;
   for (size_t k = 0; k < active.size(); ++k) {
-    uint64_t part = std::min(active[k].capacity, left / (active.size() - k));
-    active[k].engine_speed = fraction(part, active[k].capacity);
+    uint64_t part = std::min(active[k].demand.capacity, left / (active.size() - k));
+    active[k].engine_speed = fraction(part, active[k].demand.capacity);
     left -= part;
   }
 }
 
 void DmaEngines::apply_factor(uint32_t engine) {
   Engine& e = engines_[engine];
-  ++e.version;
-  if (e.active.empty()) return;
+  const Time now = events_.now();
   Time next = kTimeMax;
   for (Active& a : e.active) {
-    a.speed = a.hbm_rate > 0 ? scaled(a.engine_speed, hbm_factor_) : a.engine_speed;
-    a.speed = std::max<uint64_t>(a.speed, 1);
-    next = std::min(next, time_for(a.remaining, a.speed));
+    uint64_t speed = a.demand.hbm_rate > 0 ? scaled(a.engine_speed, hbm_factor_) : a.engine_speed;
+    if (speed != a.speed) {
+      a.remaining = std::max<Time>(0, a.remaining - progress(now - a.updated, a.speed));
+      a.updated = now;
+      a.speed = std::max<uint64_t>(1, speed);
+      a.end = now + time_for(a.remaining, a.speed);
+    }
+    next = std::min(next, a.end);
   }
-  events_.push(events_.now() + next, static_cast<uint8_t>(Phase::complete),
+  if (next == e.next) return;
+  e.next = next;
+  ++e.version;
+  if (next == kTimeMax) return;
+  events_.push(next, static_cast<uint8_t>(Phase::complete),
                {Event::Kind::finish, 0, static_cast<uint16_t>(engine), e.version});
 }
 

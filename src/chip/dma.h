@@ -7,8 +7,10 @@
 // gives, every share that touches HBM is slowed by the same factor. Speeds change only when a share starts or ends, so
 // the work is per share, not per byte. Without contention each share goes at the speed it has alone.
 //
-// Speeds are fixed-point fractions (32 bits), progress is rounded down: shares never finish early.
+// Speeds are fixed-point fractions (32 bits). The end of a share is computed when its speed changes and only then;
+// progress is rounded down and durations up, so that shares never end early.
 #pragma once
+#include <array>
 #include <vector>
 
 #include "chip/event.h"
@@ -75,27 +77,33 @@ class DmaEngines {
     uint32_t previous_event = UINT32_MAX;
     Time previous_end = 0, not_before = 0;
   };
-  struct Active {
-    uint32_t queue = 0;
-    trace::Release release = trace::Release::start;
-    uint32_t cause = 0;
-    Time start = 0;
-    Time remaining = 0;     // of its time alone
+  // What a share asks for, by transfer: of every engine but the last used one, and of that.
+  struct Demand {
     uint64_t capacity = 0;  // part of the engine it takes at full speed
     uint64_t hbm_rate = 0;  // bytes per second at full speed
-    uint64_t engine_speed = 0, speed = 0;
+    Time alone = 0;         // with nothing but its own transfer in the way
+  };
+  struct Active {
+    uint32_t queue = 0, cause = 0;
+    trace::Release release = trace::Release::start;
+    Demand demand;
+    Time start = 0;
+    uint64_t engine_speed = 0, speed = 0;  // before and after the HBM's factor
+    Time updated = 0, remaining = 0;       // of its time alone, when the speed last changed
+    Time end = 0;                          // at this speed
   };
   struct Engine {
     std::vector<Active> active;
-    Time updated = 0;
+    Time updated = 0;        // counters
+    Time next = kTimeMax;    // the end that is scheduled
     uint32_t version = 0, pending = 0;
-    uint64_t hbm_rate = 0;  // asked for at engine speeds
+    uint64_t hbm_rate = 0;   // asked for at engine speeds
     DmaCounters counters;
   };
 
   Lane& lane(uint32_t queue, uint32_t engine) { return lanes_[queue * engine_count_ + engine]; }
   void schedule_arrival(uint32_t queue, uint32_t engine);
-  Active make_active(const LoadedTransfer& t, uint32_t engine, uint32_t queue) const;
+  Demand demand_of(const timing::Transfer& transfer, const timing::Share& share) const;
   void end_share(uint32_t engine, uint32_t queue, const Active* active);
   void find_oldest();
   static void pass(Engine& engine, Time now);
@@ -115,6 +123,7 @@ class DmaEngines {
   uint64_t in_flight_ = 0, triggered_ = 0;
   uint32_t oldest_layer_ = 0;
   Time last_end_ = 0;
+  std::vector<std::array<Demand, 2>> demands_;  // by transfer: full, last
   std::vector<Queue> queues_;
   std::vector<Lane> lanes_;
   std::vector<Engine> engines_;
