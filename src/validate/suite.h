@@ -16,6 +16,7 @@ struct RowReport {
   double error = 0;
   double reading_error = 0;        // of the published figure, relative
   double leave_one_out_error = 0;  // with every parameter that this row was fitted to refitted without it
+  std::string left_out_by;         // "refit" to other rows, "stand-in" where there are none, "not fitted"
   std::string provenance;          // "calibrated": a parameter is fitted to this row; "derived": none is
   int grade = 1;                   // 1 printed, 2 read from a figure, 3 read by eye: reported, not averaged
   std::string source;
