@@ -160,7 +160,8 @@ class Interleaving {
 
   Readings readings;
 
-  // Runs to the end; a message if nothing can advance any more.
+  // Runs to the end; a message if nothing can advance any more, or if two transfers of one semaphore are under way:
+  // then its value does not say which of them is complete.
   std::optional<std::string> run() {
     while (true) {
       std::vector<Action> actions;
@@ -172,6 +173,7 @@ class Interleaving {
       size_t k = 0;
       while (pick >= weight(actions[k])) pick -= weight(actions[k++]);
       perform(actions[k]);
+      if (ambiguous_) return "two unfinished transfers on one semaphore";
     }
   }
 
@@ -270,6 +272,8 @@ class Interleaving {
       e.in_flight.push_back({index, {}});
       return;
     }
+    ambiguous_ |= unfinished_[i.signal] > 0;
+    unfinished_[i.signal] = limits().dma_engines;
     size_t elements = p.operand(i, 0).elements();
     uint32_t used = 1 + static_cast<uint32_t>(random_.below(limits().dma_engines));
     for (uint32_t d = 0; d < limits().dma_engines; ++d) {
@@ -288,6 +292,7 @@ class Interleaving {
     const isa::Instruction& i = s.program->code[s.instruction];
     if (a.kind == Action::Kind::dma_finish) {
       signal(i);
+      --unfinished_[i.signal];
       shares.pop_front();
       return;
     }
@@ -332,6 +337,8 @@ class Interleaving {
   std::vector<Engine> engines_;
   std::map<uint32_t, std::deque<Share>> lanes_;  // (queue, DMA engine)
   std::vector<uint64_t> semaphores_;
+  std::map<uint16_t, uint32_t> unfinished_;  // by semaphore: shares of its transfer under way
+  bool ambiguous_ = false;
   std::vector<uint64_t> weights_;
   std::map<const isa::View*, std::vector<Position>> positions_;
 };

@@ -125,7 +125,6 @@ TEST(Repeats, ExpansionGivesTheFlatProgramBack) {
     ASSERT_EQ(isa::executed_count(r), p.code.size());
     flat += p.code.size(), stored += r.code.size();
   }
-  printf("%lu %lu\n", flat, stored);
   EXPECT_LT(stored * 2, flat);
 }
 
