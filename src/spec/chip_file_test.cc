@@ -6,6 +6,7 @@
 
 #include <cctype>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 
@@ -99,8 +100,15 @@ TEST(ChipFile, OtherMachinesAreAccepted) {
         fmt::format("[sbuf]\npartitions = {0}\n[psum]\npartitions = {0}\n[tensor]\nrows = {0}\ncolumns = {0}\n", n));
     EXPECT_TRUE(r) << r.error().text();
   }
-  EXPECT_TRUE(variant("[sbuf]\npartition_size = \"112 KiB\""));
-  EXPECT_TRUE(variant("[dma]\nengines = 1"));
+  const std::filesystem::path examples = std::string(PRESIL_SOURCE_DIR) + "/examples/chips";
+  std::vector<std::string> names;
+  for (const auto& file : std::filesystem::directory_iterator(examples)) {
+    const auto r = load_chip(file.path().string());
+    ASSERT_TRUE(r) << r.error().text();
+    EXPECT_NE(spec_hash(*r), spec_hash(*load_chip("trn2")));
+    names.push_back(r->name);
+  }
+  EXPECT_THAT(names, testing::UnorderedElementsAre("array64", "array256", "half_sbuf", "one_dma_engine"));
 }
 
 struct BadCase {

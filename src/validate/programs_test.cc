@@ -62,13 +62,14 @@ TEST(Programs, TimeIsAtLeastMacsOverPeakAndBytesOverRate) {
   }
 }
 
-// Enough reuse, bf16: the tensor engine's 512 useful of 517 cycles decide, besides start and end.
-TEST(Programs, BlockedGemmIsBoundByTheTensorEngine) {
+// Resident operands, bf16: 512 useful of 517 cycles per instruction, the fill and the last latency aside.
+TEST(Programs, MatmulStreamRunsAtItsPeak) {
   const spec::ChipSpec trn2 = *spec::load_chip("trn2");
-  const Gemm g{.dtype = DType::bf16, .m = 4096, .k = 1024, .n = 1024};
-  const double ideal = static_cast<double>(work_of(gemm_blocked(g)).macs) / (128.0 * 128) / 2.4e9;
-  const double elapsed = to_seconds(measure_totals(gemm_blocked(g), trn2).elapsed);
-  EXPECT_GT(elapsed, ideal * 517 / 512);
+  constexpr uint32_t kCount = 256;
+  const auto list = measure(matmul_stream({.count = kCount}), trn2).instructions("matmul");
+  ASSERT_EQ(list.size(), kCount);
+  const Time interval = duration_up(517, trn2.tensor.clock_hz);
+  EXPECT_EQ(list.back().start - list.front().start, (kCount - 1) * interval);
 }
 
 TEST(Measure, SelectsByTileOpAndLane) {
