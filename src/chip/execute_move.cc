@@ -70,11 +70,20 @@ std::optional<Strided> transposed(const Strided& s, uint64_t columns) {
   return out;
 }
 
+void convert_elements(Context& c, const Strided& dst, const Strided& src) {
+  Map map = prepare_map(c, dst, {&src, 1});
+  map.scalar[1] = false;
+  run_map(c, map, [](const std::array<const float*, kMaxJoined>& in, float* out, size_t count) {
+    std::memcpy(out, in[0], count * sizeof(float));
+  });
+}
+
+// Bits between equal types; generation 2 transposes narrow floats into fp32.
 void transpose_into(Context& c, const Strided& dst, const Strided& src) {
   const std::optional<Strided> turned = transposed(src, dst.count[0]);
   if (!turned || turned->elements() != dst.elements()) return c.fault("dst is not shaped like the transposed source");
-  if (src.element_bytes() != dst.element_bytes()) return c.fault("a transpose keeps the element size");
   Strided from = *turned;
+  if (src.dtype != dst.dtype) return convert_elements(c, dst, from);
   stage_overlap(c, dst, from, 0, false);
   copy_elements(c, dst, from);
 }
@@ -108,11 +117,7 @@ void execute_copy(Context& c) {
     stage_overlap(c, dst, src, 1, false);
     return copy_elements(c, dst, src);
   }
-  Map map = prepare_map(c, dst, {&src, 1});
-  map.scalar[1] = false;
-  run_map(c, map, [](const std::array<const float*, kMaxJoined>& in, float* out, size_t count) {
-    std::memcpy(out, in[0], count * sizeof(float));
-  });
+  convert_elements(c, dst, src);
 }
 
 void execute_nc_transpose(Context& c) {

@@ -191,14 +191,18 @@ class Run {
     }
   }
 
-  void transpose() {
-    const Words in = read_words(m_, v(1));
+  template <class Values>
+  Values turned(const Values& in) const {
     const size_t p_count = v(0).partitions, f_count = row(0);
-    Words out;
+    Values out;
     for (size_t p = 0; p < p_count; ++p) {
       for (size_t f = 0; f < f_count; ++f) out.push_back(in.at(f * p_count + p));
     }
-    write_words(m_, v(0), out);
+    return out;
+  }
+  void transpose() {
+    if (v(0).dtype == v(1).dtype) return write_words(m_, v(0), turned(read_words(m_, v(1))));
+    write_floats(m_, v(0), turned(floats(1)));
   }
 
   void copy() {
