@@ -8,7 +8,7 @@
 #include <map>
 
 #include "base/prng.h"
-#include "kernels/kernels.h"
+#include "kernels/hbm.h"
 
 namespace presil::kernels {
 namespace {
@@ -223,8 +223,9 @@ TEST(Transfer, EveryElementGoesWhereTheBlockSays) {
     Extents held = c.shape;
     if (c.rows > 0) held[2] = c.rows;
     Block b = allocate(context, DType::fp32, held, c.axis, "x");
-    if (c.rows > 0) b.row_begin = c.row_begin, b.full_rows = c.shape[2];
-    load(context, build.tensor("x", DType::fp32, c.shape, isa::TensorRole::input), c.shape, b);
+    HbmView from = row_major(build.tensor("x", DType::fp32, c.shape, isa::TensorRole::input), DType::fp32, c.shape);
+    if (c.rows > 0) from = sliced(from, 2, {c.row_begin, c.rows});
+    load(context, from, b);
     std::map<Place, int64_t> loaded = run_loads(build.program);
     int64_t seen = 0;
     for_each(held, [&](const Extents& index) {
@@ -245,9 +246,9 @@ TEST(Transfer, StoreIsLoadReversed) {
   Context context{build, spec};
   const Extents shape = {2, 200, 5, 3};
   Block b = allocate(context, DType::fp32, shape, 1, "x");
-  uint32_t x = build.tensor("x", DType::fp32, shape, isa::TensorRole::input);
-  load(context, x, shape, b);
-  store(context, b, x, shape);
+  const HbmView x = row_major(build.tensor("x", DType::fp32, shape, isa::TensorRole::input), DType::fp32, shape);
+  load(context, x, b);
+  store(context, b, x);
   const isa::Program& code = build.program.code;
   ASSERT_EQ(code.code.size(), 4u);
   for (size_t i = 0; i < 2; ++i) {
@@ -261,9 +262,9 @@ TEST(Transfer, LargeLoadsAreCut) {
   spec::ChipSpec spec = chip();
   Context context{build, spec};
   const Extents shape = {128, 96, 256};  // 12 MiB
-  load(context, build.tensor("x", DType::fp32, shape, isa::TensorRole::input), shape,
-       allocate(context, DType::fp32, shape, 0, "x"));
-  EXPECT_EQ(build.program.code.code.size(), 6u);
+  const HbmView x = row_major(build.tensor("x", DType::fp32, shape, isa::TensorRole::input), DType::fp32, shape);
+  load(context, x, allocate(context, DType::fp32, shape, 0, "x"));
+  EXPECT_EQ(build.program.code.code.size(), 12u);
 }
 
 }  // namespace

@@ -15,6 +15,7 @@ isa::View hbm_piece(Context& context, const HbmView& view, int partition_axis, i
   for (int axis = 0; axis < static_cast<int>(view.shape.size()); ++axis) {
     if (axis == partition_axis) continue;
     offset += ranges[axis].begin * view.strides[axis];
+    if (ranges[axis].count == 1) continue;
     dims.push_back(
         {static_cast<int32_t>(view.strides[axis] * ranges[axis].step), static_cast<uint32_t>(ranges[axis].count)});
   }

@@ -1,5 +1,5 @@
 // Tile programs of the primitives. Each appends to the Context's builder the instructions that compute `out` from `in`
-// (Blocks in SBUF); none loads or stores HBM tensors except where it says so. Spatial kernels compute the rows that
+// (Blocks in SBUF); hbm.h loads and stores them. Spatial kernels compute the rows that
 // `out` holds (row_begin, shape[2]) and read the rows that `in` holds; the caller provides all rows that are needed and
 // exist; rows and columns outside the image are padding. Sizes, K/M/N limits, memories and engines come from the spec.
 #pragma once
@@ -13,12 +13,6 @@
 #include "numerics/activation.h"
 
 namespace presil::kernels {
-
-// --- between HBM and SBUF (transfer.cc) ---
-// HBM tensor `tensor` is row-major with `shape`. Moves rows [row_begin, +shape[2]) when the block is a piece of a
-// rank-4 tensor, else everything. The DMA converts dtypes.
-void load(Context&, uint32_t tensor, const std::vector<int64_t>& shape, const Block& block);
-void store(Context&, const Block& block, uint32_t tensor, const std::vector<int64_t>& shape);
 
 // Spatial window of convolution and pooling: {rows, columns}.
 struct Window {
@@ -73,7 +67,7 @@ void reduce(Context&, graph::ReduceKind, const std::vector<int64_t>& axes, const
 // exp(x - max) / sum over a free axis.
 void softmax(Context&, int axis, const Block& in, const Block& out);
 // (x - mean) / sqrt(var + epsilon) * scale + bias over the free axes from `axis` on. scale and bias: blocks of the same
-// trailing shape, already broadcast over partitions, or absent.
+// trailing shape, repeated in all partitions (of groups cut as in's, or of one group that is large enough), or absent.
 void layer_norm(Context&, int axis, float epsilon, const Block& in, const std::optional<Block>& scale,
                 const std::optional<Block>& bias, const Block& out);
 

@@ -35,8 +35,10 @@ isa::View row_origin(const Block& block, const Row& row) {
   return origin(block, row.g, 0, block.groups[row.g].partitions, row.at);
 }
 
-// A parameter row: every partition of its only group holds it.
-isa::View parameter(const Block& block, int64_t partitions) { return origin(block, 0, 0, partitions, {}); }
+// A parameter row, which every partition of a group holds: the data's own group where there is one.
+isa::View parameter(const Block& block, const Row& row, int64_t partitions) {
+  return origin(block, block.groups.size() > row.g ? row.g : 0, 0, partitions, {});
+}
 
 // Stride of a parameter along axis `axis` of the data: its trailing axes are the normalized ones.
 int64_t parameter_step(const LayerNorm& n, const Block& block, int axis) {
@@ -92,8 +94,8 @@ void normalize(const LayerNorm& n, const Row& row) {
   }
   std::vector<isa::View> first = {two_passes ? scratch : row_origin(n.out, row), row_origin(n.in, row)};
   std::vector<isa::View> second = {row_origin(n.out, row), scratch};
-  if (n.scale) first.push_back(parameter(*n.scale, partitions));
-  if (n.bias) second.push_back(parameter(*n.bias, partitions));
+  if (n.scale) first.push_back(parameter(*n.scale, row, partitions));
+  if (n.bias) second.push_back(parameter(*n.bias, row, partitions));
   std::vector<std::array<int64_t, kOperandsMax>> first_steps, second_steps;
   int64_t dense = row_elements;
   for (int axis = n.axis; axis < n.in.rank(); ++axis) {
