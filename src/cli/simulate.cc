@@ -62,7 +62,7 @@ Result<int> simulate(const Workload& workload, const SimulationOptions& options,
   trace::Trace trace;
   progress.phase("simulating");
   Stopwatch watch;
-  record.run = TRY(system::run(workload.executable, workload.chip, {}, options.trace.empty() ? nullptr : &trace));
+  record.run = TRY(system::run(workload.executable, workload.chip, {}, {}, options.trace.empty() ? nullptr : &trace));
   record.simulate_seconds = watch.seconds();
   record.summary = report::summarize(workload.executable, workload.chip, record.run);
   progress.phase("writing");

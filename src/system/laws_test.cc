@@ -36,7 +36,7 @@ spec::ChipSpec random_chip(uint64_t seed) {
 }
 
 RunResult done(const Assembler& a, const spec::ChipSpec& spec, const Options& options = {}, trace::Sink* sink = nullptr) {
-  Result<RunResult> r = run(a.exe, spec, options, sink);
+  Result<RunResult> r = run(a.exe, spec, options, {}, sink);
   EXPECT_TRUE(r) << r.error().text();
   EXPECT_TRUE(r->outcome.ok()) << chip::outcome_text(r->outcome);
   return *r;

@@ -1,17 +1,76 @@
 #include "system/run.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <optional>
+
+#include "chip/execute.h"
 #include "chip/loaded.h"
+#include "system/hbm_image.h"
 
 namespace presil::system {
+namespace {
+
+// Executes each instruction when the core starts it: any order that the waits allow gives the same bits, unless the
+// program races.
+class Executor final : public chip::Observer {
+ public:
+  Executor(const isa::Executable& executable, const spec::ChipSpec& spec, chip::CoreMemory& memory)
+      : exe_(executable), memory_(memory), state_(spec) {}
+
+  std::string executed(const chip::Executed& e) override {
+    const isa::Program& program = exe_.queues[e.queue];
+    chip::execute(program, program.code[e.instruction], e.offsets, memory_, state_);
+    return state_.fault;
+  }
+
+ private:
+  const isa::Executable& exe_;
+  chip::CoreMemory& memory_;
+  chip::ExecuteState state_;
+};
+
+// What a run that got through is worth when the checker found something.
+chip::Outcome outcome_of(const isa::Executable& exe, const std::vector<chip::Finding>& findings) {
+  const chip::Finding& first = findings.front();
+  const bool order = first.kind == chip::Finding::Kind::race || first.kind == chip::Finding::Kind::ambiguous_wait;
+  chip::Outcome o;
+  o.kind = order ? chip::Outcome::Kind::race : chip::Outcome::Kind::fault;
+  o.engine = chip::queue_name(exe, first.site.queue);
+  o.queue = first.site.queue;
+  o.instruction = first.site.instruction;
+  o.source = chip::source_text(exe, exe.queues[first.site.queue].code[first.site.instruction].source);
+  o.detail = first.text;
+  if (findings.size() > 1) o.detail += fmt::format(" (and {} more findings)", findings.size() - 1);
+  return o;
+}
+
+}  // namespace
 
 Result<RunResult> run(const isa::Executable& executable, const spec::ChipSpec& spec, const Options& options,
-                      trace::Sink* sink) {
+                      const std::vector<Input>& inputs, trace::Sink* sink) {
   const chip::Loaded loaded = TRY(chip::load(executable, spec));
   chip::CoreOptions core;
   core.contention = options.contention;
   core.limits = {options.time_limit, options.event_limit};
+
+  std::optional<chip::Checker> checker;
+  if (options.check) core.observers.push_back(&checker.emplace(executable, spec));
+  std::optional<chip::CoreMemory> memory;
+  std::optional<Executor> executor;
+  if (options.data) {
+    memory.emplace(spec, executable.hbm_bytes);
+    TRY(fill_hbm(executable, inputs, memory->hbm()));
+    core.observers.push_back(&executor.emplace(executable, spec, *memory));
+  }
+
   chip::CoreResult done = chip::run_core(executable, loaded, spec, core, sink);
-  return RunResult{std::move(done.outcome), done.elapsed, done.trace_hash, std::move(done.counters)};
+  RunResult result{std::move(done.outcome), done.elapsed, done.trace_hash, std::move(done.counters)};
+  if (checker) result.findings = checker->findings();
+  if (result.outcome.ok() && !result.findings.empty()) result.outcome = outcome_of(executable, result.findings);
+  if (memory) result.outputs = outputs_of(executable, memory->hbm());
+  return result;
 }
 
 }  // namespace presil::system

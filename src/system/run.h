@@ -1,12 +1,17 @@
 // Runs an Executable on one core of a chip: in time, and with data also in bits.
+//
+//   auto r = system::run(executable, spec);                                          // time only
+//   auto r = system::run(executable, spec, {.data = true, .check = true}, {{"x", bytes}});
+//   if (r && r->outcome.ok()) use(r->outputs[0].bytes);
 #pragma once
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "base/result.h"
+#include "chip/checker.h"
 #include "chip/core.h"
 #include "isa/executable.h"
 #include "spec/chip_spec.h"
@@ -15,21 +20,35 @@
 namespace presil::system {
 
 struct Options {
+  bool data = false;       // execute, from `inputs` and the executable's constants
+  bool check = false;      // chip/checker.h
   bool contention = true;  // false: transfers of different queues do not slow each other (for laws)
   Time time_limit = kTimeMax;
   uint64_t event_limit = UINT64_MAX;
 };
 
+// Row-major bytes of the HBM tensor of that name, in its dtype.
+struct Input {
+  std::string name;
+  std::span<const std::byte> bytes;
+};
+struct Output {
+  std::string name;
+  std::vector<std::byte> bytes;
+};
+
 struct RunResult {
   chip::Outcome outcome;
   Time elapsed = 0;         // from the first instruction to the end of the last instruction or transfer
-  uint64_t trace_hash = 0;  // of all events in time; the same with and without a trace, data or threads
+  uint64_t trace_hash = 0;  // of all events in time; the same with and without a trace, data or the checker
   chip::Counters counters;
+  std::vector<chip::Finding> findings;  // of the checker; the first one is also the outcome of a run that got through
+  std::vector<Output> outputs;          // with data, in the order of the executable's tensors
 };
 
-// Errors: an Executable that does not hold together for this chip. What goes wrong inside the machine is
-// an Outcome.
+// Errors: an executable that does not hold together for this chip; with data, inputs that are missing, unknown or of
+// another size, constants without bytes. What goes wrong inside the machine is an Outcome.
 Result<RunResult> run(const isa::Executable& executable, const spec::ChipSpec& spec, const Options& options = {},
-                      trace::Sink* sink = nullptr);
+                      const std::vector<Input>& inputs = {}, trace::Sink* sink = nullptr);
 
 }  // namespace presil::system

@@ -28,7 +28,7 @@ isa::Executable lowered(tile::TileProgram program, const spec::ChipSpec& spec) {
 }
 
 system::RunResult run(const isa::Executable& executable, const spec::ChipSpec& spec, trace::Sink& sink) {
-  auto result = system::run(executable, spec, {}, &sink);
+  auto result = system::run(executable, spec, {}, {}, &sink);
   CHECK(result.has_value(), "a validation workload is not runnable: " + result.error().text());
   CHECK(result->outcome.ok(), "a validation workload failed: " + chip::outcome_text(result->outcome));
   return std::move(*result);

@@ -62,7 +62,7 @@ void check(const graph::Graph& graph, const Chip& chip, const std::string& preci
   auto run = system::run(compiled->executable, spec, {.data = true, .check = true}, {{in.name, input.bytes}});
   ASSERT_TRUE(run) << run.error().text();
   ASSERT_EQ(run->outcome.kind, chip::Outcome::Kind::done) << run->outcome.detail;
-  for (const auto& finding : run->findings) ADD_FAILURE() << finding.text();
+  for (const auto& finding : run->findings) ADD_FAILURE() << finding.text;
   double error = relative_rms(as_floats(DType::fp32, run->outputs.at(0).bytes),
                               as_floats((*expected)[0].dtype, (*expected)[0].bytes));
   EXPECT_LE(error, tolerance) << graph::print(graph);

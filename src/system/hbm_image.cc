@@ -1,0 +1,80 @@
+#include "system/hbm_image.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/text.h"
+
+namespace presil::system {
+namespace {
+
+Result<Filled> check_place(const isa::HbmTensor& tensor, uint64_t hbm_bytes) {
+  if (tensor.address <= hbm_bytes && tensor.bytes <= hbm_bytes - tensor.address) return Filled{};
+  return bad_input(fmt::format("{} bytes at {} are outside of the executable's {} bytes of HBM", tensor.bytes,
+                               tensor.address, hbm_bytes),
+                   fmt::format("tensor '{}'", tensor.name));
+}
+
+void place(const isa::HbmTensor& tensor, std::span<const std::byte> bytes, std::span<std::byte> hbm) {
+  std::copy(bytes.begin(), bytes.end(), hbm.begin() + static_cast<ptrdiff_t>(tensor.address));
+}
+
+Result<std::span<const std::byte>> find(const isa::HbmTensor& tensor, const std::vector<Input>& inputs) {
+  const Input* found = nullptr;
+  for (const Input& input : inputs) {
+    if (input.name != tensor.name) continue;
+    if (found != nullptr) return bad_input("given twice", fmt::format("input '{}'", tensor.name));
+    found = &input;
+  }
+  if (found == nullptr) return bad_input("no data given", fmt::format("input '{}'", tensor.name));
+  if (found->bytes.size() != tensor.bytes) {
+    return bad_input(fmt::format("{} bytes, expected {}", found->bytes.size(), tensor.bytes),
+                     fmt::format("input '{}'", tensor.name));
+  }
+  return found->bytes;
+}
+
+Result<Filled> check_names(const isa::Executable& executable, const std::vector<Input>& inputs) {
+  std::vector<std::string> names;
+  for (const isa::HbmTensor& t : executable.tensors) {
+    if (t.role == isa::TensorRole::input) names.push_back(t.name);
+  }
+  for (const Input& input : inputs) {
+    if (std::find(names.begin(), names.end(), input.name) != names.end()) continue;
+    return bad_input("the executable has no such input", fmt::format("input '{}'", input.name),
+                     nearest_hint(input.name, names));
+  }
+  return Filled{};
+}
+
+}  // namespace
+
+Result<Filled> fill_hbm(const isa::Executable& executable, const std::vector<Input>& inputs, std::span<std::byte> hbm) {
+  TRY(check_names(executable, inputs));
+  for (const isa::HbmTensor& t : executable.tensors) {
+    TRY(check_place(t, hbm.size()));
+    if (t.role == isa::TensorRole::input) {
+      place(t, TRY(find(t, inputs)), hbm);
+    } else if (t.role == isa::TensorRole::constant) {
+      if (t.data.size() != t.bytes) {
+        return bad_input(fmt::format("weights were not read: {} of {} bytes", t.data.size(), t.bytes),
+                         fmt::format("tensor '{}'", t.name), "compile with data, or run without");
+      }
+      place(t, t.data, hbm);
+    }
+  }
+  return Filled{};
+}
+
+std::vector<Output> outputs_of(const isa::Executable& executable, std::span<const std::byte> hbm) {
+  std::vector<Output> outputs;
+  for (const isa::HbmTensor& t : executable.tensors) {
+    if (t.role != isa::TensorRole::output) continue;
+    auto begin = hbm.begin() + static_cast<ptrdiff_t>(t.address);
+    outputs.push_back({t.name, std::vector<std::byte>(begin, begin + static_cast<ptrdiff_t>(t.bytes))});
+  }
+  return outputs;
+}
+
+}  // namespace presil::system
