@@ -41,7 +41,7 @@ void stage_overlap(Context& c, const Strided& dst, Strided& src, size_t slot, bo
   stage(c, src, slot);
 }
 
-Map prepare_map(Context& c, const Strided& dst, std::span<const Strided> inputs, bool in_order) {
+Nest prepare_nest(Context& c, const Strided& dst, std::span<const Strided> inputs) {
   std::array<Strided, kMaxJoined> operands;
   operands[0] = dst;
   const size_t count = inputs.size() + 1;
@@ -58,12 +58,32 @@ Map prepare_map(Context& c, const Strided& dst, std::span<const Strided> inputs,
     nest = join({operands.data(), count});
     CHECK(nest.has_value(), "contiguous inputs follow any pattern");
   }
+  return *nest;
+}
+
+namespace {
+
+// From how many elements on a run is worth a call of its own: many, unless a value per run saves a pass over the block.
+size_t long_run(const Nest& nest) {
+  constexpr size_t kLong = kRunMax / 2, kLongWithValues = 16;
+  if (nest.rank < 2) return kLong;
+  for (size_t k = 1; k < static_cast<size_t>(nest.operands); ++k) {
+    const bool value_per_run =
+        nest.run_step(static_cast<int>(k)) == 0 && nest.step[k][static_cast<size_t>(nest.rank - 2)] != 0;
+    if (value_per_run) return kLongWithValues;
+  }
+  return kLong;
+}
+
+}  // namespace
+
+Map prepare_map(Context& c, const Strided& dst, std::span<const Strided> inputs) {
+  const Nest nest = prepare_nest(c, dst, inputs);
   Map map;
-  map.nest = *nest;
-  if (!in_order) prefer_long_runs(map.nest);
-  for (size_t k = 0; k < count; ++k) {
-    map.format[k] = run_format(operands[k].dtype);
-    map.scalar[k] = k > 0 && map.nest.run_step(static_cast<int>(k)) == 0;
+  map.blocks = blocks_of(nest, long_run(nest));
+  for (size_t k = 0; k < static_cast<size_t>(nest.operands); ++k) {
+    map.format[k] = run_format(k == 0 ? dst.dtype : inputs[k - 1].dtype);
+    map.scalar[k] = k > 0 && map.blocks.step[k] == 0 && (map.blocks.rows == 1 || map.blocks.row_step[k] == 0);
   }
   return map;
 }
@@ -80,34 +100,28 @@ Strided row_of(const Strided& s, uint32_t p) {
   return row;
 }
 
-void read_row(Context&, const Strided& s, uint32_t p, float* out) {
-  const Strided operands[] = {row_of(s, p)};
-  const Nest nest = *join(operands);
-  const RunFormat format = run_format(s.dtype);
-  const size_t run = nest.run();
-  const int64_t step = nest.run_step(0);
-  for_each_run(nest, [&](const std::array<std::byte*, kMaxJoined>& at) {
-    for (size_t done = 0; done < run; done += kRunMax) {
-      const size_t count = std::min(run - done, kRunMax);
-      const float* values = read_run(format, at[0] + step * static_cast<int64_t>(done), step, count, out);
-      if (values != out) std::memcpy(out, values, count * sizeof(float));
-      out += count;
-    }
+Rows::Rows(const Strided& s) : format_(run_format(s.dtype)), pitch_(s.step[0]) {
+  blocks_ = blocks_of(*join(std::array{row_of(s, 0)}), kRunMax / 2);
+}
+
+Blocks Rows::of_partition(uint32_t p) const {
+  Blocks out = blocks_;
+  out.outer.base[0] += pitch_ * static_cast<int64_t>(p);
+  return out;
+}
+
+void Rows::read(uint32_t p, float* out) const {
+  for_each_block(of_partition(p), kRunMax, [&](const std::array<Block, kMaxJoined>& blocks) {
+    const float* values = read_block(format_, blocks[0], out);
+    if (values != out) std::memcpy(out, values, blocks[0].count() * sizeof(float));
+    out += blocks[0].count();
   });
 }
 
-void write_row(Context&, const Strided& s, uint32_t p, const float* values) {
-  const Strided operands[] = {row_of(s, p)};
-  const Nest nest = *join(operands);
-  const RunFormat format = run_format(s.dtype);
-  const size_t run = nest.run();
-  const int64_t step = nest.run_step(0);
-  for_each_run(nest, [&](const std::array<std::byte*, kMaxJoined>& at) {
-    for (size_t done = 0; done < run; done += kRunMax) {
-      const size_t count = std::min(run - done, kRunMax);
-      write_run(format, values, at[0] + step * static_cast<int64_t>(done), step, count);
-      values += count;
-    }
+void Rows::write(uint32_t p, const float* values) const {
+  for_each_block(of_partition(p), kRunMax, [&](const std::array<Block, kMaxJoined>& blocks) {
+    write_block(format_, values, blocks[0]);
+    values += blocks[0].count();
   });
 }
 

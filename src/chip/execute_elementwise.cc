@@ -146,19 +146,24 @@ namespace {
 
 namespace act = isa::slots::activation;
 
-// scale and bias that change within a run are applied first; the kernel then multiplies by 1 and adds -0.
+// scale and bias that change within a block are applied first; the kernel then multiplies by 1 and adds -0.
 struct ActivationBody {
   numerics::ActivationKernel kernel;
-  bool constant_scale, constant_bias;
+  bool constant;  // scale and bias
   float alpha;
   void operator()(const Inputs& in, float* out, size_t count) const {
-    if (constant_scale && constant_bias) return kernel(in[0], out, count, {in[1][0], in[2][0], alpha});
-    for (size_t i = 0; i < count; ++i) {
-      out[i] = numerics::canonical(std::fma(in[0][i], in[1][constant_scale ? 0 : i], in[2][constant_bias ? 0 : i]));
-    }
+    if (constant) return kernel(in[0], out, count, {in[1][0], in[2][0], alpha});
+    numerics::fma_span(in[0], in[1], in[2], out, count);
     kernel(out, out, count, {1.0f, -0.0f, alpha});
   }
 };
+
+ActivationBody activation_body(numerics::ActivationKernel kernel, Map& map, float alpha) {
+  map.scalar[1] = false;
+  const bool constant = map.scalar[2] && map.scalar[3];
+  if (!constant) map.scalar[2] = map.scalar[3] = false;
+  return {kernel, constant, alpha};
+}
 
 // The accumulators of lanes are numbered like dst's partitions.
 void accumulate_row(Context& c, uint32_t p, ReduceCommand command, float sum) {
@@ -169,24 +174,26 @@ void accumulate_row(Context& c, uint32_t p, ReduceCommand command, float sum) {
   }
 }
 
-// Row by row, since each row's results are also summed, before they are converted to dst's type.
-void activate_and_sum(Context& c, const std::array<Strided, 3>& inputs, numerics::ActivationKernel kernel,
-                      ReduceCommand command) {
+// Each row's results are summed in order before they are converted to dst's type.
+void activate_and_sum(Context& c, const Map& map, const ActivationBody& body, ReduceCommand command) {
   const numerics::LaneReducer reducer(AluOp::add);
-  const Strided& dst = c.operand(act::dst);
-  const float alpha = c.f32(act::alpha);
-  for (uint32_t p = 0; p < dst.count[0]; ++p) {
-    const std::array<Strided, 3> rows = {row_of(inputs[0], p), row_of(inputs[1], p), row_of(inputs[2], p)};
-    Map map = prepare_map(c, row_of(dst, p), rows, true);
-    map.scalar[1] = false;
-    const ActivationBody body{kernel, map.scalar[2], map.scalar[3], alpha};
-    numerics::LaneReducer::State sum = reducer.start();
-    run_map(c, map, [&](const Inputs& in, float* out, size_t count) {
-      body(in, out, count);
-      reducer.feed(sum, {out, count});
-    });
-    accumulate_row(c, p, command, reducer.finish(sum));
-  }
+  numerics::LaneReducer::State sum = reducer.start();
+  const uint64_t row = row_elements(c.operand(act::dst));
+  uint64_t left = row;
+  uint32_t p = 0;
+  run_map(c, map, [&](const Inputs& in, float* out, size_t count) {
+    body(in, out, count);
+    for (size_t done = 0; done < count;) {
+      const auto take = static_cast<size_t>(std::min<uint64_t>(count - done, left));
+      reducer.feed(sum, {out + done, take});
+      done += take;
+      left -= take;
+      if (left > 0) continue;
+      accumulate_row(c, p++, command, reducer.finish(sum));
+      sum = reducer.start();
+      left = row;
+    }
+  });
 }
 
 }  // namespace
@@ -202,17 +209,13 @@ void execute_activation(Context& c) {
   std::array<Strided, 3> inputs = {c.operand(act::data), value_operand(c, act::scale, scale_imm),
                                    value_operand(c, act::bias, bias_imm)};
   const auto kernel = numerics::activation_kernel(static_cast<Activation>(c.word(act::op)));
+  Map map = prepare_map(c, dst, inputs);
+  const ActivationBody body = activation_body(kernel, map, c.f32(act::alpha));
   if (command == ReduceCommand::reduce || command == ReduceCommand::reset_reduce) {
-    if (inputs[0].count[0] != dst.count[0]) return c.fault("data and dst have different numbers of partitions");
-    for (size_t k = 0; k < inputs.size(); ++k) stage_overlap(c, dst, inputs[k], k + 1, true);
-    activate_and_sum(c, inputs, kernel, command);
+    activate_and_sum(c, map, body, command);
   } else {
-    Map map = prepare_map(c, dst, inputs);
-    map.scalar[1] = false;
-    run_map(c, map, ActivationBody{kernel, map.scalar[2], map.scalar[3], c.f32(act::alpha)});
-    if (command == ReduceCommand::reset) {
-      for (uint32_t p = 0; p < dst.count[0]; ++p) accumulate_row(c, p, command, 0.0f);
-    }
+    run_map(c, map, body);
+    for (uint32_t p = 0; command == ReduceCommand::reset && p < dst.count[0]; ++p) accumulate_row(c, p, command, 0.0f);
   }
   if (!c.has(act::reduce_res)) return;
   for (uint32_t p = 0; p < dst.count[0]; ++p) {

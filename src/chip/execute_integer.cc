@@ -32,15 +32,15 @@ uint64_t low_bits(uint64_t word, size_t bytes) { return bytes == 8 ? word : word
 template <class Body>
 void map_words(Context& c, std::span<const Strided> inputs, Body&& body) {
   const Strided& dst = c.operand(0);
-  const Map map = prepare_map(c, dst, inputs, true);
+  const Nest nest = prepare_nest(c, dst, inputs);
   const size_t bytes = dst.element_bytes();
-  for_each_run(map.nest, [&](std::array<std::byte*, kMaxJoined> at) {
-    for (uint32_t i = 0; i < map.nest.run(); ++i) {
+  for_each_run(nest, [&](std::array<std::byte*, kMaxJoined> at) {
+    for (uint32_t i = 0; i < nest.run(); ++i) {
       std::array<uint64_t, kMaxJoined> words{};
-      for (size_t k = 1; k <= inputs.size(); ++k) words[k - 1] = read_word(map.format[k].dtype, at[k]);
+      for (size_t k = 1; k <= inputs.size(); ++k) words[k - 1] = read_word(inputs[k - 1].dtype, at[k]);
       const uint64_t result = body(words);
       std::memcpy(at[0], &result, bytes);
-      for (size_t k = 0; k <= inputs.size(); ++k) at[k] += map.nest.run_step(static_cast<int>(k));
+      for (size_t k = 0; k <= inputs.size(); ++k) at[k] += nest.run_step(static_cast<int>(k));
     }
   });
 }

@@ -17,7 +17,10 @@ namespace presil::chip {
 class Buffer {
  public:
   std::byte* bytes(size_t count);
-  float* floats(size_t count) { return reinterpret_cast<float*>(bytes(count * sizeof(float))); }
+  // With the slack that packed rows need.
+  float* floats(size_t count) {
+    return reinterpret_cast<float*>(bytes((count + numerics::kRowsSlack) * sizeof(float)));
+  }
 
  private:
   struct Free {
@@ -31,7 +34,7 @@ struct ExecuteScratch {
   std::array<Buffer, kMaxJoined> staging;  // copies of inputs that the output overlaps
   std::array<Buffer, 4> rows;              // whole rows of fp32
   Buffer stationary, moving, product;
-  alignas(64) std::array<std::array<float, kRunMax>, kMaxJoined + 1> runs;
+  alignas(64) std::array<std::array<float, kRunMax + numerics::kRowsSlack>, kMaxJoined + 1> runs;
 };
 
 inline constexpr int kMaxOperands = 6;
@@ -63,41 +66,47 @@ void stage_overlap(Context& c, const Strided& dst, Strided& src, size_t slot, bo
 
 // An element-wise instruction ready to run: operand 0 is the destination, the others are inputs.
 struct Map {
-  Nest nest;
+  Blocks blocks;
   std::array<RunFormat, kMaxJoined> format;
-  // Input k (1 and up) has one value for the whole of a run, and is read as one. Cleared, it is repeated instead.
+  // Input k (1 and up) has one value for the whole of a block, and is read as one. Cleared, it is repeated instead.
   std::array<bool, kMaxJoined> scalar{};
 };
-// Stages inputs as needed. `in_order`: runs follow the order of elements.
-Map prepare_map(Context& c, const Strided& dst, std::span<const Strided> inputs, bool in_order = false);
+// Stages inputs as needed; operand 0 of the nest is dst, then come the inputs.
+Nest prepare_nest(Context& c, const Strided& dst, std::span<const Strided> inputs);
+Map prepare_map(Context& c, const Strided& dst, std::span<const Strided> inputs);
 
-// body(inputs, out, count): out[i] from inputs[k][i], or inputs[k][0] where map.scalar[k + 1]. The partition or
-// position of a run is not told; in order, runs follow each other.
+// body(inputs, out, count), in order: out[i] from inputs[k][i], or from inputs[k][0] where map.scalar[k + 1].
 template <class Body>
 void run_map(Context& c, const Map& map, Body&& body) {
   auto& buffers = c.scratch().runs;
-  const size_t run = map.nest.run(), operands = static_cast<size_t>(map.nest.operands);
-  for_each_run(map.nest, [&](const std::array<std::byte*, kMaxJoined>& at) {
-    for (size_t done = 0; done < run; done += kRunMax) {
-      const size_t count = std::min(run - done, kRunMax);
-      std::array<const float*, kMaxJoined> inputs;
-      for (size_t k = 1; k < operands; ++k) {
-        const int64_t step = map.nest.run_step(static_cast<int>(k));
-        const std::byte* from = at[k] + step * static_cast<int64_t>(done);
-        inputs[k - 1] = read_run(map.format[k], from, step, map.scalar[k] ? 1 : count, buffers[k].data());
-      }
-      const int64_t step = map.nest.run_step(0);
-      std::byte* to = at[0] + step * static_cast<int64_t>(done);
-      float* out = run_target(map.format[0], to, step, buffers[0].data());
-      body(inputs, out, count);
-      write_run(map.format[0], out, to, step, count);
+  for_each_block(map.blocks, kRunMax, [&](const std::array<Block, kMaxJoined>& blocks) {
+    std::array<const float*, kMaxJoined> inputs;
+    for (size_t k = 1; k < static_cast<size_t>(map.blocks.outer.operands); ++k) {
+      Block block = blocks[k];
+      if (map.scalar[k]) block.rows = block.columns = 1;
+      inputs[k - 1] = read_block(map.format[k], block, buffers[k].data());
     }
+    float* out = block_target(map.format[0], blocks[0], buffers[0].data());
+    body(inputs, out, blocks[0].count());
+    write_block(map.format[0], out, blocks[0]);
   });
 }
 
-// A row: all elements of partition p in pattern order, as fp32.
-void read_row(Context& c, const Strided& s, uint32_t p, float* out);
-void write_row(Context& c, const Strided& s, uint32_t p, const float* values);
+// Rows of an operand, one per partition: all of its elements in pattern order, as fp32.
+class Rows {
+ public:
+  explicit Rows(const Strided& s);
+  void read(uint32_t p, float* out) const;  // `out` has numerics::kRowsSlack floats beyond the row
+  void write(uint32_t p, const float* values) const;
+
+ private:
+  Blocks of_partition(uint32_t p) const;
+
+  RunFormat format_;
+  Blocks blocks_;
+  int64_t pitch_;
+};
+
 // Operand of one element per partition.
 float read_value(const Strided& s, uint32_t p);
 void write_value(const Strided& s, uint32_t p, float value);

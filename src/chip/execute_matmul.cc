@@ -14,20 +14,20 @@ namespace {
 namespace slot = isa::slots::nc_matmul;
 
 // A matrix operand as fp32 rows.
-struct Rows {
+struct Matrix {
   const float* data = nullptr;
   size_t stride = 0;  // elements
 };
 
 // The rows where they lie, if they are contiguous fp32.
-std::optional<Rows> rows_in_place(const Strided& s) {
+std::optional<Matrix> matrix_in_place(const Strided& s) {
   if (s.dtype != DType::fp32) return std::nullopt;
   const Strided operands[] = {row_of(s, 0)};
   const Nest nest = *join(operands);
   const bool contiguous_row = nest.rank == 0 || (nest.rank == 1 && nest.run_step(0) == sizeof(float));
   const bool aligned = reinterpret_cast<uintptr_t>(s.base) % alignof(float) == 0 && s.step[0] % sizeof(float) == 0;
   if (!contiguous_row || !aligned) return std::nullopt;
-  return Rows{reinterpret_cast<const float*>(s.base), static_cast<size_t>(s.step[0]) / sizeof(float)};
+  return Matrix{reinterpret_cast<const float*>(s.base), static_cast<size_t>(s.step[0]) / sizeof(float)};
 }
 
 // Rows of a scratch matrix are an odd number of cache lines long, so that a column of them visits every set.
@@ -36,16 +36,18 @@ size_t scratch_stride(size_t columns) {
   return (((columns + kLine - 1) / kLine) | 1) * kLine;
 }
 
-Rows rows_of(Context& c, const Strided& s, Buffer& buffer) {
-  if (const std::optional<Rows> rows = rows_in_place(s)) return *rows;
+Matrix matrix_of(const Strided& s, Buffer& buffer) {
+  if (const std::optional<Matrix> rows = matrix_in_place(s)) return *rows;
   const size_t stride = scratch_stride(row_elements(s));
   float* data = buffer.floats(stride * s.count[0]);
-  for (uint32_t p = 0; p < s.count[0]; ++p) read_row(c, s, p, data + p * stride);
+  // Packed rows may spill into the next one's beginning, which is written after them.
+  const Rows rows(s);
+  for (uint32_t p = 0; p < s.count[0]; ++p) rows.read(p, data + p * stride);
   return {data, stride};
 }
 
 void multiply(Context& c, const Strided& dst, const Strided& stationary, const Strided& moving) {
-  const Rows a = rows_of(c, stationary, c.scratch().stationary), b = rows_of(c, moving, c.scratch().moving);
+  const Matrix a = matrix_of(stationary, c.scratch().stationary), b = matrix_of(moving, c.scratch().moving);
   numerics::Matmul product;
   product.k = stationary.count[0];
   product.m = dst.count[0];
@@ -55,7 +57,7 @@ void multiply(Context& c, const Strided& dst, const Strided& stationary, const S
   product.moving = b.data;
   product.moving_stride = b.stride;
   product.accumulate = c.flag(slot::accumulate);
-  if (const std::optional<Rows> rows = rows_in_place(dst)) {
+  if (const std::optional<Matrix> rows = matrix_in_place(dst)) {
     product.dst = const_cast<float*>(rows->data);
     product.dst_stride = rows->stride;
     return numerics::matmul_accumulate(product);
@@ -67,10 +69,11 @@ void multiply(Context& c, const Strided& dst, const Strided& stationary, const S
   const bool accumulate = std::exchange(product.accumulate, false);
   numerics::matmul_accumulate(product);
   const RunFormat format = run_format(dst.dtype);
+  const Rows to(dst);
   for (uint32_t p = 0; p < dst.count[0]; ++p) {
     const float* values = product.dst + p * product.dst_stride;
     if (!accumulate) {
-      write_row(c, dst, p, values);
+      to.write(p, values);
       continue;
     }
     const Strided row[] = {row_of(dst, p)};
@@ -93,7 +96,7 @@ void permute(Context& c, const Strided& dst, Strided stationary, const Strided& 
   const bool bits = stationary.dtype == dst.dtype || (from_bytes == 1 && to_bytes == 2);
   const uint32_t k_count = stationary.count[0], m_count = dst.count[0];
   const size_t n_count = row_elements(dst);
-  const Rows pick = rows_of(c, moving, c.scratch().moving);
+  const Matrix pick = matrix_of(moving, c.scratch().moving);
   std::byte* table = c.scratch().stationary.bytes(k_count * m_count * from_bytes);
   copy_elements(c, contiguous(table, stationary.dtype, uint64_t{k_count} * m_count), stationary);
   std::byte* results = c.scratch().product.bytes(n_count * 8);

@@ -190,7 +190,7 @@ void execute_gather(Context& c) {
     }
     float* converted = c.scratch().rows[3].floats(count);
     numerics::load_span(data.dtype, results, converted, count);
-    write_row(c, dst, p, converted);
+    Rows(dst).write(p, converted);
   }
 }
 

@@ -28,45 +28,27 @@ struct Reduction {
 
 float finished(const Reduction& r, float value) { return r.negate ? numerics::canonical(-1.0f * value) : value; }
 
-// Feeds all reduced elements of one output, run by run.
-template <class Feed>
-void for_each_piece(const Nest& nest, const RunFormat& format, const std::byte* origin, float* buffer, Feed&& feed) {
-  Nest moved = nest;
-  moved.base[0] = const_cast<std::byte*>(origin);
-  const size_t run = nest.run();
-  const int64_t step = nest.run_step(0);
-  for_each_run(moved, [&](const std::array<std::byte*, kMaxJoined>& at) {
-    for (size_t done = 0; done < run; done += kRunMax) {
-      const size_t count = std::min(run - done, kRunMax);
-      feed(std::span<const float>(read_run(format, at[0] + step * static_cast<int64_t>(done), step, count, buffer),
-                                  count));
-    }
-  });
-}
-
+// One output after the other; the reduced elements are fed block by block.
 void reduce_each(Context& c, const Reduction& r, const Nest& outputs) {
-  const Nest inner = *join({&r.reduced, 1});
+  Blocks inner = blocks_of(*join(std::array{r.reduced}), kRunMax / 2);
   const RunFormat in = run_format(r.kept.dtype), out = run_format(r.dst.dtype);
   float* buffer = c.scratch().runs[0].data();
   const bool in_lanes = numerics::reduces_in_lanes(r.op);
   const numerics::LaneReducer reducer(in_lanes ? r.op : AluOp::add);
+  const auto reduce_one = [&](std::byte* origin) {
+    inner.outer.base[0] = origin;
+    numerics::LaneReducer::State lanes = reducer.start();
+    std::optional<float> sequential;
+    for_each_block(inner, kRunMax, [&](const std::array<Block, kMaxJoined>& blocks) {
+      const std::span<const float> values(read_block(in, blocks[0], buffer), blocks[0].count());
+      if (in_lanes) return reducer.feed(lanes, values);
+      for (float x : values) sequential = sequential ? alu_apply(r.op, *sequential, x) : x;
+    });
+    return in_lanes ? reducer.finish(lanes) : *sequential;
+  };
   for_each_run(outputs, [&](std::array<std::byte*, kMaxJoined> at) {
     for (uint32_t i = 0; i < outputs.run(); ++i) {
-      float value = 0.0f;
-      if (in_lanes) {
-        numerics::LaneReducer::State state = reducer.start();
-        for_each_piece(inner, in, at[1], buffer, [&](std::span<const float> piece) { reducer.feed(state, piece); });
-        value = reducer.finish(state);
-      } else {
-        bool first = true;
-        for_each_piece(inner, in, at[1], buffer, [&](std::span<const float> piece) {
-          for (float x : piece) {
-            value = first ? x : alu_apply(r.op, value, x);
-            first = false;
-          }
-        });
-      }
-      value = finished(r, value);
+      const float value = finished(r, reduce_one(at[1]));
       out.store(&value, at[0], 1);
       at[0] += outputs.run_step(0);
       at[1] += outputs.run_step(1);
@@ -75,41 +57,63 @@ void reduce_each(Context& c, const Reduction& r, const Nest& outputs) {
 }
 
 // Many outputs side by side: the same lanes and the same tree, one vector of outputs per lane.
-void reduce_across(Context& c, const Reduction& r, const Nest& outputs) {
-  constexpr size_t kWide = 256;
-  const Nest inner = *join({&r.reduced, 1});
-  const RunFormat in = run_format(r.kept.dtype), out = run_format(r.dst.dtype);
-  const auto vectors = numerics::alu_kernel(r.op, AluForm::vector_vector);
-  const auto first = numerics::alu_kernel(r.op, AluForm::scalar_vector);
-  const auto negate = numerics::alu_kernel(AluOp::multiply, AluForm::vector_scalar);
-  const float identity = numerics::reduce_identity(r.op), minus_one = -1.0f;
-  float* lanes = c.scratch().rows[0].floats(kReduceLanes * kWide);
-  float* buffer = c.scratch().runs[0].data();
-  const size_t run = outputs.run();
-  const int64_t to_step = outputs.run_step(0), from_step = outputs.run_step(1), reduced_step = inner.run_step(0);
-  for_each_run(outputs, [&](const std::array<std::byte*, kMaxJoined>& at) {
-    for (size_t done = 0; done < run; done += kWide) {
-      const size_t count = std::min(run - done, kWide);
-      Nest moved = inner;
-      moved.base[0] = at[1] + from_step * static_cast<int64_t>(done);
-      size_t position = 0;
-      for_each_run(moved, [&](const std::array<std::byte*, kMaxJoined>& element) {
-        const std::byte* from = element[0];
-        for (uint32_t i = 0; i < inner.run(); ++i, ++position, from += reduced_step) {
-          float* lane = lanes + position % kReduceLanes * kWide;
-          const float* values = read_run(in, from, from_step, count, buffer);
-          position < kReduceLanes ? first(&identity, values, lane, count) : vectors(lane, values, lane, count);
-        }
-      });
-      // A lane without elements holds the identity, which changes nothing.
-      for (size_t width = kReduceLanes / 2; width > 0; width /= 2) {
-        for (size_t j = 0; j < width && j + width < position; ++j) {
-          vectors(lanes + j * kWide, lanes + (j + width) * kWide, lanes + j * kWide, count);
-        }
+class AcrossOutputs {
+ public:
+  AcrossOutputs(Context& c, const Reduction& r)
+      : in_(run_format(r.kept.dtype)),
+        inner_(*join(std::array{r.reduced})),
+        vectors_(numerics::alu_kernel(r.op, AluForm::vector_vector)),
+        first_(numerics::alu_kernel(r.op, AluForm::scalar_vector)),
+        identity_(numerics::reduce_identity(r.op)),
+        lanes_(c.scratch().rows[0].floats(kReduceLanes * kWide)),
+        buffer_(c.scratch().runs[0].data()) {}
+
+  static constexpr size_t kWide = 256;  // outputs at once
+
+  // `outputs` tells where the first reduced element of each output lies. The results stay in a buffer of this object.
+  float* run(const Block& outputs) {
+    Nest moved = inner_;
+    moved.base[0] = outputs.at;
+    const size_t count = outputs.count();
+    size_t position = 0;
+    for_each_run(moved, [&](const std::array<std::byte*, kMaxJoined>& element) {
+      Block block = outputs;
+      block.at = element[0];
+      for (uint32_t i = 0; i < inner_.run(); ++i, ++position, block.at += inner_.run_step(0)) {
+        float* lane = lanes_ + position % kReduceLanes * kWide;
+        const float* values = read_block(in_, block, buffer_);
+        position < kReduceLanes ? first_(&identity_, values, lane, count) : vectors_(lane, values, lane, count);
       }
-      if (r.negate) negate(lanes, &minus_one, lanes, count);
-      write_run(out, lanes, at[0] + to_step * static_cast<int64_t>(done), to_step, count);
+    });
+    // A lane without elements holds the identity, which changes nothing.
+    for (size_t width = kReduceLanes / 2; width > 0; width /= 2) {
+      for (size_t j = 0; j < width && j + width < position; ++j) {
+        vectors_(lanes_ + j * kWide, lanes_ + (j + width) * kWide, lanes_ + j * kWide, count);
+      }
     }
+    return lanes_;
+  }
+
+ private:
+  RunFormat in_;
+  Nest inner_;
+  numerics::AluKernel vectors_, first_;
+  float identity_;
+  float* lanes_;
+  float* buffer_;
+};
+
+void reduce_across(Context& c, const Reduction& r, const Nest& outputs) {
+  AcrossOutputs across(c, r);
+  const RunFormat out = run_format(r.dst.dtype);
+  const auto negate = numerics::alu_kernel(AluOp::multiply, AluForm::vector_scalar);
+  const float minus_one = -1.0f;
+  constexpr size_t kWide = AcrossOutputs::kWide;
+  const Blocks b = blocks_of(outputs, kWide / 2);
+  for_each_block(b, kWide, [&](const std::array<Block, kMaxJoined>& blocks) {
+    float* values = across.run(blocks[1]);
+    if (r.negate) negate(values, &minus_one, values, blocks[0].count());
+    write_block(out, values, blocks[0]);
   });
 }
 
@@ -172,9 +176,10 @@ void reduce(Context& c, Reduction r) {
   if (is_bitvec(r.op)) return reduce_bits(r, *outputs);
   constexpr uint64_t kFew = 32;
   constexpr uint32_t kSide = 8;
+  const Blocks side = blocks_of(*outputs, kSide);
   const bool packed = r.reduced.rank > 0 && r.reduced.step[static_cast<size_t>(r.reduced.rank - 1)] ==
                                                 static_cast<int64_t>(r.data.element_bytes());
-  const bool across = (r.reduced.elements() <= kFew || !packed) && outputs->run() >= kSide;
+  const bool across = (r.reduced.elements() <= kFew || !packed) && side.rows * side.columns >= kSide;
   if (across && numerics::reduces_in_lanes(r.op)) return reduce_across(c, r, *outputs);
   reduce_each(c, r, *outputs);
 }
@@ -217,9 +222,10 @@ void execute_scan(Context& c) {
   const uint64_t row = row_elements(dst);
   float* a = c.scratch().rows[0].floats(row);
   float* b = c.scratch().rows[1].floats(row);
+  const Rows from0(inputs[0]), from1(inputs[1]), to(dst);
   for (uint32_t p = 0; p < dst.count[0]; ++p) {
-    read_row(c, inputs[0], p, a);
-    read_row(c, inputs[1], p, b);
+    from0.read(p, a);
+    from1.read(p, b);
     float state = c.has(slot::initial) ? read_value(inputs[2], p) : c.f32(slot::imm);
     const auto scan = [&](auto first, auto second) {
       for (uint64_t i = 0; i < row; ++i) {
@@ -237,7 +243,7 @@ void execute_scan(Context& c) {
     } else {
       scan(any0, any1);
     }
-    write_row(c, dst, p, b);
+    to.write(p, b);
   }
 }
 

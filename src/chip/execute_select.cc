@@ -108,21 +108,22 @@ void execute_copy_predicated(Context& c) {
   src.step[0] = 0;
   if (c.has(slot::src)) src = c.operand(slot::src);
   const Strided inputs[] = {src, c.operand(slot::predicate)};
-  const Map map = prepare_map(c, dst, inputs, true);
+  const Nest nest = prepare_nest(c, dst, inputs);
+  const RunFormat from = run_format(src.dtype), to = run_format(dst.dtype);
   const bool wanted = !c.flag(slot::reverse_pred), same_type = src.dtype == dst.dtype;
   const size_t predicate_bytes = inputs[1].element_bytes();
-  for_each_run(map.nest, [&](std::array<std::byte*, kMaxJoined> at) {
-    for (uint32_t i = 0; i < map.nest.run(); ++i) {
+  for_each_run(nest, [&](std::array<std::byte*, kMaxJoined> at) {
+    for (uint32_t i = 0; i < nest.run(); ++i) {
       if (nonzero(at[2], predicate_bytes) == wanted) {
         if (same_type) {
           std::memcpy(at[0], at[1], bytes);
         } else {
           float value = 0.0f;
-          map.format[1].load(at[1], &value, 1);
-          map.format[0].store(&value, at[0], 1);
+          from.load(at[1], &value, 1);
+          to.store(&value, at[0], 1);
         }
       }
-      for (size_t k = 0; k < 3; ++k) at[k] += map.nest.run_step(static_cast<int>(k));
+      for (size_t k = 0; k < 3; ++k) at[k] += nest.run_step(static_cast<int>(k));
     }
   });
 }
@@ -148,14 +149,15 @@ void execute_select_reduce(Context& c) {
     if (row_elements(on_false) != 1) return c.fault("on_false has one element for each of dst's partitions");
     stage_overlap(c, dst, on_false, 3, false);
   }
+  const Rows from(inputs[1]), to(dst);
   for (uint32_t p = 0; p < dst.count[0]; ++p) {
     copy_elements(c, contiguous(mask, inputs[0].dtype, row), row_of(inputs[0], p));
-    read_row(c, inputs[1], p, values);
+    from.read(p, values);
     if (c.has(slot::on_false)) other[0] = read_value(on_false, p);
     for (uint64_t i = 0; i < row; ++i) {
       if (nonzero(mask + i * predicate_bytes, predicate_bytes) != wanted) values[i] = other[0];
     }
-    write_row(c, dst, p, values);
+    to.write(p, values);
     accumulate_max(c, dst.partition_begin + p, command, {values, row});
     if (c.has(slot::reduce_res)) write_value(c.operand(slot::reduce_res), p, lanes[dst.partition_begin + p]);
   }
@@ -173,14 +175,15 @@ void execute_range_select(Context& c) {
   const uint64_t row = row_elements(dst);
   const auto start = static_cast<int32_t>(c.word(slot::range_start));
   float* values = c.scratch().rows[0].floats(row);
+  const Rows from(inputs[0]), to(dst);
   for (uint32_t p = 0; p < dst.count[0]; ++p) {
-    read_row(c, inputs[0], p, values);
+    from.read(p, values);
     const float bound0 = read_value(inputs[1], p), bound1 = read_value(inputs[2], p);
     for (uint64_t i = 0; i < row; ++i) {
       const auto j = static_cast<float>(start + static_cast<int64_t>(i));
       if (alu_apply(op0, j, bound0) == 0.0f || alu_apply(op1, j, bound1) == 0.0f) values[i] = kLowest;
     }
-    write_row(c, dst, p, values);
+    to.write(p, values);
     accumulate_max(c, dst.partition_begin + p, command, {values, row});
     if (c.has(slot::reduce_res))
       write_value(c.operand(slot::reduce_res), p, c.state.vector_accumulators[dst.partition_begin + p]);
@@ -219,7 +222,7 @@ void execute_affine_select(Context& c) {
                         copy_elements(c, all, row_of(on_true, p));
                       } else {
                         float* converted = c.scratch().rows[1].floats(row);
-                        read_row(c, on_true, p, converted);
+                        Rows(on_true).read(p, converted);
                         numerics::store_span(dst.dtype, converted, values, row);
                       }
                     }

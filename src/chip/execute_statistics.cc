@@ -46,13 +46,14 @@ void execute_bn_stats(Context& c) {
   float* values = c.scratch().rows[0].floats(row);
   float* halves = c.scratch().rows[1].floats(row);
   const uint64_t even = (row + 1) / 2;
+  const Rows from(data), to(dst);
   for (uint32_t p = 0; p < dst.count[0]; ++p) {
-    read_row(c, data, p, values);
+    from.read(p, values);
     for (uint64_t i = 0; i < row; ++i) halves[(i % 2) * even + i / 2] = values[i];
     std::array<float, 6> out;
     moments({halves, even}, out.data());
     moments({halves + even, row - even}, out.data() + 3);
-    write_row(c, dst, p, out.data());
+    to.write(p, out.data());
   }
 }
 
@@ -65,8 +66,9 @@ void execute_bn_aggr(Context& c) {
   if (!rows_fit(c, dst, 2, "dst") || !rows_fit(c, data, row, "data")) return;
   stage_overlap(c, dst, data, 1, false);
   float* values = c.scratch().rows[0].floats(row);
+  const Rows from(data), to(dst);
   for (uint32_t p = 0; p < dst.count[0]; ++p) {
-    read_row(c, data, p, values);
+    from.read(p, values);
     // mean = sum of n_i mean_i / n; variance = (sum of M2_i + n_i (mean_i - mean)^2) / n; sums from first to last.
     float n = 0.0f, weighted = 0.0f, squares = 0.0f;
     for (uint64_t i = 0; i < row; i += 3) {
@@ -79,7 +81,7 @@ void execute_bn_aggr(Context& c) {
       squares += values[i + 2] + values[i] * (off * off);
     }
     const std::array<float, 2> out = {numerics::canonical(mean), numerics::canonical(squares / n)};
-    write_row(c, dst, p, out.data());
+    to.write(p, out.data());
   }
 }
 
@@ -92,8 +94,9 @@ void execute_max8(Context& c) {
   if (!rows_fit(c, dst, kTop, "dst") || !rows_fit(c, src, row, "src")) return;
   stage_overlap(c, dst, src, 1, false);
   float* values = c.scratch().rows[0].floats(row);
+  const Rows from(src), to(dst);
   for (uint32_t p = 0; p < dst.count[0]; ++p) {
-    read_row(c, src, p, values);
+    from.read(p, values);
     std::array<float, kTop> top;
     size_t held = 0;
     for (uint64_t i = 0; i < row; ++i) {
@@ -102,7 +105,7 @@ void execute_max8(Context& c) {
       for (; place > 0 && ranks_above(values[i], top[place - 1]); --place) top[place] = top[place - 1];
       top[place] = values[i];
     }
-    write_row(c, dst, p, top.data());
+    to.write(p, top.data());
   }
 }
 
@@ -117,10 +120,12 @@ void execute_find_index8(Context& c) {
   stage_overlap(c, dst, vals, 2, false);
   float* values = c.scratch().rows[0].floats(row);
   const size_t bytes = dst.element_bytes();
+  const Rows from(data), wanted_rows(vals);
   for (uint32_t p = 0; p < dst.count[0]; ++p) {
-    read_row(c, data, p, values);
-    std::array<float, kTop> wanted;
-    read_row(c, vals, p, wanted.data());
+    from.read(p, values);
+    std::array<float, kTop + numerics::kRowsSlack> padded;
+    wanted_rows.read(p, padded.data());
+    const std::span<const float, kTop> wanted{padded.data(), kTop};
     std::array<std::byte, kTop * 8> out;
     for (size_t k = 0; k < kTop; ++k) {
       // The first of equal values takes the first place, the next one the place after it.

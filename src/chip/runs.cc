@@ -1,5 +1,6 @@
 #include "chip/runs.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "base/check.h"
@@ -18,6 +19,13 @@ void copy_words(const std::byte* from, int64_t from_step, std::byte* to, int64_t
   }
 }
 
+// One element repeated, by doubling what is there.
+void fill_run(size_t element_bytes, const std::byte* from, std::byte* to, size_t count) {
+  const size_t total = count * element_bytes;
+  std::memcpy(to, from, element_bytes);
+  for (size_t done = element_bytes; done < total; done *= 2) std::memcpy(to + done, to, std::min(done, total - done));
+}
+
 }  // namespace
 
 void copy_run(size_t element_bytes, const std::byte* from, int64_t from_step, std::byte* to, int64_t to_step,
@@ -27,6 +35,7 @@ void copy_run(size_t element_bytes, const std::byte* from, int64_t from_step, st
     std::memcpy(to, from, count * element_bytes);
     return;
   }
+  if (from_step == 0 && to_step == packed) return fill_run(element_bytes, from, to, count);
   switch (element_bytes) {
     case 1:
       return copy_words<uint8_t>(from, from_step, to, to_step, count);
@@ -51,41 +60,80 @@ void scatter_run(size_t element_bytes, const std::byte* from, std::byte* to, int
 }
 
 RunFormat run_format(DType dtype) {
-  return {dtype, dtype_bytes(dtype), numerics::load_fn(dtype), numerics::store_fn(dtype)};
+  return {dtype,
+          dtype_bytes(dtype),
+          numerics::load_fn(dtype),
+          numerics::store_fn(dtype),
+          numerics::load_rows_fn(dtype, 1),
+          numerics::load_rows_fn(dtype, 2),
+          numerics::store_rows_fn(dtype)};
 }
 
-const float* read_run(const RunFormat& format, const std::byte* from, int64_t step, size_t count, float* buffer) {
-  const bool packed = step == static_cast<int64_t>(format.bytes);
-  if (format.dtype == DType::fp32) {
-    if (packed && reinterpret_cast<uintptr_t>(from) % alignof(float) == 0) return reinterpret_cast<const float*>(from);
-    gather_run(sizeof(float), from, step, count, reinterpret_cast<std::byte*>(buffer));
-    return buffer;
+namespace {
+
+bool is_fp32_in_place(const RunFormat& format, const Block& block) {
+  return format.dtype == DType::fp32 && block.step == sizeof(float) &&
+         (block.rows == 1 || block.row_step == block.step * static_cast<int64_t>(block.columns)) &&
+         reinterpret_cast<uintptr_t>(block.at) % alignof(float) == 0;
+}
+
+void read_run(const RunFormat& format, const std::byte* from, int64_t step, size_t count, float* out) {
+  if (step == static_cast<int64_t>(format.bytes)) return format.load(from, out, count);
+  if (step == 0) {
+    format.load(from, out, 1);
+    std::fill_n(out + 1, count - 1, out[0]);
+    return;
   }
-  if (packed) {
-    format.load(from, buffer, count);
-    return buffer;
-  }
+  if (format.dtype == DType::fp32)
+    return gather_run(sizeof(float), from, step, count, reinterpret_cast<std::byte*>(out));
   alignas(64) std::byte words[kRunMax * 8];
   gather_run(format.bytes, from, step, count, words);
-  format.load(words, buffer, count);
-  return buffer;
-}
-
-float* run_target(const RunFormat& format, std::byte* to, int64_t step, float* buffer) {
-  const bool direct =
-      format.dtype == DType::fp32 && step == sizeof(float) && reinterpret_cast<uintptr_t>(to) % alignof(float) == 0;
-  return direct ? reinterpret_cast<float*>(to) : buffer;
+  format.load(words, out, count);
 }
 
 void write_run(const RunFormat& format, const float* values, std::byte* to, int64_t step, size_t count) {
-  if (reinterpret_cast<const std::byte*>(values) == to) return;
-  if (step == static_cast<int64_t>(format.bytes)) {
-    format.store(values, to, count);
-    return;
-  }
+  if (step == static_cast<int64_t>(format.bytes)) return format.store(values, to, count);
   alignas(64) std::byte words[kRunMax * 8];
   format.store(values, words, count);
   scatter_run(format.bytes, words, to, step, count);
+}
+
+// Rows that continue each other are one run.
+Block as_one_run(const Block& block) {
+  if (block.rows == 1 || block.row_step != block.step * static_cast<int64_t>(block.columns)) return block;
+  return {block.at, 0, block.step, 1, block.count()};
+}
+
+}  // namespace
+
+const float* read_block(const RunFormat& format, const Block& block, float* buffer) {
+  if (is_fp32_in_place(format, block)) return reinterpret_cast<const float*>(block.at);
+  const Block b = as_one_run(block);
+  const auto bytes = static_cast<int64_t>(format.bytes);
+  const auto rows = b.step == bytes ? format.load_rows : b.step == 2 * bytes ? format.load_rows_step2 : nullptr;
+  if (rows != nullptr && (b.rows > 1 || b.step != bytes)) {
+    rows(b.at, b.row_step, b.rows, b.columns, buffer);
+    return buffer;
+  }
+  for (size_t r = 0; r < b.rows; ++r) {
+    read_run(format, b.at + b.row_step * static_cast<int64_t>(r), b.step, b.columns, buffer + r * b.columns);
+  }
+  return buffer;
+}
+
+float* block_target(const RunFormat& format, const Block& block, float* buffer) {
+  return is_fp32_in_place(format, block) ? reinterpret_cast<float*>(block.at) : buffer;
+}
+
+void write_block(const RunFormat& format, const float* values, const Block& block) {
+  if (reinterpret_cast<const std::byte*>(values) == block.at) return;
+  const Block b = as_one_run(block);
+  if (b.rows > 1 && b.step == static_cast<int64_t>(format.bytes) && format.store_rows != nullptr) {
+    return format.store_rows(values, b.at, b.row_step, b.rows, b.columns);
+  }
+  for (size_t r = 0; r < b.rows; ++r) {
+    write_run(format, values + r * b.columns, b.at + b.row_step * static_cast<int64_t>(r), b.step, b.columns);
+  }
 }
 
 }  // namespace presil::chip

@@ -1,9 +1,13 @@
 // Runs: one innermost loop of a nest, as fp32 in a buffer or as raw bits.
 #pragma once
+#include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 
+#include "chip/strided.h"
 #include "numerics/convert.h"
+#include "numerics/rows.h"
 
 namespace presil::chip {
 
@@ -22,13 +26,46 @@ struct RunFormat {
   size_t bytes = 4;
   numerics::LoadFn load = nullptr;
   numerics::StoreFn store = nullptr;
+  numerics::LoadRowsFn load_rows = nullptr, load_rows_step2 = nullptr;  // may be nullptr: row by row
+  numerics::StoreRowsFn store_rows = nullptr;
 };
 RunFormat run_format(DType dtype);
 
-// The run as fp32: where it lies if it is that already, else converted into `buffer`. count <= kRunMax.
-const float* read_run(const RunFormat& format, const std::byte* from, int64_t step, size_t count, float* buffer);
-// Where results go: the run itself if it is contiguous fp32, else `buffer`, which write_run then converts and spreads.
-float* run_target(const RunFormat& format, std::byte* to, int64_t step, float* buffer);
-void write_run(const RunFormat& format, const float* values, std::byte* to, int64_t step, size_t count);
+// A piece of a nest: `rows` runs of `columns` elements, taken together because runs may be short.
+struct Block {
+  std::byte* at = nullptr;
+  int64_t row_step = 0, step = 0;  // bytes
+  size_t rows = 1, columns = 1;
+  size_t count() const { return rows * columns; }
+};
+
+// The elements as fp32, in order: where they lie if they are that already, else converted into `buffer`, which has
+// count() + numerics::kRowsSlack floats. count() <= kRunMax.
+const float* read_block(const RunFormat& format, const Block& block, float* buffer);
+// Where results go: the elements themselves if they are contiguous fp32, else `buffer`, which write_block then converts
+// and spreads.
+float* block_target(const RunFormat& format, const Block& block, float* buffer);
+void write_block(const RunFormat& format, const float* values, const Block& block);
+
+// body(blocks of all operands), in order, each of at most `elements_max` elements.
+template <class Body>
+void for_each_block(const Blocks& b, size_t elements_max, Body&& body) {
+  const size_t rows_at_once = std::max<size_t>(1, elements_max / b.columns);
+  std::array<Block, kMaxJoined> blocks;
+  for_each_run(b.outer, [&](const std::array<std::byte*, kMaxJoined>& at) {
+    for (size_t row = 0; row < b.rows; row += rows_at_once) {
+      const size_t rows = std::min(b.rows - row, rows_at_once);
+      for (size_t column = 0; column < b.columns; column += elements_max) {
+        const size_t columns = std::min(b.columns - column, elements_max);
+        for (size_t k = 0; k < static_cast<size_t>(b.outer.operands); ++k) {
+          std::byte* first =
+              at[k] + b.row_step[k] * static_cast<int64_t>(row) + b.step[k] * static_cast<int64_t>(column);
+          blocks[k] = {first, b.row_step[k], b.step[k], rows, columns};
+        }
+        body(blocks);
+      }
+    }
+  });
+}
 
 }  // namespace presil::chip

@@ -183,4 +183,17 @@ void prefer_long_runs(Nest& nest) {
   for (size_t k = 0; k < static_cast<size_t>(nest.operands); ++k) std::swap(nest.step[k][longest], nest.step[k][inner]);
 }
 
+Blocks blocks_of(const Nest& nest, size_t long_run) {
+  Blocks out;
+  out.outer = nest;
+  out.columns = nest.run();
+  for (int k = 0; k < nest.operands; ++k) out.step[static_cast<size_t>(k)] = nest.run_step(k);
+  if (nest.rank < 2 || out.columns >= long_run) return out;
+  const auto row_loop = static_cast<size_t>(nest.rank - 2);
+  out.outer.rank -= 1;
+  out.rows = nest.count[row_loop];
+  for (size_t k = 0; k < static_cast<size_t>(nest.operands); ++k) out.row_step[k] = nest.step[k][row_loop];
+  return out;
+}
+
 }  // namespace presil::chip

@@ -62,6 +62,16 @@ std::optional<Nest> join(std::span<const Strided> operands);
 // is the destination.
 void prefer_long_runs(Nest& nest);
 
+// The two innermost loops as blocks of rows x columns, for nests whose runs are short; one row otherwise. The elements
+// of a block are still in order.
+struct Blocks {
+  Nest outer;  // its runs are blocks
+  size_t rows = 1, columns = 1;
+  std::array<int64_t, kMaxJoined> row_step{}, step{};
+};
+// Runs of `long_run` elements and more stay single rows.
+Blocks blocks_of(const Nest& nest, size_t long_run);
+
 // body(pointers) once per run, in order.
 template <class Body>
 void for_each_run(const Nest& nest, Body&& body) {

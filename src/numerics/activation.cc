@@ -73,10 +73,11 @@ float activation_apply(Activation f, float x, float alpha) {
   case Activation::name:  \
     return one::apply<Activation::name>(a, slope).v;
     PRESIL_CASE(copy)
-    PRESIL_CASE(square) PRESIL_CASE(abs) PRESIL_CASE(sign) PRESIL_CASE(relu) PRESIL_CASE(leaky_relu) PRESIL_CASE(exp)
-        PRESIL_CASE(log) PRESIL_CASE(sqrt) PRESIL_CASE(rsqrt) PRESIL_CASE(reciprocal) PRESIL_CASE(sigmoid)
-            PRESIL_CASE(tanh) PRESIL_CASE(erf) PRESIL_CASE(gelu) PRESIL_CASE(gelu_apprx_tanh) PRESIL_CASE(silu)
-                PRESIL_CASE(softplus) PRESIL_CASE(mish) PRESIL_CASE(sin) PRESIL_CASE(arctan)
+    PRESIL_CASE(square)
+    PRESIL_CASE(abs) PRESIL_CASE(sign) PRESIL_CASE(relu) PRESIL_CASE(leaky_relu) PRESIL_CASE(exp) PRESIL_CASE(log)
+        PRESIL_CASE(sqrt) PRESIL_CASE(rsqrt) PRESIL_CASE(reciprocal) PRESIL_CASE(sigmoid) PRESIL_CASE(tanh)
+            PRESIL_CASE(erf) PRESIL_CASE(gelu) PRESIL_CASE(gelu_apprx_tanh) PRESIL_CASE(silu) PRESIL_CASE(softplus)
+                PRESIL_CASE(mish) PRESIL_CASE(sin) PRESIL_CASE(arctan)
 #undef PRESIL_CASE
   }
   CHECK(false, "unknown activation");

@@ -104,6 +104,20 @@ AluKernel pick_alu_kernel(AluOp op, AluForm form) {
   return table[static_cast<size_t>(form)][static_cast<size_t>(op)];
 }
 
+HWY_ATTR void multiply_add(const float* a, const float* b, const float* c, float* out, size_t count) {
+#if HWY_NATIVE_FMA
+  const D d;
+  const size_t lanes = hn::Lanes(d);
+  size_t i = 0;
+  for (; i + lanes <= count; i += lanes) {
+    const F sum = fma(F(hn::LoadU(d, a + i)), F(hn::LoadU(d, b + i)), F(hn::LoadU(d, c + i)));
+    hn::StoreU(canonical(sum).v, d, out + i);
+  }
+  a += i, b += i, c += i, out += i, count -= i;
+#endif
+  for (size_t i = 0; i < count; ++i) out[i] = numerics::canonical(std::fma(a[i], b[i], c[i]));
+}
+
 // Step s of a fused kernel: the operators with a fixed order of operands.
 enum class Step : uint8_t { add, multiply, max, min, subtract, subtract_from };
 constexpr size_t kSteps = 6;
@@ -158,6 +172,7 @@ namespace {
 
 HWY_EXPORT(pick_alu_kernel);
 HWY_EXPORT(pick_fused_kernel);
+HWY_EXPORT(multiply_add);
 
 // Position in Step, or 6 if there is none.
 size_t step_of(AluOp op, bool reverse) {
@@ -188,6 +203,10 @@ FusedKernel fused_kernel(const FusedOps& ops) {
   const size_t first = step_of(ops.first, ops.reverse_first), second = step_of(ops.second, ops.reverse_second);
   if (first == 6 || second == 6) return nullptr;
   return HWY_DYNAMIC_DISPATCH(pick_fused_kernel)(first, second, ops.scalar_b);
+}
+
+void fma_span(const float* a, const float* b, const float* c, float* out, size_t count) {
+  HWY_DYNAMIC_DISPATCH(multiply_add)(a, b, c, out, count);
 }
 
 }  // namespace presil::numerics

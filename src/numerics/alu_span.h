@@ -26,4 +26,7 @@ struct FusedOps {
 using FusedKernel = void (*)(const float* a, const float* s, const float* b, float* out, size_t count);
 FusedKernel fused_kernel(const FusedOps& ops);
 
+// out[i] = fma(a[i], b[i], c[i]), NaN canonical. `out` may be any of them.
+void fma_span(const float* a, const float* b, const float* c, float* out, size_t count);
+
 }  // namespace presil::numerics

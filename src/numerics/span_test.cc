@@ -63,6 +63,17 @@ TEST(AluSpan, InPlace) {
   for (size_t i = 0; i < 100; ++i) EXPECT_EQ(bits_of(a[i]), bits_of(alu_apply(AluOp::subtract, b[i], before[i])));
 }
 
+TEST(AluSpan, MultiplyAddRoundsOnce) {
+  Prng random(12);
+  for (size_t count : {0, 1, 15, 16, 33}) {
+    const auto a = hard_values(random, count), b = hard_values(random, count), c = hard_values(random, count);
+    std::vector<float> out(count + 1, 42.0f);
+    fma_span(a.data(), b.data(), c.data(), out.data(), count);
+    for (size_t i = 0; i < count; ++i) EXPECT_EQ(bits_of(out[i]), bits_of(canonical(std::fma(a[i], b[i], c[i]))));
+    EXPECT_EQ(out[count], 42.0f);
+  }
+}
+
 TEST(FusedSpan, EveryPairEqualsTwoSteps) {
   Prng random(3);
   int pairs = 0;
