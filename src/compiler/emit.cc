@@ -32,7 +32,7 @@ void Emitter::declare_inputs() {
   for (TensorId t : graph_.inputs) {
     const graph::Tensor& tensor = graph_.at(t);
     DType dtype = boundary_dtype(tensor.dtype);
-    uint32_t id = build_.tensor(tensor.name, dtype, tensor.shape, isa::TensorRole::input);
+    uint32_t id = values_.tensor(tensor.name, dtype, tensor.shape, isa::TensorRole::input);
     values_.at(t).hbm = kernels::row_major(id, dtype, tensor.shape);
   }
   for (TensorId t : graph_.outputs) output_tensor(t);
@@ -43,7 +43,7 @@ HbmView Emitter::output_tensor(TensorId t) {
   if (found != outputs_.end()) return found->second;
   const graph::Tensor& tensor = graph_.at(t);
   DType dtype = boundary_dtype(tensor.dtype);
-  uint32_t id = build_.tensor(tensor.name, dtype, tensor.shape, isa::TensorRole::output);
+  uint32_t id = values_.tensor(tensor.name, dtype, tensor.shape, isa::TensorRole::output);
   return outputs_.emplace(t.value, kernels::row_major(id, dtype, tensor.shape)).first->second;
 }
 
@@ -194,7 +194,7 @@ void Emitter::finish(TensorId t, const Block& block, Scope& scope) {
       value.hbm = output_tensor(t);
     else
       value.hbm = kernels::row_major(
-          build_.tensor(graph_.at(t).name, block.dtype, graph_.at(t).shape, isa::TensorRole::scratch), block.dtype,
+          values_.tensor(graph_.at(t).name, block.dtype, graph_.at(t).shape, isa::TensorRole::scratch), block.dtype,
           graph_.at(t).shape);
   }
   if (!scope.banded) {

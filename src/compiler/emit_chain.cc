@@ -142,13 +142,14 @@ Result<std::pair<Block, InputKind>> Emitter::operand(TensorId t, const Block& ou
     block = kernels::reshaped(values_.with_axis(*value.block, value.block->partition_axis), shape);
     if (block && block->partition_axis != out.partition_axis) block = values_.with_axis(*block, out.partition_axis);
   }
+  // Constant columns stay for all bands of the stage.
+  auto kept = std::pair(t.value, fmt::format("column {}", fmt::join(cut_of(out), ",")));
+  if (!block && column && tensor.constant) {
+    auto found = weights_.find(kept);
+    if (found != weights_.end()) return std::pair(found->second, InputKind::column);
+  }
   if (!block) {
-    HbmView view =
-        *kernels::reshaped(tensor.constant && column
-                               ? kernels::row_major(add_constant(context_, tensor.name, converted(tensor, DType::fp32)),
-                                                    DType::fp32, tensor.shape)
-                               : values_.hbm(t),
-                           shape);
+    HbmView view = *kernels::reshaped(tensor.constant ? values_.constant(t, dtype) : values_.hbm(t), shape);
     std::vector<int64_t> wanted = shape;
     if (spread) wanted[axis] = graph_.at(out_tensor).shape[axis];
     view = kernels::broadcast(view, wanted);
@@ -174,6 +175,7 @@ Result<std::pair<Block, InputKind>> Emitter::operand(TensorId t, const Block& ou
     copy_block(context_, *block, wide);
     block = wide;
   }
+  if (column && tensor.constant) weights_.emplace(kept, *block);
   return std::pair(*block, column ? InputKind::column : InputKind::full);
 }
 
@@ -237,7 +239,7 @@ Result<void> Emitter::stream(const Step& step) {
   DType dtype = value_dtype(graph_, plan_, step.output);
   const graph::Tensor& tensor = graph_.at(step.output);
   value.hbm = is_output ? output_tensor(step.output)
-                        : kernels::row_major(build_.tensor(tensor.name, dtype, tensor.shape, isa::TensorRole::scratch),
+                        : kernels::row_major(values_.tensor(tensor.name, dtype, tensor.shape, isa::TensorRole::scratch),
                                              dtype, tensor.shape);
   return kernels::stream(context_, e, dtype, inputs, *value.hbm);
 }

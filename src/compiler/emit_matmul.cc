@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 
 #include "compiler/emitter.h"
 #include "kernels/packed_conv.h"
@@ -42,12 +43,8 @@ std::optional<Block> Emitter::bias_column(const Step& step, std::optional<Tensor
   auto found = weights_.find(key);
   if (found != weights_.end()) return found->second;
   const graph::Tensor& tensor = graph_.at(*bias);
-  if (!values_.at(*bias).hbm && tensor.constant) {
-    values_.at(*bias).hbm = kernels::row_major(add_constant(context_, tensor.name, converted(tensor, DType::fp32)),
-                                               DType::fp32, tensor.shape);
-  }
-  HbmView view =
-      sliced(*kernels::reshaped(values_.hbm(*bias), {graph::element_count(tensor.shape)}), 0, Range{begin, m, 1});
+  HbmView whole = tensor.constant ? values_.constant(*bias, DType::fp32) : values_.hbm(*bias);
+  HbmView view = sliced(*kernels::reshaped(whole, {graph::element_count(tensor.shape)}), 0, Range{begin, m, 1});
   source(step, "load bias");
   Block block = allocate_cut(context_, DType::fp32, {m}, 0, cut, tensor.name);
   load(context_, view, block);
@@ -55,17 +52,20 @@ std::optional<Block> Emitter::bias_column(const Step& step, std::optional<Tensor
 }
 
 Weights Emitter::matmul_weights(const Step& step, size_t group_index, const Block& in, const std::string& part,
-                                HostTensor host, std::optional<TensorId> bias, int64_t begin, int64_t m) {
+                                const std::function<HostTensor()>& pack, std::optional<TensorId> bias, int64_t begin,
+                                int64_t m) {
   auto key = std::pair(step.anchor, fmt::format("{}{}", part, group_index));
   auto found = weights_.find(key);
   if (found == weights_.end()) {
     source(step, "load weights");
     const graph::Node& node = graph_.nodes[step.anchor];
-    uint32_t tensor =
-        add_constant(context_, fmt::format("{}.{}{}", graph_.at(node.inputs[1]).name, part, group_index), host);
-    std::vector<int64_t> cut = part == "taps" ? std::vector<int64_t>{host.shape[0]} : cut_of(in);
-    Block block = allocate_cut(context_, host.dtype, host.shape, 0, cut, graph_.at(node.inputs[1]).name);
-    load(context_, kernels::row_major(tensor, host.dtype, host.shape), block);
+    HostTensor host = pack();
+    HbmView packed = kernels::row_major(0, host.dtype, host.shape);
+    packed.tensor =
+        values_.constant(fmt::format("{}.{}{}", graph_.at(node.inputs[1]).name, part, group_index), std::move(host));
+    std::vector<int64_t> cut = part == "taps" ? std::vector<int64_t>{packed.shape[0]} : cut_of(in);
+    Block block = allocate_cut(context_, packed.dtype, packed.shape, 0, cut, graph_.at(node.inputs[1]).name);
+    load(context_, packed, block);
     found = weights_.emplace(key, block).first;
   }
   Weights w{found->second, bias_column(step, bias, begin, m, {m})};
@@ -88,7 +88,8 @@ Result<Block> Emitter::conv(const Step& step, Scope& scope, DType dtype, const k
   for (size_t g = 0; g < groups.size(); ++g) {
     const OutGroup& group = groups[g];
     Weights weights = matmul_weights(
-        step, g, in, "m", conv_weights(w, channels, node.attrs.group, group.begin, group.partitions, operand),
+        step, g, in, "m",
+        [&] { return conv_weights(w, channels, node.attrs.group, group.begin, group.partitions, operand); },
         optional_input(node, 2), group.begin, group.partitions);
     if (pointwise && in.shape[2] == group.block.shape[2] && is_dense(in) && is_dense(group.block)) {
       Weights flat{*reshaped(weights.weights, {channels, group.partitions}), weights.bias};
@@ -111,8 +112,9 @@ Result<Block> Emitter::packed_conv(const Step& step, Scope& scope, DType dtype, 
   auto groups = groups_of(with_rows(out));
   for (size_t g = 0; g < groups.size(); ++g) {
     const OutGroup& group = groups[g];
-    Weights weights = matmul_weights(step, g, out, "taps", packed_weights(w, group.begin, group.partitions, operand),
-                                     optional_input(node, 2), group.begin, group.partitions);
+    Weights weights = matmul_weights(
+        step, g, out, "taps", [&] { return packed_weights(w, group.begin, group.partitions, operand); },
+        optional_input(node, 2), group.begin, group.partitions);
     kernels::conv_packed(context_, window_of(graph_, node), operand, weights, in, group.block, epilogue);
   }
   return out;
@@ -128,7 +130,8 @@ Result<Block> Emitter::depthwise(const Step& step, Scope& scope, DType dtype) {
     relayout(context_, in, same);
     in = same;
   }
-  Weights weights = matmul_weights(step, 0, in, "d", depthwise_weights(graph_.at(node.inputs[1])), std::nullopt, 0, 0);
+  Weights weights = matmul_weights(
+      step, 0, in, "d", [&] { return depthwise_weights(graph_.at(node.inputs[1])); }, std::nullopt, 0, 0);
   weights.bias = bias_column(step, optional_input(node, 2), 0, graph_.at(node.output).shape[1], cut_of(out));
   source(step, "depthwise");
   kernels::depthwise(context_, window_of(graph_, node), weights, in, with_rows(out));
@@ -144,9 +147,10 @@ Result<Block> Emitter::conv_transpose(const Step& step, Scope& scope, DType dtyp
   auto groups = groups_of(with_rows(out));
   for (size_t g = 0; g < groups.size(); ++g) {
     const OutGroup& group = groups[g];
-    Weights weights =
-        matmul_weights(step, g, in, "m", transpose_weights(w, node.attrs.group, group.begin, group.partitions, operand),
-                       optional_input(node, 2), group.begin, group.partitions);
+    Weights weights = matmul_weights(
+        step, g, in, "m",
+        [&] { return transpose_weights(w, node.attrs.group, group.begin, group.partitions, operand); },
+        optional_input(node, 2), group.begin, group.partitions);
     kernels::conv_transpose(context_, window_of(graph_, node), weights, in, group.block);
   }
   return out;
@@ -167,9 +171,10 @@ Result<Block> Emitter::linear(const Step& step, DType dtype, const kernels::Epil
   auto groups = groups_of(out);
   for (size_t g = 0; g < groups.size(); ++g) {
     const OutGroup& group = groups[g];
-    Weights weights = matmul_weights(step, g, in, "n",
-                                     linear_weights(graph_.at(node.inputs[1]), group.begin, group.partitions, operand),
-                                     optional_input(node, 2), group.begin, group.partitions);
+    Weights weights = matmul_weights(
+        step, g, in, "n",
+        [&] { return linear_weights(graph_.at(node.inputs[1]), group.begin, group.partitions, operand); },
+        optional_input(node, 2), group.begin, group.partitions);
     kernels::linear(context_, weights, in, group.block, epilogue);
   }
   return out;
@@ -213,7 +218,7 @@ Result<void> Emitter::gemm(const Step& step) {
   auto operand = [&](TensorId t) {
     HbmView view = values_.hbm(t);
     if (view.dtype == dtype) return view;
-    HbmView cast = kernels::row_major(build_.tensor(graph_.at(t).name, dtype, view.shape, isa::TensorRole::scratch),
+    HbmView cast = kernels::row_major(values_.tensor(graph_.at(t).name, dtype, view.shape, isa::TensorRole::scratch),
                                       dtype, view.shape);
     kernels::copy(context_, view, cast);
     return cast;
@@ -222,7 +227,7 @@ Result<void> Emitter::gemm(const Step& step) {
   bool is_output = std::find(graph_.outputs.begin(), graph_.outputs.end(), node.output) != graph_.outputs.end();
   const graph::Tensor& tensor = graph_.at(node.output);
   value.hbm = is_output ? output_tensor(node.output)
-                        : kernels::row_major(build_.tensor(tensor.name, dtype, tensor.shape, isa::TensorRole::scratch),
+                        : kernels::row_major(values_.tensor(tensor.name, dtype, tensor.shape, isa::TensorRole::scratch),
                                              dtype, tensor.shape);
   kernels::gemm(context_, step.blocking, dtype, operand(node.inputs[0]), operand(node.inputs[1]), *value.hbm);
   return {};

@@ -91,7 +91,7 @@ Result<Block> Emitter::gather(const Step& step, DType dtype) {
   const graph::Shape& shape = graph_.at(node.output).shape;
   if (shape.empty()) return unsupported("gather of a scalar", node.source);
   HbmView out = kernels::row_major(
-      build_.tensor(graph_.at(node.output).name, data.dtype, shape, isa::TensorRole::scratch), data.dtype, shape);
+      values_.tensor(graph_.at(node.output).name, data.dtype, shape, isa::TensorRole::scratch), data.dtype, shape);
   // [leading, index, trailing] of both sides, row by row.
   graph::Shape flat(data.shape.begin(), data.shape.begin() + axis);
   int64_t count = graph::element_count(indices.shape);
@@ -159,7 +159,7 @@ Result<void> Emitter::view_step(const Step& step) {
     if (!to.hbm) {
       // A strided view that no reshape fits: a row-major copy has every reshape.
       HbmView dense = kernels::row_major(
-          build_.tensor(graph_.at(node.output).name, stored.dtype, stored.shape, isa::TensorRole::scratch),
+          values_.tensor(graph_.at(node.output).name, stored.dtype, stored.shape, isa::TensorRole::scratch),
           stored.dtype, stored.shape);
       kernels::copy(context_, stored, dense);
       to.hbm = of_hbm(dense);

@@ -1,6 +1,7 @@
 // The state while a Plan is emitted, shared by emit.cc (stages and bands), emit_steps.cc, emit_matmul.cc, emit_shape.cc
 // (a step's anchor) and emit_chain.cc (its element-wise chain).
 #pragma once
+#include <functional>
 #include <map>
 #include <vector>
 
@@ -66,8 +67,8 @@ class Emitter {
   // A fresh block for a step's result: [image, C, needed rows, W] in a band, else the whole.
   kernels::Block result(graph::TensorId t, Scope& scope, DType dtype, int axis = 1);
   kernels::Weights matmul_weights(const Step& step, size_t group_index, const kernels::Block& in,
-                                  const std::string& part, HostTensor host, std::optional<graph::TensorId> bias,
-                                  int64_t begin, int64_t m);
+                                  const std::string& part, const std::function<HostTensor()>& pack,
+                                  std::optional<graph::TensorId> bias, int64_t begin, int64_t m);
   std::optional<kernels::Block> bias_column(const Step& step, std::optional<graph::TensorId> bias, int64_t begin,
                                             int64_t m, const std::vector<int64_t>& cut);
   void source(const Step& step, std::string_view tile_op);

@@ -1,5 +1,7 @@
 #include "compiler/values.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 namespace presil::compiler {
@@ -46,12 +48,30 @@ void copy_block(kernels::Context& c, const Block& src, const Block& dst) {
   elementwise(c, copy, {src}, {kernels::InputKind::full}, dst).value();
 }
 
-uint32_t add_constant(kernels::Context& c, const std::string& name, HostTensor t) {
-  return c.build.tensor(name, t.dtype, t.shape, isa::TensorRole::constant, std::move(t.data));
-}
-
 Values::Values(kernels::Context& context, const graph::Graph& graph, const Plan& plan)
     : context_(context), graph_(graph), plan_(plan), values_(graph.tensors.size()) {}
+
+uint32_t Values::tensor(const std::string& name, DType dtype, const std::vector<int64_t>& shape, isa::TensorRole role,
+                        std::vector<std::byte> data) {
+  uint32_t uses = names_[name]++;
+  std::string unique = uses == 0 ? name : fmt::format("{}#{}", name, uses);
+  if (uses > 0) names_[unique] = 1;
+  return context_.build.tensor(unique, dtype, shape, role, std::move(data));
+}
+
+uint32_t Values::constant(const std::string& name, HostTensor host) {
+  return tensor(name, host.dtype, host.shape, isa::TensorRole::constant, std::move(host.data));
+}
+
+HbmView Values::constant(graph::TensorId t, DType dtype) {
+  auto found = constants_.find({t.value, dtype});
+  if (found == constants_.end()) {
+    const graph::Tensor& own = graph_.at(t);
+    HbmView view = kernels::row_major(constant(own.name, converted(own, dtype)), dtype, own.shape);
+    found = constants_.emplace(std::pair(t.value, dtype), view).first;
+  }
+  return found->second;
+}
 
 Block Values::with_axis(const Block& block, int axis) {
   if (block.partition_axis == axis) return block;
@@ -81,23 +101,19 @@ void Values::store(const Block& block, const HbmView& to) {
 }
 
 HbmView Values::stored(const Block& block, const std::string& name) {
-  uint32_t tensor = context_.build.tensor(name, block.dtype, block.shape, isa::TensorRole::scratch);
-  HbmView view = kernels::row_major(tensor, block.dtype, block.shape);
+  HbmView view =
+      kernels::row_major(tensor(name, block.dtype, block.shape, isa::TensorRole::scratch), block.dtype, block.shape);
   store(block, view);
   return view;
 }
 
 HbmView Values::hbm(graph::TensorId t) {
+  const graph::Tensor& own = graph_.at(t);
+  if (own.constant) return constant(t, value_dtype(graph_, plan_, t));
   Value& value = values_[t.value];
   if (!value.hbm) {
-    const graph::Tensor& tensor = graph_.at(t);
-    if (tensor.constant) {
-      HostTensor host = converted(tensor, value_dtype(graph_, plan_, t));
-      value.hbm = kernels::row_major(add_constant(context_, tensor.name, host), host.dtype, host.shape);
-    } else {
-      CHECK(value.block.has_value(), "a value exists before it is used: " + tensor.name);
-      value.hbm = stored(*value.block, tensor.name);
-    }
+    CHECK(value.block.has_value(), "a value exists before it is used: " + own.name);
+    value.hbm = stored(*value.block, own.name);
   }
   return *value.hbm;
 }

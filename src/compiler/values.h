@@ -23,14 +23,18 @@ kernels::Block allocate_cut(kernels::Context&, DType, const std::vector<int64_t>
 std::vector<int64_t> cut_of(const kernels::Block&);
 // dst = src by engines, group by group; equal shapes, axes and cuts.
 void copy_block(kernels::Context&, const kernels::Block& src, const kernels::Block& dst);
-// An HBM constant with the given contents.
-uint32_t add_constant(kernels::Context&, const std::string& name, HostTensor tensor);
 
 class Values {
  public:
   Values(kernels::Context& context, const graph::Graph& graph, const Plan& plan);
 
   Value& at(graph::TensorId t) { return values_[t.value]; }
+  // HBM tensors of the program; a name that is taken gets a number.
+  uint32_t tensor(const std::string& name, DType dtype, const std::vector<int64_t>& shape, isa::TensorRole role,
+                  std::vector<std::byte> data = {});
+  uint32_t constant(const std::string& name, HostTensor host);
+  // A constant of the graph as `dtype` in HBM, made once.
+  kernels::HbmView constant(graph::TensorId t, DType dtype);
   // Loads or relays as needed. `axis` lies on partitions.
   kernels::Block block(graph::TensorId t, int axis);
   // The partition axis a value has now, or the one it is best loaded with; never one of `avoid`.
@@ -50,6 +54,8 @@ class Values {
   const graph::Graph& graph_;
   const Plan& plan_;
   std::vector<Value> values_;
+  std::map<std::string, uint32_t> names_;
+  std::map<std::pair<uint32_t, DType>, kernels::HbmView> constants_;
 };
 
 }  // namespace presil::compiler
