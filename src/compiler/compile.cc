@@ -50,6 +50,7 @@ Result<Plan> make_plan(const graph::Graph& graph, const spec::ChipSpec& spec, co
   Plan plan{.model = graph.name, .chip = spec.name, .spec_hash = spec::spec_hash(spec)};
   plan.precision = TRY(resolve_precision(options.precision));
   plan.steps = TRY(make_steps(graph, spec));
+  choose_dtypes(graph, plan);
   choose_blockings(graph, spec, plan);
   TRY(plan_stages(graph, spec, plan));
   return plan;

@@ -108,7 +108,8 @@ std::string print(const Plan& plan, const graph::Graph* graph) {
     out += "\n";
   }
   for (size_t i = 0; i < plan.tensors.size(); ++i) {
-    out += fmt::format("tensor id={} location={}", i, kLocationNames[static_cast<size_t>(plan.tensors[i])]);
+    out += fmt::format("tensor id={} location={} dtype={}", i, kLocationNames[static_cast<size_t>(plan.tensors[i])],
+                       dtype_name(plan.dtypes[i]));
     if (graph != nullptr)
       out += fmt::format("  # {} {}[{}]", graph->tensors[i].name, dtype_name(graph->tensors[i].dtype),
                          fmt::join(graph->tensors[i].shape, "x"));
@@ -151,6 +152,10 @@ Result<Plan> parse_plan(std::string_view text) {
         return bad_input(fmt::format("tensor id {} where {} is next", id, plan.tensors.size()), line.where());
       plan.tensors.push_back(
           static_cast<Location>(TRY(index_of(kLocationNames, TRY(line.text("location")), line, "location"))));
+      std::string name = TRY(line.text("dtype"));
+      auto dtype = dtype_from_name(name);
+      if (!dtype) return bad_input(fmt::format("'{}' is not a dtype", name), line.where());
+      plan.dtypes.push_back(*dtype);
     } else {
       return bad_input(fmt::format("'{}' is not a line of a plan", line.kind), line.where(),
                        nearest_hint(line.kind, std::vector<std::string>{"plan", "stage", "step", "tensor"}));

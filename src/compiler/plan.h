@@ -69,6 +69,7 @@ struct Plan {
   std::vector<Step> steps;
   std::vector<Stage> stages;
   std::vector<Location> tensors;  // by graph tensor
+  std::vector<DType> dtypes;      // of the values inside the core, by graph tensor
   bool operator==(const Plan&) const = default;
 };
 

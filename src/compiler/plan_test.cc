@@ -23,6 +23,7 @@ Plan random_plan(uint64_t seed) {
     plan.stages.push_back(
         {static_cast<uint32_t>(i), static_cast<uint32_t>(i + 1), static_cast<uint32_t>(1 + prng.below(7))});
     plan.tensors.push_back(static_cast<Location>(prng.below(4)));
+    plan.dtypes.push_back(static_cast<DType>(prng.below(kDTypeCount)));
   }
   return plan;
 }

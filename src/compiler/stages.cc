@@ -182,12 +182,42 @@ struct Planner {
 
 }  // namespace
 
-DType value_dtype(const Graph& graph, const Plan& plan, TensorId t) {
-  DType own = graph.at(t).dtype;
-  if (own == DType::boolean) return DType::uint8;
-  if (own == DType::int64) return DType::int32;
-  if (!is_float(own) || plan.precision == "auto") return own;
-  return *dtype_from_name(plan.precision);
+void choose_dtypes(const Graph& graph, Plan& plan) {
+  std::vector<bool> multiplied(graph.tensors.size(), false);
+  for (const graph::Node& node : graph.nodes) {
+    bool tensor_engine =
+        node.op == graph::Op::conv || node.op == graph::Op::conv_transpose || node.op == graph::Op::matmul;
+    bool depthwise =
+        node.op == graph::Op::conv && node.attrs.group > 1 && node.attrs.group == graph.at(node.inputs[0]).shape[1];
+    if (!tensor_engine || depthwise) continue;
+    for (size_t i = 0; i < 2; ++i) multiplied[node.inputs[i].value] = true;
+  }
+  auto inside = [&](uint32_t t) {
+    DType own = graph.tensors[t].dtype;
+    if (own == DType::boolean) return DType::uint8;
+    if (own == DType::int64) return DType::int32;
+    if (!is_float(own) || plan.precision == "auto") return own;
+    return multiplied[t] ? *dtype_from_name(plan.precision) : DType::fp32;
+  };
+  for (uint32_t t = 0; t < graph.tensors.size(); ++t) plan.dtypes.push_back(inside(t));
+  // Views and copies keep their elements' type: back from a multiplied value to what it is a view of.
+  for (size_t i = graph.nodes.size(); i-- > 0;) {
+    const graph::Node& node = graph.nodes[i];
+    bool moves = node.op == graph::Op::reshape || node.op == graph::Op::transpose || node.op == graph::Op::slice ||
+                 node.op == graph::Op::expand || node.op == graph::Op::concat || node.op == graph::Op::gather;
+    if (!moves || !is_float(graph.at(node.output).dtype)) continue;
+    for (TensorId t : node.inputs) {
+      if (t.valid() && is_float(graph.at(t).dtype) && multiplied[node.output.value]) {
+        multiplied[t.value] = true;
+        plan.dtypes[t.value] = plan.dtypes[node.output.value];
+      }
+    }
+  }
+  for (const graph::Node& node : graph.nodes) {
+    bool views = node.op == graph::Op::reshape || node.op == graph::Op::transpose || node.op == graph::Op::slice ||
+                 node.op == graph::Op::expand;
+    if (views) plan.dtypes[node.output.value] = plan.dtypes[node.inputs[0].value];
+  }
 }
 
 BandRows band_rows(const Graph& graph, const Plan& plan, const Stage& stage, uint32_t band) {

@@ -7,11 +7,15 @@
 
 namespace presil::compiler {
 
-// Fills plan.stages and plan.tensors from plan.steps. `item` is the value's element size in SBUF.
+// Fills plan.dtypes. With a precision other than auto, what the tensor engine multiplies has that type; what only the
+// other engines touch stays in fp32, their native format, so that chains and normalizations do not round at every step.
+void choose_dtypes(const graph::Graph&, Plan& plan);
+
+// Fills plan.stages and plan.tensors from plan.steps and plan.dtypes.
 Result<void> plan_stages(const graph::Graph&, const spec::ChipSpec&, Plan& plan);
 
-// Element type of a tensor inside the core under the plan's precision.
-DType value_dtype(const graph::Graph&, const Plan&, graph::TensorId);
+// Element type of a tensor inside the core.
+inline DType value_dtype(const graph::Graph&, const Plan& plan, graph::TensorId t) { return plan.dtypes[t.value]; }
 
 // Rows of every tensor that band `band` of a stage computes or reads (by tensor; empty where untouched), and the part
 // of them that this band owns (each row of a tensor that leaves the stage is owned by one band).
