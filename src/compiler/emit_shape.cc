@@ -142,6 +142,7 @@ Result<void> Emitter::view_step(const Step& step) {
     // Another axis on partitions may have a view: a transpose in the core is cheaper than a trip to HBM.
     for (int axis = 0; axis < from.block->rank() && !to.block; ++axis) {
       if (from.block->shape[static_cast<size_t>(axis)] <= 1 || axis == from.block->partition_axis) continue;
+      if (!values_.small_enough(from.block->shape, axis, from.block->dtype)) continue;
       Block probe = *from.block;
       probe.partition_axis = axis;
       probe.groups = {{0, probe.shape[static_cast<size_t>(axis)], 0}};

@@ -80,11 +80,18 @@ Block Values::with_axis(const Block& block, int axis) {
   return out;
 }
 
+bool Values::small_enough(const std::vector<int64_t>& shape, int axis, DType dtype) const {
+  int64_t lanes = context_.spec.sbuf.partitions, extent = shape[static_cast<size_t>(axis)];
+  int64_t bytes =
+      graph::element_count(shape) / extent * ((extent + lanes - 1) / lanes) * static_cast<int64_t>(dtype_bytes(dtype));
+  return bytes <= static_cast<int64_t>(context_.spec.sbuf.bytes_per_partition) / 5;
+}
+
 Block Values::loaded(const HbmView& view, int axis, DType dtype, const std::string& name) {
   int other = other_axis(view.shape, axis);
   bool scattered =
       view.strides[static_cast<size_t>(axis)] == 1 && view.shape[static_cast<size_t>(axis)] > 1 && other >= 0;
-  if (scattered && graph::element_count(view.shape) > kScatteredElementsMax) {
+  if (scattered && graph::element_count(view.shape) > kScatteredElementsMax && small_enough(view.shape, other, dtype)) {
     return with_axis(loaded(view, other, dtype, name), axis);
   }
   Block block = allocate(context_, dtype, view.shape, axis, name);
@@ -96,7 +103,9 @@ void Values::store(const Block& block, const HbmView& to) {
   int axis = block.partition_axis, other = other_axis(block.shape, axis);
   bool scattered =
       to.strides[static_cast<size_t>(axis)] == 1 && block.shape[static_cast<size_t>(axis)] > 1 && other >= 0;
-  if (scattered && graph::element_count(block.shape) > kScatteredElementsMax) return store(with_axis(block, other), to);
+  if (scattered && graph::element_count(block.shape) > kScatteredElementsMax &&
+      small_enough(block.shape, other, block.dtype))
+    return store(with_axis(block, other), to);
   kernels::store(context_, block, to);
 }
 

@@ -46,6 +46,8 @@ class Values {
   // `view` with `axis` on partitions.
   kernels::Block loaded(const kernels::HbmView& view, int axis, DType dtype, const std::string& name);
   kernels::Block with_axis(const kernels::Block& block, int axis);
+  // Whether a detour through a block with that partition axis leaves room for others.
+  bool small_enough(const std::vector<int64_t>& shape, int axis, DType dtype) const;
   kernels::HbmView stored(const kernels::Block& block, const std::string& name);
   void store(const kernels::Block& block, const kernels::HbmView& to);
 
