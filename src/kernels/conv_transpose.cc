@@ -44,6 +44,28 @@ std::vector<Phase> phases(const Window& w, int i, int64_t output_begin, int64_t 
   return out;
 }
 
+// Numbers [begin, end) of a phase.
+Phase part(const Phase& phase, int64_t stride, int64_t begin, int64_t end) {
+  Phase out = phase;
+  out.first += (begin - phase.begin) * stride;
+  out.begin = begin, out.count = end - begin;
+  return out;
+}
+
+// The phases cut so that they have their common numbers in parts of their own: a piece of rows may begin amid a stride.
+std::vector<Phase> with_common_parts(const std::vector<Phase>& phases, int64_t stride) {
+  int64_t begin = phases[0].begin, end = begin + phases[0].count;
+  for (const Phase& p : phases) begin = std::max(begin, p.begin), end = std::min(end, p.begin + p.count);
+  if (end <= begin) return phases;
+  std::vector<Phase> out;
+  for (const Phase& p : phases) {
+    if (p.begin < begin) out.push_back(part(p, stride, p.begin, begin));
+    out.push_back(part(p, stride, begin, end));
+    if (p.begin + p.count > end) out.push_back(part(p, stride, end, p.begin + p.count));
+  }
+  return out;
+}
+
 struct PhasePair {
   Phase y, x;
 };
@@ -298,8 +320,8 @@ void conv_transpose(Context& context, const Window& window, const Weights& weigh
                 cuts(in, spec.tensor.rows),
                 std::min<int64_t>(spec.psum.bytes_per_partition / spec.psum.banks / 4, spec.tensor.moving_max),
                 {}};
-  const std::vector<Phase> rows = phases(window, 0, out.row_begin, out.shape[2]);
-  const std::vector<Phase> columns = phases(window, 1, 0, out.shape[3]);
+  const std::vector<Phase> rows = with_common_parts(phases(window, 0, out.row_begin, out.shape[2]), window.stride[0]);
+  const std::vector<Phase> columns = with_common_parts(phases(window, 1, 0, out.shape[3]), window.stride[1]);
   for (const PhaseSet& set : phase_sets(kernel, rows, columns)) {
     if (set.phases.size() > 1) {
       together(kernel, set);

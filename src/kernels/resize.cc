@@ -1,6 +1,6 @@
 // One axis at a time, columns first: each axis is a table (which input, or which two and how mixed) that is computed
 // here exactly as ONNX defines it, and cut into runs of outputs and inputs with constant steps. An integer factor gives
-// one run per phase; nearest by integer factors on both axes is a single strided copy.
+// one run per phase; nearest by integer factors on both axes is one strided copy, in pieces for two engines.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -15,7 +15,9 @@ namespace {
 
 // Elements of one copy of a nearest resize by integers: large against its fixed cost, small enough to keep both the
 // vector and the scalar engine busy.
-constexpr int64_t kPiece = 8192;
+constexpr int64_t kPiece = 2048;
+// A nearest resize that takes more copies than this goes one axis at a time.
+constexpr size_t kCopiesAtOnce = 9;
 
 // out[o] = in[low] + weight * (in[high] - in[low]); nearest has weight 0.
 struct Sample {
@@ -173,15 +175,32 @@ void resize_axis(Context& context, size_t axis, const std::vector<Sample>& table
   }
 }
 
-// f if output o reads input o / f on the whole axis.
-std::optional<int64_t> repeat_factor(const std::vector<Sample>& table) {
-  const int64_t first = table[0].low;
-  int64_t f = 1;
-  while (f < static_cast<int64_t>(table.size()) && table[static_cast<size_t>(f)].low == first) ++f;
+// Consecutive outputs of which each `repeat` read one input, inputs in order.
+struct Repeat {
+  int64_t begin = 0, inputs = 1, repeat = 1;
+  int64_t input = 0;
+};
+
+// A nearest table as such runs. A piece of an enlargement by an integer has one, or three if it begins and ends amid
+// the outputs of one input.
+std::vector<Repeat> repeats(const std::vector<Sample>& table) {
+  std::vector<Repeat> single;  // one input each
   for (size_t o = 0; o < table.size(); ++o) {
-    if (table[o].weight != 0 || table[o].low != first + static_cast<int64_t>(o) / f) return std::nullopt;
+    if (!single.empty() && single.back().input == table[o].low) {
+      ++single.back().repeat;
+    } else {
+      single.push_back({static_cast<int64_t>(o), 1, 1, table[o].low});
+    }
   }
-  return static_cast<int64_t>(table.size()) % f == 0 ? std::optional(f) : std::nullopt;
+  std::vector<Repeat> out;
+  for (const Repeat& next : single) {
+    if (!out.empty() && out.back().repeat == next.repeat && out.back().input + out.back().inputs == next.input) {
+      ++out.back().inputs;
+    } else {
+      out.push_back(next);
+    }
+  }
+  return out;
 }
 
 bool is_identity(const std::vector<Sample>& table, int64_t inputs) {
@@ -191,19 +210,26 @@ bool is_identity(const std::vector<Sample>& table, int64_t inputs) {
   return static_cast<int64_t>(table.size()) == inputs;
 }
 
-// Each input pixel repeated fy x fx times, in one copy per batch element and group.
-void repeat_pixels(Context& context, int64_t fy, int64_t fx, int64_t row, int64_t column, const Block& in,
-                   const Block& out) {
+// Each input pixel repeated: one copy per group and batch element, or a few where one is large.
+void repeat_pixels(Context& context, const Repeat& y, const Repeat& x, const Block& in, const Block& out) {
   const std::vector<Loop> loops = {{out.shape[0], {out.strides[0], in.strides[0]}},
-                                   {out.shape[2] / fy, {fy * out.strides[2], in.strides[2]}},
-                                   {fy, {out.strides[2], 0}},
-                                   {out.shape[3] / fx, {fx * out.strides[3], in.strides[3]}},
-                                   {fx, {out.strides[3], 0}}};
+                                   {y.inputs, {y.repeat * out.strides[2], in.strides[2]}},
+                                   {y.repeat, {out.strides[2], 0}},
+                                   {x.inputs, {x.repeat * out.strides[3], in.strides[3]}},
+                                   {x.repeat, {out.strides[3], 0}}};
   for (size_t g = 0; g < out.groups.size(); ++g) {
     const int64_t p = out.groups[g].partitions;
-    for_each_piece({origin(out, g), origin(in, g, 0, p, {0, 0, row, column})}, loops, {.elements = kPiece},
-                   [&](std::span<const isa::View> v) { copy(context, v[0], v[1]); });
+    for_each_piece({origin(out, g, 0, p, {0, 0, y.begin, x.begin}), origin(in, g, 0, p, {0, 0, y.input, x.input})},
+                   loops, {.elements = kPiece}, [&](std::span<const isa::View> v) { copy(context, v[0], v[1]); });
   }
+}
+
+// The rows of `in` that the table reads; the table then counts from them.
+Block needed_rows(const Block& in, std::vector<Sample>& table) {
+  int64_t first = in.shape[2], last = 0;
+  for (const Sample& s : table) first = std::min(first, s.low), last = std::max(last, s.high);
+  for (Sample& s : table) s.low -= first, s.high -= first;
+  return *sliced(in, 2, {first, last - first + 1});
 }
 
 }  // namespace
@@ -212,16 +238,24 @@ void resize(Context& context, const ResizeParams& params, const Block& in, const
   CHECK(in.rank() == 4 && out.rank() == 4 && in.partition_axis == 1 && out.partition_axis == 1 && same_cut(in, out),
         fmt::format("resize of [{}] to [{}]", fmt::join(in.shape, ", "), fmt::join(out.shape, ", ")));
   const Axis rows{in.full_rows, out.full_rows, params.scale[0]}, columns{in.shape[3], out.shape[3], params.scale[1]};
-  const std::vector<Sample> y = samples(params, rows, out.row_begin, out.shape[2], in.row_begin, in.shape[2]);
+  std::vector<Sample> y = samples(params, rows, out.row_begin, out.shape[2], in.row_begin, in.shape[2]);
   const std::vector<Sample> x = samples(params, columns, 0, out.shape[3], 0, in.shape[3]);
-  const std::optional<int64_t> fy = repeat_factor(y), fx = repeat_factor(x);
-  if (fy && fx) return repeat_pixels(context, *fy, *fx, y[0].low, x[0].low, in, out);
-  if (is_identity(x, in.shape[3])) return resize_axis(context, 2, y, params.scale[0], in, out);
-  if (is_identity(y, in.shape[2])) return resize_axis(context, 3, x, params.scale[1], in, out);
+  const Block from = needed_rows(in, y);
   const bool mixed = params.mode == graph::ResizeMode::linear;
-  const Block wide = allocate_like(context, in, mixed ? DType::fp32 : in.dtype,
-                                   {in.shape[0], in.shape[1], in.shape[2], out.shape[3]}, "resized columns");
-  resize_axis(context, 3, x, params.scale[1], in, wide);
+  if (!mixed) {
+    const std::vector<Repeat> ys = repeats(y), xs = repeats(x);
+    if (ys.size() * xs.size() <= kCopiesAtOnce) {
+      for (const Repeat& r : ys) {
+        for (const Repeat& c : xs) repeat_pixels(context, r, c, from, out);
+      }
+      return;
+    }
+  }
+  if (is_identity(x, in.shape[3])) return resize_axis(context, 2, y, params.scale[0], from, out);
+  if (is_identity(y, from.shape[2])) return resize_axis(context, 3, x, params.scale[1], from, out);
+  const Block wide = allocate_like(context, from, mixed ? DType::fp32 : in.dtype,
+                                   {in.shape[0], in.shape[1], from.shape[2], out.shape[3]}, "resized columns");
+  resize_axis(context, 3, x, params.scale[1], from, wide);
   resize_axis(context, 2, y, params.scale[0], wide, out);
 }
 

@@ -132,15 +132,18 @@ TEST(Resize, PiecesOfRows) {
   }
 }
 
-TEST(Resize, NearestByTwoIsOneCopy) {
-  Machine m(trn2());
-  Prng prng(1);
-  const Block in = m.input(random_tensor(prng, {1, 96, 20, 20}, DType::fp32), DType::fp32, 1);
-  const size_t before = m.instructions();
-  kernels::resize(m.context,
-                  {.coordinates = ResizeCoordinates::asymmetric, .rounding = ResizeRounding::floor, .scale = {2, 2}},
-                  in, m.block(DType::fp32, {1, 96, 40, 40}, 1));
-  EXPECT_EQ(m.instructions() - before, 1u);
+// 3200 results in pieces of 2048; a piece of rows that begins and ends between the copies of one row adds two.
+TEST(Resize, NearestByTwoIsAFewCopies) {
+  for (int64_t begin : {0, 1}) {
+    Machine m(trn2());
+    Prng prng(1);
+    const Block in = m.input(random_tensor(prng, {1, 96, 20, 80}, DType::fp32), DType::fp32, 1);
+    const size_t before = m.instructions();
+    kernels::resize(m.context,
+                    {.coordinates = ResizeCoordinates::asymmetric, .rounding = ResizeRounding::floor, .scale = {2, 1}},
+                    in, m.block(DType::fp32, {1, 96, 40, 80}, 1, {begin, 40 - 2 * begin}));
+    EXPECT_EQ(m.instructions() - before, begin == 0 ? 2u : 4u);
+  }
 }
 
 }  // namespace
