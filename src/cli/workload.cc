@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "cli/host.h"
+#include "graph/simplify.h"
 #include "onnx/import.h"
 #include "spec/chip_file.h"
 
@@ -57,7 +58,7 @@ Result<graph::Graph> load_graph(const std::string& path, const std::vector<std::
   onnx::ImportOptions import{.with_data = with_data, .double_as_fp32 = double_as_fp32};
   for (const std::string& dim : dims) import.dims.push_back(TRY(parse_dim(dim)));
   for (const std::string& shape : shapes) import.shapes.push_back(TRY(parse_shape(shape)));
-  return onnx::import_file(path, std::move(import));
+  return graph::simplify(TRY(onnx::import_file(path, std::move(import))));
 }
 
 Result<Workload> load_workload(const WorkloadOptions& options, bool with_data) {
