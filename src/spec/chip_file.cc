@@ -145,8 +145,38 @@ Result<std::string> read_file(const std::string& path) {
   return text;
 }
 
+// Keys and values are ASCII, on one line each; comments are free. The parser's tables of wider characters have gaps.
+Result<void> check_characters(std::string_view text, const std::string& where) {
+  int line = 1;
+  char quote = 0;  // of the string that we are in
+  bool comment = false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (c == '\n') {
+      ++line, quote = 0, comment = false;
+    } else if (comment) {
+      continue;
+    } else if (static_cast<unsigned char>(c) >= 0x80) {
+      return bad_input("a character beyond ASCII; only comments may have some", fmt::format("{}:{}", where, line));
+    } else if (text.substr(i, 3) == "\"\"\"" || text.substr(i, 3) == "'''") {
+      return bad_input("a text of several lines; chip files have none", fmt::format("{}:{}", where, line));
+    } else if (quote == '"' && c == '\\') {
+      ++i;
+      if (i < text.size() && text[i] == '\n') --i;
+    } else if (quote == 0 && c == '#') {
+      comment = true;
+    } else if (quote == 0 && (c == '"' || c == '\'')) {
+      quote = c;
+    } else if (c == quote) {
+      quote = 0;
+    }
+  }
+  return {};
+}
+
 // The parser's own errors are exceptions; they end here.
 Result<toml::table> parse_table(std::string_view text, const std::string& where) {
+  TRY(check_characters(text, where));
   try {
     return toml::parse(text);
   } catch (const toml::parse_error& e) {
