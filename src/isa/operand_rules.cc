@@ -3,9 +3,9 @@
 
 #include <algorithm>
 #include <limits>
-#include <set>
 
 #include "isa/instruction_check.h"
+#include "isa/vocabulary.h"
 
 namespace presil::isa {
 namespace {
@@ -14,14 +14,6 @@ constexpr uint32_t kDimCountMax = 65535;  // size field of an access pattern, 16
 constexpr int32_t kDimStepMin = -32768, kDimStepMax = 32767;
 constexpr int kEngineDimsMax = 4;
 constexpr uint64_t kFreeElementsMax = 65536;  // of one operand of the vector and scalar engines
-
-std::vector<std::string_view> memory_names(MemorySet set) {
-  std::vector<std::string_view> names;
-  for (Memory m : {Memory::sbuf, Memory::psum, Memory::hbm}) {
-    if (set & memory_bit(m)) names.push_back(memory_name(m));
-  }
-  return names;
-}
 
 void check_memory(const InstructionCheck& c, int k, const OperandRow& r) {
   const View& v = c.operand(k);
@@ -111,16 +103,18 @@ void check_partitions(const InstructionCheck& c, int k, uint32_t total) {
   if (!c.is_dma()) check_start_partition(c, k, total);
 }
 
-// Offsets of operand k over all iterations. Only for operands whose sweep stays inside a partition, so few.
-std::set<int64_t> swept_offsets(const InstructionCheck& c, int k) {
-  std::set<int64_t> offsets{c.operand(k).offset};
+// Offsets of operand k over all iterations, one for each place in a bank. All lie inside a partition, so they are few.
+std::vector<int64_t> offsets_in_banks(const InstructionCheck& c, int k, int64_t bank) {
+  std::vector<int64_t> offsets{c.operand(k).offset};
   for (const Delta& d : c.program.deltas_of(c.instruction)) {
-    if (d.target != Delta::Target::operand || d.index != k || d.step == 0) continue;
-    std::set<int64_t> next;
-    for (int64_t offset : offsets) {
-      for (uint32_t n = 0; n < c.around[d.level].count; ++n) next.insert(offset + d.step * n);
+    if (d.target != Delta::Target::operand || d.index != k || d.step % bank == 0) continue;
+    // Each round doubles the number of iterations covered.
+    for (int64_t covered = 1, count = c.around[d.level].count; covered < count; covered *= 2) {
+      int64_t more = std::min(covered, count - covered) * d.step;
+      for (size_t n = offsets.size(); n-- > 0;) offsets.push_back(offsets[n] + more);
+      std::ranges::sort(offsets);
+      offsets.erase(std::unique(offsets.begin(), offsets.end()), offsets.end());
     }
-    offsets = std::move(next);
   }
   return offsets;
 }
@@ -129,8 +123,8 @@ std::set<int64_t> swept_offsets(const InstructionCheck& c, int k) {
 void check_bank(const InstructionCheck& c, int k) {
   View v = c.operand(k);
   if (c.instruction.engine != EngineKind::tensor || v.memory != Memory::psum || c.spec.generation > 3) return;
-  const auto bank = static_cast<int64_t>(c.spec.psum.bytes_per_partition / std::max(1u, c.spec.psum.banks));
-  for (int64_t offset : swept_offsets(c, k)) {
+  const auto bank = static_cast<int64_t>(c.spec.psum.bytes_per_partition / c.spec.psum.banks);
+  for (int64_t offset : offsets_in_banks(c, k, bank)) {
     v.offset = offset;
     ByteRange range = byte_range(v);
     if (range.begin / bank == (range.end - 1) / bank) continue;

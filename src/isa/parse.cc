@@ -7,7 +7,7 @@
 #include "base/hash.h"
 #include "isa/pack.h"
 #include "isa/program_parser.h"
-#include "isa/text_version.h"
+#include "isa/text_form.h"
 #include "isa/vocabulary.h"
 
 namespace presil::isa {

@@ -8,7 +8,7 @@
 #include "base/hash.h"
 #include "isa/pack.h"
 #include "isa/rules.h"
-#include "isa/text_version.h"
+#include "isa/text_form.h"
 #include "isa/vocabulary.h"
 #include "isa/walk.h"
 
@@ -31,7 +31,7 @@ void append_quoted(std::string& out, std::string_view text) {
   }
   out += '"';
 }
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   std::string out;
   append_quoted(out, text);
   return out;
@@ -119,8 +119,8 @@ void append_program(std::string& out, const Program& p, size_t level) {
 
 void append_tensor(std::string& out, const HbmTensor& t) {
   auto to = std::back_inserter(out);
-  fmt::format_to(to, "tensor {} {} {}[{}] address={} bytes={}", role_name(t.role), quoted(t.name), dtype_name(t.dtype),
-                 fmt::join(t.shape, " "), t.address, t.bytes);
+  fmt::format_to(to, "tensor {} {} {}[{}] address={} bytes={}", role_name(t.role), in_quotes(t.name),
+                 dtype_name(t.dtype), fmt::join(t.shape, " "), t.address, t.bytes);
   if (!t.data.empty()) {
     fmt::format_to(to, " data={} xxh3={} {{\n", t.data.size(), hash_name(hash_bytes(t.data)));
     std::string digits = base64(packed(t.data));
@@ -165,8 +165,8 @@ std::string print(const Program& program) {
 std::string print(const Executable& e) {
   std::string out = fmt::format("presil executable {}\n", kTextVersion);
   auto to = std::back_inserter(out);
-  fmt::format_to(to, "chip {} {}\nmodel {}\nprecision {}\n", quoted(e.chip), hash_name(e.spec_hash), quoted(e.model),
-                 quoted(e.precision));
+  fmt::format_to(to, "chip {} {}\nmodel {}\nprecision {}\n", in_quotes(e.chip), hash_name(e.spec_hash),
+                 in_quotes(e.model), in_quotes(e.precision));
   fmt::format_to(to, "semaphores {}\nhbm_bytes {}\n", e.semaphores, e.hbm_bytes);
   for (const Program& queue : e.queues) {
     out += "queue {\n";
@@ -175,11 +175,11 @@ std::string print(const Executable& e) {
   }
   for (size_t n = 0; n < e.layers.size(); ++n) {
     const Layer& l = e.layers[n];
-    fmt::format_to(to, "layer {} {} {} macs={} bytes={}\n", n, quoted(l.name), quoted(l.kind), l.macs, l.bytes);
+    fmt::format_to(to, "layer {} {} {} macs={} bytes={}\n", n, in_quotes(l.name), in_quotes(l.kind), l.macs, l.bytes);
   }
   for (size_t n = 0; n < e.sources.size(); ++n) {
     const Source& s = e.sources[n];
-    fmt::format_to(to, "source {} layer={} {} {}\n", n, s.layer, quoted(s.tile_op), quoted(s.graph_node));
+    fmt::format_to(to, "source {} layer={} {} {}\n", n, s.layer, in_quotes(s.tile_op), in_quotes(s.graph_node));
   }
   for (const HbmTensor& t : e.tensors) append_tensor(out, t);
   return out;

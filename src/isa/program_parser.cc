@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "base/text.h"
-#include "isa/text_version.h"
+#include "isa/text_form.h"
 #include "isa/vocabulary.h"
 
 namespace presil::isa {

@@ -5,6 +5,7 @@
 #include "base/json_writer.h"
 #include "isa/encode.h"
 #include "isa/print.h"
+#include "isa/vocabulary.h"
 
 namespace presil::isa {
 namespace {
@@ -74,32 +75,17 @@ bytes (8), XXH3 of the stored bytes (8); XXH3 of everything so far (8); then the
 constexpr std::string_view kKindNames[] = {"fp32", "int32", "32 bits", "flag", "operator", "function", "command"};
 constexpr std::string_view kAccessNames[] = {"read", "write", "read and write"};
 
-std::vector<std::string_view> memories_of(const OperandRow& o) {
-  std::vector<std::string_view> out;
-  for (Memory m : {Memory::sbuf, Memory::psum, Memory::hbm}) {
-    if (o.memories & memory_bit(m)) out.push_back(memory_name(m));
-  }
-  return out;
-}
-std::vector<std::string_view> engines_of(const InstructionRow& r) {
-  std::vector<std::string_view> out;
-  for (int e = 0; e < kEngineKindCount; ++e) {
-    if (r.engines & (1u << e)) out.push_back(engine_name(static_cast<EngineKind>(e)));
-  }
-  return out;
-}
-
 std::string_view access_name(Access a) { return kAccessNames[static_cast<size_t>(a)]; }
 std::string_view kind_name(AttributeKind k) { return kKindNames[static_cast<size_t>(k)]; }
 
 void append_row(std::string& out, const InstructionRow& r) {
   auto to = std::back_inserter(out);
   fmt::format_to(to, "### {}\n\n{}\n\nEngines: {}. Generation {} on.\n\n", r.name, r.summary,
-                 fmt::join(engines_of(r), ", "), r.first_generation);
+                 fmt::join(engine_names(r.engines), ", "), r.first_generation);
   if (!r.operands.empty()) out += "| operand | access | memories |\n|---|---|---|\n";
   for (const OperandRow& o : r.operands) {
     fmt::format_to(to, "| `{}`{} | {} | {} |\n", o.name, o.optional ? ", optional" : "", access_name(o.access),
-                   fmt::join(memories_of(o), ", "));
+                   fmt::join(memory_names(o.memories), ", "));
   }
   if (!r.operands.empty()) out += '\n';
   if (!r.attributes.empty()) out += "| attribute | kind | initial |\n|---|---|---|\n";
@@ -117,11 +103,11 @@ void write_names(JsonWriter& json, std::string_view key, const std::vector<std::
 
 void write_row(JsonWriter& json, const InstructionRow& r) {
   json.begin_object().member("name", r.name).member("summary", r.summary);
-  write_names(json, "engines", engines_of(r));
+  write_names(json, "engines", engine_names(r.engines));
   json.member("generation", r.first_generation).key("operands").begin_array();
   for (const OperandRow& o : r.operands) {
     json.begin_object().member("name", o.name).member("access", access_name(o.access));
-    write_names(json, "memories", memories_of(o));
+    write_names(json, "memories", memory_names(o.memories));
     json.member("optional", o.optional).end_object();
   }
   json.end_array().key("attributes").begin_array();

@@ -5,36 +5,15 @@
 #include <fmt/format.h>
 
 #include "isa/instruction_check.h"
-#include "numerics/activation.h"
-#include "numerics/alu.h"
+#include "isa/vocabulary.h"
 
 namespace presil::isa {
 namespace {
 
-std::vector<std::string_view> engine_names(EngineSet set) {
-  std::vector<std::string_view> names;
-  for (int e = 0; e < kEngineKindCount; ++e) {
-    if (set & (1u << e)) names.push_back(engine_name(static_cast<EngineKind>(e)));
-  }
-  return names;
-}
-
 bool in_range(const AttributeRow& row, uint32_t value) {
-  switch (row.kind) {
-    case AttributeKind::f32:
-    case AttributeKind::i32:
-    case AttributeKind::bits:
-      return true;
-    case AttributeKind::flag:
-      return value <= 1;
-    case AttributeKind::alu_op:
-      return value < kAluOpCount;
-    case AttributeKind::activation:
-      return value < kActivationCount;
-    case AttributeKind::reduce_command:
-      return value < kReduceCommandCount;
-  }
-  return false;
+  if (row.kind == AttributeKind::flag) return value <= 1;
+  size_t names = value_names(row.kind).size();
+  return names == 0 || value < names;
 }
 
 void check_engine(const InstructionCheck& c) {

@@ -1,6 +1,7 @@
 // Is every rule stated, and stated exactly? One legal instance per instruction, then one broken field per rule.
 #include "isa/rules.h"
 
+#include "base/prng.h"
 #include "isa/rule_cases.h"
 
 namespace presil::isa {
@@ -195,6 +196,34 @@ TEST(Rules, RepeatsAreCheckedInEveryIteration) {
   p.deltas[1] = {Delta::Target::operand, 0, 0, 2};
   EXPECT_EQ(findings_of(p, chip()),
             Strings{"instruction 0: memset dst: repeat step 2 is not a multiple of the element's 4 bytes"});
+}
+
+TEST(Rules, BankIsKeptInEveryOfManyIterations) {
+  Prng random(5);
+  int crossings = 0;
+  for (int trial = 0; trial < 2000; ++trial) {
+    Program p = legal(Opcode::nc_matmul);
+    p.code[0].delta_count = 3;
+    bool crossing = false;
+    int64_t base = 4 * random.between(0, 600), width = 400;
+    p.views[0].offset = base;
+    for (uint8_t level = 0; level < 3; ++level) {
+      p.repeats.push_back({0, 1, static_cast<uint32_t>(random.between(1, 4))});
+      p.deltas.push_back({Delta::Target::operand, 0, level, 4 * random.between(0, 300)});
+    }
+    for (uint32_t i = 0; i < p.repeats[0].count; ++i) {
+      for (uint32_t j = 0; j < p.repeats[1].count; ++j) {
+        for (uint32_t k = 0; k < p.repeats[2].count; ++k) {
+          int64_t at = base + i * p.deltas[0].step + j * p.deltas[1].step + k * p.deltas[2].step;
+          crossing |= at / 2048 != (at + width - 1) / 2048;
+        }
+      }
+    }
+    crossings += crossing;
+    EXPECT_EQ(findings_of(p, chip()).size(), crossing ? 1u : 0u);
+  }
+  EXPECT_GT(crossings, 200);
+  EXPECT_LT(crossings, 1800);
 }
 
 TEST(Rules, BankIsKeptInEveryIteration) {

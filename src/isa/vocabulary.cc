@@ -13,6 +13,14 @@ std::vector<std::string> names(std::string_view (*name)(Enum), int count) {
   return out;
 }
 
+std::vector<std::string_view> selected(std::span<const std::string> names, unsigned set) {
+  std::vector<std::string_view> out;
+  for (size_t i = 0; i < names.size(); ++i) {
+    if (set & (1u << i)) out.push_back(names[i]);
+  }
+  return out;
+}
+
 }  // namespace
 
 const Vocabulary& vocabulary() {
@@ -28,6 +36,9 @@ const Vocabulary& vocabulary() {
   };
   return all;
 }
+
+std::vector<std::string_view> memory_names(MemorySet set) { return selected(vocabulary().memories, set); }
+std::vector<std::string_view> engine_names(EngineSet set) { return selected(vocabulary().engines, set); }
 
 std::span<const std::string> value_names(AttributeKind kind) {
   switch (kind) {

@@ -2,6 +2,7 @@
 #pragma once
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "isa/executable.h"
@@ -12,6 +13,9 @@ struct Vocabulary {
   std::vector<std::string> engines, opcodes, memories, dtypes, alu_ops, activations, reduce_commands, roles;
 };
 const Vocabulary& vocabulary();
+
+std::vector<std::string_view> memory_names(MemorySet set);
+std::vector<std::string_view> engine_names(EngineSet set);
 
 // Names of an attribute's values; empty if its values are numbers.
 std::span<const std::string> value_names(AttributeKind kind);

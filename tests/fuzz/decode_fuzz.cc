@@ -1,5 +1,6 @@
 // decode() on arbitrary files. Checksums would stop nearly every mutation at the door, so the input is read twice: as a
 // file, and as the sections of one, sealed properly. Whatever decodes must come back from encode().
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
