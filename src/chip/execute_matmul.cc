@@ -1,11 +1,13 @@
 #include <fmt/format.h>
 
+#include <array>
+#include <cstdlib>
 #include <cstring>
 #include <utility>
 
 #include "chip/execute_internal.h"
 #include "isa/slots.h"
-#include "numerics/float_bits.h"
+#include "numerics/alu_span.h"
 #include "numerics/matmul.h"
 
 namespace presil::chip {
@@ -46,6 +48,53 @@ Matrix matrix_of(const Strided& s, Buffer& buffer) {
   return {data, stride};
 }
 
+// Some address is visited twice.
+bool overlaps_itself(const Strided& s) {
+  std::array<size_t, kMaxDims> order;  // dims by the length of their steps
+  size_t rank = 0;
+  for (size_t d = 0; d < static_cast<size_t>(s.rank); ++d) {
+    if (s.count[d] == 1) continue;
+    size_t place = rank++;
+    for (; place > 0 && std::abs(s.step[order[place - 1]]) > std::abs(s.step[d]); --place)
+      order[place] = order[place - 1];
+    order[place] = d;
+  }
+  auto extent = static_cast<int64_t>(s.element_bytes());
+  for (size_t d = 0; d < rank; ++d) {
+    const int64_t step = std::abs(s.step[order[d]]);
+    if (step < extent) return true;
+    extent += step * (s.count[order[d]] - 1);
+  }
+  return false;
+}
+
+// dst's row p += values, one addition per element in order, so windows may overlap.
+void add_row(Context& c, const Strided& dst, uint32_t p, const float* values) {
+  const Strided row = row_of(dst, p);
+  const RunFormat format = run_format(dst.dtype);
+  const Nest nest = *join(std::array{row});
+  if (overlaps_itself(row)) {
+    for_each_run(nest, [&](const std::array<std::byte*, kMaxJoined>& at) {
+      for (uint32_t i = 0; i < nest.run(); ++i, ++values) {
+        std::byte* place = at[0] + nest.run_step(0) * i;
+        float old = 0.0f;
+        format.load(place, &old, 1);
+        const float sum = alu_apply(AluOp::add, old, *values);
+        format.store(&sum, place, 1);
+      }
+    });
+    return;
+  }
+  const auto add = numerics::alu_kernel(AluOp::add, numerics::AluForm::vector_vector);
+  float* sums = c.scratch().runs[1].data();
+  for_each_block(blocks_of(nest, kRunMax / 2), kRunMax, [&](const std::array<Block, kMaxJoined>& blocks) {
+    const size_t count = blocks[0].count();
+    add(read_block(format, blocks[0], c.scratch().runs[0].data()), values, sums, count);
+    write_block(format, sums, blocks[0]);
+    values += count;
+  });
+}
+
 void multiply(Context& c, const Strided& dst, const Strided& stationary, const Strided& moving) {
   const Matrix a = matrix_of(stationary, c.scratch().stationary), b = matrix_of(moving, c.scratch().moving);
   numerics::Matmul product;
@@ -62,31 +111,15 @@ void multiply(Context& c, const Strided& dst, const Strided& stationary, const S
     product.dst_stride = rows->stride;
     return numerics::matmul_accumulate(product);
   }
-  // Not contiguous, or not fp32: the product first, then one addition per element in order, which is right also where
-  // windows overlap.
+  // Not contiguous, or not fp32: the product first, then it is written or added.
   product.dst_stride = scratch_stride(product.n);
   product.dst = c.scratch().product.floats(product.dst_stride * product.m);
   const bool accumulate = std::exchange(product.accumulate, false);
   numerics::matmul_accumulate(product);
-  const RunFormat format = run_format(dst.dtype);
   const Rows to(dst);
   for (uint32_t p = 0; p < dst.count[0]; ++p) {
     const float* values = product.dst + p * product.dst_stride;
-    if (!accumulate) {
-      to.write(p, values);
-      continue;
-    }
-    const Strided row[] = {row_of(dst, p)};
-    const Nest nest = *join(row);
-    for_each_run(nest, [&](const std::array<std::byte*, kMaxJoined>& at) {
-      std::byte* place = at[0];
-      for (uint32_t i = 0; i < nest.run(); ++i, place += nest.run_step(0), ++values) {
-        float old = 0.0f;
-        format.load(place, &old, 1);
-        const float sum = numerics::canonical(old + *values);
-        format.store(&sum, place, 1);
-      }
-    });
+    accumulate ? add_row(c, dst, p, values) : to.write(p, values);
   }
 }
 
