@@ -65,7 +65,8 @@ std::vector<int64_t> padded(const graph::Shape& shape, size_t rank) {
 }  // namespace
 
 size_t Emitter::take_epilogue(const Step& step, kernels::Epilogue& epilogue) const {
-  bool can = step.kind == StepKind::conv || step.kind == StepKind::packed_conv || step.kind == StepKind::linear;
+  bool can = step.kind == StepKind::conv || step.kind == StepKind::packed_conv || step.kind == StepKind::linear ||
+             step.kind == StepKind::conv_transpose;
   if (!can || step.chain.empty()) return 0;
   const graph::Node& first = graph_.nodes[step.chain[0]];
   TensorId head = anchor_output(graph_, step);

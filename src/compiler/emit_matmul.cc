@@ -138,7 +138,7 @@ Result<Block> Emitter::depthwise(const Step& step, Scope& scope, DType dtype) {
   return out;
 }
 
-Result<Block> Emitter::conv_transpose(const Step& step, Scope& scope, DType dtype) {
+Result<Block> Emitter::conv_transpose(const Step& step, Scope& scope, DType dtype, const kernels::Epilogue& epilogue) {
   const graph::Node& node = graph_.nodes[step.anchor];
   const graph::Tensor& w = graph_.at(node.inputs[1]);
   Block in = channels(node.inputs[0], scope);
@@ -151,7 +151,7 @@ Result<Block> Emitter::conv_transpose(const Step& step, Scope& scope, DType dtyp
         step, g, in, "m",
         [&] { return transpose_weights(w, node.attrs.group, group.begin, group.partitions, operand); },
         optional_input(node, 2), group.begin, group.partitions);
-    kernels::conv_transpose(context_, window_of(graph_, node), weights, in, group.block);
+    kernels::conv_transpose(context_, window_of(graph_, node), weights, in, group.block, epilogue);
   }
   return out;
 }

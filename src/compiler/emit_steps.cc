@@ -56,7 +56,7 @@ Result<Block> Emitter::anchor(const Step& step, Scope& scope, DType dtype, const
     case StepKind::depthwise:
       return depthwise(step, scope, dtype);
     case StepKind::conv_transpose:
-      return conv_transpose(step, scope, dtype);
+      return conv_transpose(step, scope, dtype, epilogue);
     case StepKind::linear:
       return linear(step, dtype, epilogue);
     case StepKind::matmul:

@@ -46,7 +46,7 @@ class Emitter {
   Result<kernels::Block> conv(const Step&, Scope&, DType, const kernels::Epilogue&);
   Result<kernels::Block> packed_conv(const Step&, Scope&, DType, const kernels::Epilogue&);
   Result<kernels::Block> depthwise(const Step&, Scope&, DType);
-  Result<kernels::Block> conv_transpose(const Step&, Scope&, DType);
+  Result<kernels::Block> conv_transpose(const Step&, Scope&, DType, const kernels::Epilogue&);
   Result<kernels::Block> linear(const Step&, DType, const kernels::Epilogue&);
   Result<kernels::Block> matmul(const Step&, DType);
   Result<kernels::Block> pool(const Step&, Scope&, DType);
