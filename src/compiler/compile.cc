@@ -7,6 +7,7 @@
 #include "compiler/emit.h"
 #include "compiler/stages.h"
 #include "compiler/steps.h"
+#include "graph/simplify.h"
 #include "timing/cost.h"
 
 namespace presil::compiler {
@@ -56,12 +57,13 @@ Result<Plan> make_plan(const graph::Graph& graph, const spec::ChipSpec& spec, co
   return plan;
 }
 
-Result<Compilation> compile(const graph::Graph& graph, const spec::ChipSpec& spec, const Options& options) {
+Result<Compilation> compile(graph::Graph graph, const spec::ChipSpec& spec, const Options& options) {
+  graph = TRY(graph::simplify(std::move(graph)));
   Plan plan = TRY(make_plan(graph, spec, options));
   tile::TileProgram program = TRY(emit(graph, plan, spec));
   estimate(program, spec, plan);
   isa::Executable executable = TRY(backend::lower(std::move(program), spec));
-  return Compilation{std::move(plan), std::move(executable)};
+  return Compilation{std::move(graph), std::move(plan), std::move(executable)};
 }
 
 }  // namespace presil::compiler

@@ -14,13 +14,14 @@ struct Options {
 };
 
 struct Compilation {
+  graph::Graph graph;  // simplified: what the plan's numbers refer to
   Plan plan;
   isa::Executable executable;
 };
 
-// Steps, kinds, precision, blockings, stages and places; estimates are filled by compile(). Errors: an operation that
+// Steps, kinds, dtypes, blockings, stages and places; estimates are filled by compile(). Errors: an operation that
 // no kernel does, a precision that does not exist, a tensor too large for the chip.
 Result<Plan> make_plan(const graph::Graph&, const spec::ChipSpec&, const Options&);
-Result<Compilation> compile(const graph::Graph&, const spec::ChipSpec&, const Options&);
+Result<Compilation> compile(graph::Graph, const spec::ChipSpec&, const Options&);
 
 }  // namespace presil::compiler
