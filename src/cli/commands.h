@@ -9,7 +9,9 @@ namespace presil::cli {
 Result<int> run_chips(const ChipsOptions& options);
 Result<int> run_ops(const OpsOptions& options);
 Result<int> run_show(const ShowOptions& options);
+Result<int> run_compile(const CompileOptions& options);
 Result<int> run_run(const RunOptions& options);
 Result<int> run_bench(const BenchOptions& options);
+Result<int> run_validate(const ValidateOptions& options);
 
 }  // namespace presil::cli

@@ -63,6 +63,15 @@ void add_run(Parser& p) {
   sub->add_option("--output-dir", o->output_dir, "write outputs as .npy files there");
 }
 
+void add_compile(Parser& p) {
+  auto [sub, o] = p.command<CompileOptions>("compile", "compile a model to an executable file",
+                                            "presil compile model.onnx --dim batch=1 -o model.presil", run_compile);
+  add_workload(sub, o->workload);
+  sub->add_option("-o", o->output, "FILE.presil")->required();
+  sub->add_option("--plan-out", o->plan_out, "write the compiler's choices as text: FILE.plan");
+  sub->add_flag("--no-data", o->no_data, "leave the weights' values out");
+}
+
 void add_show(Parser& p) {
   auto [sub, o] = p.command<ShowOptions>("show", "print an executable, a plan, a chip or a model's graph as text",
                                          "presil show trn2", run_show);
@@ -115,6 +124,13 @@ void add_lists(Parser& p) {
   ops->add_flag("--json", o->json, "print a JSON array");
 }
 
+void add_validate(Parser& p) {
+  auto [sub, o] = p.command<ValidateOptions>("validate", "predicted against published times",
+                                             "presil validate --suite core", run_validate);
+  sub->add_option("--suite", o->suite, "one suite; otherwise all");
+  sub->add_flag("--json", o->json, "print one JSON object");
+}
+
 // Commands of an app, and option names of the innermost command that was given.
 std::vector<std::string> known_names(const CLI::App& app) {
   const CLI::App* inner = &app;
@@ -151,9 +167,11 @@ int main(int argc, char** argv) {
   p.app.footer(
       "Exit code: 0 done; 1 the simulated program failed; 2 bad input.\n`presil COMMAND --help` has an example.");
   add_run(p);
+  add_compile(p);
   add_show(p);
   add_bench(p);
   add_lists(p);
+  add_validate(p);
   try {
     p.app.parse(argc, argv);
   } catch (const CLI::Success& done) {

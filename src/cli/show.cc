@@ -2,6 +2,8 @@
 
 #include "cli/commands.h"
 #include "cli/workload.h"
+#include "isa/encode.h"
+#include "isa/print.h"
 #include "runtime/file.h"
 #include "spec/chip_file.h"
 
@@ -13,6 +15,10 @@ Result<std::string> text_of(const ShowOptions& options) {
   if (has_suffix(path, ".onnx")) {
     return graph::print(
         TRY(load_graph(path, options.dims, options.shapes, /*with_data=*/false, /*double_as_fp32=*/true)));
+  }
+  if (has_suffix(path, ".presil")) {
+    auto bytes = TRY(runtime::read_file(path));
+    return isa::print(TRY(isa::decode(bytes, path)));
   }
   if (has_suffix(path, ".plan")) {
     auto bytes = TRY(runtime::read_file(path));

@@ -4,9 +4,12 @@
 
 #include <charconv>
 
+#include "base/hash.h"
 #include "cli/host.h"
 #include "graph/simplify.h"
+#include "isa/encode.h"
 #include "onnx/import.h"
+#include "runtime/file.h"
 #include "spec/chip_file.h"
 
 namespace presil::cli {
@@ -23,6 +26,20 @@ std::optional<int64_t> parse_positive(std::string_view text) {
 
 Result<spec::ChipSpec> load_chip(const std::string& name) {
   return spec::load_chip(name.empty() ? std::string(kDefaultChip) : name);
+}
+
+Result<Workload> load_executable(const WorkloadOptions& options) {
+  auto bytes = TRY(runtime::read_file(options.path));
+  Workload w{.executable = TRY(isa::decode(bytes, options.path))};
+  w.chip = TRY(load_chip(options.chip.empty() ? w.executable.chip : options.chip));
+  const uint64_t hash = spec_hash(w.chip);
+  if (w.executable.spec_hash != hash && !options.retime) {
+    return bad_input(fmt::format("compiled for chip '{}' with spec {}, but chip '{}' has spec {}", w.executable.chip,
+                                 hash_name(w.executable.spec_hash), w.chip.name, hash_name(hash)),
+                     options.path, "compile it again, or run it as it is with --retime");
+  }
+  w.executable.spec_hash = hash;
+  return w;
 }
 
 }  // namespace
@@ -63,6 +80,11 @@ Result<graph::Graph> load_graph(const std::string& path, const std::vector<std::
 
 Result<Workload> load_workload(const WorkloadOptions& options, bool with_data) {
   Stopwatch watch;
+  if (has_suffix(options.path, ".presil")) {
+    Workload w = TRY(load_executable(options));
+    w.compile_seconds = watch.seconds();
+    return w;
+  }
   Workload w{.chip = TRY(load_chip(options.chip))};
   for (const std::string& dim : options.dims) w.dims.insert(TRY(parse_dim(dim)));
   w.graph = TRY(load_graph(options.path, options.dims, options.shapes, with_data, options.double_as_fp32));
