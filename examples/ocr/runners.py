@@ -42,8 +42,9 @@ class Simulated:
         stem = self.folder / f"{network}{sum(run['network'] == network for run in self.runs) + 1}"
         with tempfile.TemporaryDirectory() as scratch:
             np.save(f"{scratch}/{INPUT}.npy", tensor)
+            shape = "x".join(map(str, tensor.shape))
             command = [ROOT / "build/presil", "run", NETWORKS[network], "--chip", self.chip, "--precision", self.precision,
-                       "--input", f"{INPUT}={scratch}/{INPUT}.npy", "--output-dir", scratch,
+                       "--shape", f"{INPUT}={shape}", "--input", f"{INPUT}={scratch}/{INPUT}.npy", "--output-dir", scratch,
                        "--report", f"{stem}.html", "--trace", f"{stem}.pftrace", "--json"]
             finished = subprocess.run(list(map(str, command)), stdout=subprocess.PIPE, text=True)
             if finished.returncode != 0:

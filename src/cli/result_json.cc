@@ -1,5 +1,6 @@
 #include "base/hash.h"
 #include "base/json_writer.h"
+#include "cli/confidence.h"
 #include "cli/simulate.h"
 
 namespace presil::cli {
@@ -23,6 +24,14 @@ void write_engines(JsonWriter& json, const report::Summary& s) {
     for (const auto& [cause, part] : row.waits) json.member(cause, part);
     json.end_object().end_object();
   }
+  json.end_object();
+}
+
+void write_confidence(JsonWriter& json, const Confidence& c) {
+  json.key("confidence").begin_object().member("level", c.level).key("suite");
+  c.suite.empty() ? json.null() : json.value(c.suite);
+  json.key("mean_abs_error");
+  c.suite.empty() ? json.null() : json.value(c.mean_abs_error);
   json.end_object();
 }
 
@@ -56,13 +65,14 @@ std::string result_json(const RunRecord& record) {
   JsonWriter json;
   json.begin_object().member("model", w.executable.model);
   json.key("chip").begin_object().member("name", w.chip.name).member("spec_hash", hash_name(w.executable.spec_hash));
-  json.end_object().member("cores", record.options.cores).member("precision", w.executable.precision);
+  json.end_object().member("cores", record.options.cores).member("precision", s.precision);
   json.key("dims").begin_object();
   for (const auto& [name, value] : w.dims) json.member(name, value);
   json.end_object().member("seed", record.options.seed).member("data", !record.options.no_data);
   write_outcome(json, record.run.outcome);
-  json.key("findings").begin_array().end_array();
-  json.member("trace_hash", hash_name(record.run.trace_hash)).member("seconds", s.seconds);
+  json.key("findings").begin_array();
+  for (const chip::Finding& finding : record.run.findings) json.value(finding.text);
+  json.end_array().member("trace_hash", hash_name(record.run.trace_hash)).member("seconds", s.seconds);
   json.key("cycles").begin_object();
   for (const auto& [domain, cycles] : s.cycles) json.member(domain, cycles);
   json.end_object().member("instructions", s.instructions);
@@ -71,6 +81,7 @@ std::string result_json(const RunRecord& record) {
   json.member("bound_bytes_per_second", s.hbm_bound_bytes_per_s).member("bound_fraction", s.hbm_bound_fraction);
   json.end_object().member("macs", s.macs).member("mfu", s.mfu).member("bound_by", s.bound_by);
   json.member("ideal_seconds", s.ideal_seconds);
+  write_confidence(json, confidence_in(w.chip));
   write_layers(json, s);
   write_outputs(json, record);
   json.key("host").begin_object().member("compile_seconds", w.compile_seconds);

@@ -26,7 +26,7 @@ Section headline(const isa::Executable& executable, const Summary& s) {
   Section section{.heading = "Result", .paragraphs = {}, .table = {{"quantity", "value"}, {}}};
   auto& rows = section.table.rows;
   rows.push_back({"chip", fmt::format("{} (spec {})", executable.chip, hash_name(executable.spec_hash))});
-  rows.push_back({"precision", executable.precision});
+  rows.push_back({"precision", s.precision});
   rows.push_back({"time on one core", seconds_text(s.seconds)});
   rows.push_back({"ideal time (peak macs, compulsory bytes)", seconds_text(s.ideal_seconds)});
   rows.push_back({"bound by", s.bound_by});

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "isa/slots.h"
+
 namespace presil::report {
 namespace {
 
@@ -92,6 +94,19 @@ std::vector<std::pair<std::string, double>> cycles_of(const spec::ChipSpec& spec
 
 }  // namespace
 
+std::string matmul_precision(const isa::Executable& executable) {
+  if (executable.precision != "auto") return executable.precision;
+  std::array<uint64_t, kDTypeCount> uses{};
+  for (const isa::Program& queue : executable.queues) {
+    for (const isa::Instruction& i : queue.code) {
+      if (i.opcode != isa::Opcode::nc_matmul) continue;
+      ++uses[static_cast<size_t>(queue.operand(i, isa::slots::nc_matmul::moving).dtype)];
+    }
+  }
+  const auto most = std::ranges::max_element(uses) - uses.begin();
+  return std::string(dtype_name(static_cast<DType>(most)));
+}
+
 double peak_macs_per_s(const spec::ChipSpec& spec, const std::string& precision) {
   const spec::TensorSpec& t = spec.tensor;
   const double full = static_cast<double>(t.rows) * t.columns * static_cast<double>(t.clock_hz) * t.count;
@@ -104,6 +119,7 @@ double hbm_bound_bytes_per_s(const spec::ChipSpec& spec) {
 
 Summary summarize(const isa::Executable& executable, const spec::ChipSpec& spec, const system::RunResult& run) {
   Summary s;
+  s.precision = matmul_precision(executable);
   s.seconds = to_seconds(run.elapsed);
   s.cycles = cycles_of(spec, s.seconds);
   s.instructions = run.counters.instructions;
@@ -113,7 +129,7 @@ Summary summarize(const isa::Executable& executable, const spec::ChipSpec& spec,
   s.hbm_write_bytes = run.counters.written_bytes[static_cast<size_t>(isa::Memory::hbm)];
   s.hbm_bound_bytes_per_s = hbm_bound_bytes_per_s(spec);
   for (const isa::Layer& layer : executable.layers) s.macs += layer.macs;
-  const double peak = peak_macs_per_s(spec, executable.precision), macs = static_cast<double>(s.macs);
+  const double peak = peak_macs_per_s(spec, s.precision), macs = static_cast<double>(s.macs);
   s.ideal_seconds = std::max(macs / peak, static_cast<double>(compulsory_bytes(executable)) / s.hbm_bound_bytes_per_s);
   if (s.seconds > 0) {
     const double moved = static_cast<double>(s.hbm_read_bytes + s.hbm_write_bytes);

@@ -28,6 +28,7 @@ struct LayerRow {
 };
 
 struct Summary {
+  std::string precision;  // of the matmuls
   double seconds = 0;
   std::vector<std::pair<std::string, double>> cycles;  // clock domain, elapsed cycles
   uint64_t instructions = 0;
@@ -43,7 +44,10 @@ struct Summary {
 
 Summary summarize(const isa::Executable& executable, const spec::ChipSpec& spec, const system::RunResult& run);
 
-// Multiply-accumulates per second of one core; `precision` as in Executable.
+// What the matmuls of an executable compute in: its precision, or, when that is the model's own ("auto"), the type of
+// most moving operands; fp32 without matmuls.
+std::string matmul_precision(const isa::Executable& executable);
+// Multiply-accumulates per second of one core.
 double peak_macs_per_s(const spec::ChipSpec& spec, const std::string& precision);
 // min(stacks attached, DMA engines together), reads and writes together.
 double hbm_bound_bytes_per_s(const spec::ChipSpec& spec);

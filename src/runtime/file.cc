@@ -49,4 +49,11 @@ Result<void> write_file(const std::string& path, std::string_view text) {
   return write_file(path, std::as_bytes(std::span(text)));
 }
 
+Result<void> make_folder(const std::string& path) {
+  std::error_code code;
+  std::filesystem::create_directories(path, code);
+  if (code) return io_error(path, "cannot be created", code.value());
+  return {};
+}
+
 }  // namespace presil::runtime

@@ -16,4 +16,7 @@ Result<std::vector<std::byte>> read_file(const std::string& path);
 Result<void> write_file(const std::string& path, std::span<const std::byte> bytes);
 Result<void> write_file(const std::string& path, std::string_view text);
 
+// Creates the folder and its parents if they are not there.
+Result<void> make_folder(const std::string& path);
+
 }  // namespace presil::runtime

@@ -1,0 +1,100 @@
+#include "runtime/inputs.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/hash.h"
+#include "base/prng.h"
+#include "base/text.h"
+#include "graph/host_tensor.h"
+
+namespace presil::runtime {
+namespace {
+
+// Integers are drawn below this: small enough for an index, large enough to differ.
+constexpr uint64_t kIntegerBound = 10;
+
+std::string shape_text(const std::vector<int64_t>& shape) { return fmt::format("[{}]", fmt::join(shape, ", ")); }
+
+Array drawn(const isa::HbmTensor& tensor, uint64_t seed) {
+  Prng prng(hash_text(tensor.name, seed));
+  const auto count = static_cast<size_t>(graph::element_count(tensor.shape));
+  if (is_float(tensor.dtype)) {
+    std::vector<double> values(count);
+    for (double& v : values) v = prng.normal();
+    return {tensor.dtype, tensor.shape, graph::store_floats(tensor.dtype, values)};
+  }
+  std::vector<int64_t> values(count);
+  const uint64_t bound = tensor.dtype == DType::boolean ? 2 : kIntegerBound;
+  for (int64_t& v : values) v = static_cast<int64_t>(prng.below(bound));
+  return {tensor.dtype, tensor.shape, graph::store_integers(tensor.dtype, values)};
+}
+
+Result<Array> narrowed(const Array& array, const std::string& where) {
+  const auto values = graph::load_integers(array.dtype, array.bytes);
+  for (int64_t v : values) {
+    if (v < INT32_MIN || v > INT32_MAX) {
+      return bad_input(fmt::format("value {} of int64 does not fit int32, in which the core computes", v), where);
+    }
+  }
+  return Array{DType::int32, array.shape, graph::store_integers(DType::int32, values)};
+}
+
+Result<Array> fitted(Array array, const isa::HbmTensor& tensor) {
+  const std::string where = fmt::format("input '{}'", tensor.name);
+  if (array.shape != tensor.shape) {
+    return bad_input(fmt::format("shape {}, expected {}", shape_text(array.shape), shape_text(tensor.shape)), where);
+  }
+  if (array.dtype == DType::int64 && tensor.dtype == DType::int32) return narrowed(array, where);
+  if (array.dtype != tensor.dtype) {
+    return bad_input(fmt::format("dtype {}, expected {}", dtype_name(array.dtype), dtype_name(tensor.dtype)), where);
+  }
+  return array;
+}
+
+Result<void> check_names(const std::vector<const isa::HbmTensor*>& wanted, const std::vector<NamedArray>& given) {
+  std::vector<std::string> names;
+  for (const isa::HbmTensor* tensor : wanted) names.push_back(tensor->name);
+  for (size_t i = 0; i < given.size(); ++i) {
+    const std::string& name = given[i].name;
+    if (std::ranges::find(names, name) == names.end()) {
+      return bad_input(fmt::format("the model has no input '{}'; it has {}", name, fmt::join(names, ", ")), "--input",
+                       nearest_hint(name, names));
+    }
+    for (size_t other = 0; other < i; ++other) {
+      if (given[other].name == name) return bad_input(fmt::format("input '{}' is given twice", name), "--input");
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<NamedArray> read_named(const std::string& argument) {
+  const size_t at = argument.find('=');
+  if (at == std::string::npos || at == 0 || at + 1 == argument.size()) {
+    return bad_input(fmt::format("'{}' is not NAME=FILE.npy", argument), "--input");
+  }
+  return NamedArray{argument.substr(0, at), TRY(read_npy(argument.substr(at + 1)))};
+}
+
+Result<std::vector<NamedArray>> make_inputs(const isa::Executable& executable, std::vector<NamedArray> given,
+                                            uint64_t seed) {
+  std::vector<const isa::HbmTensor*> wanted;
+  for (const isa::HbmTensor& tensor : executable.tensors) {
+    if (tensor.role == isa::TensorRole::input) wanted.push_back(&tensor);
+  }
+  TRY(check_names(wanted, given));
+  std::vector<NamedArray> inputs;
+  for (const isa::HbmTensor* tensor : wanted) {
+    auto it = std::ranges::find(given, tensor->name, &NamedArray::name);
+    Array array = it == given.end() ? drawn(*tensor, seed) : TRY(fitted(std::move(it->array), *tensor));
+    inputs.push_back({tensor->name, std::move(array)});
+  }
+  return inputs;
+}
+
+}  // namespace presil::runtime

@@ -1,0 +1,25 @@
+// The inputs of a run: given as arrays, or drawn.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "isa/executable.h"
+#include "runtime/npy.h"
+
+namespace presil::runtime {
+
+struct NamedArray {
+  std::string name;
+  Array array;
+};
+
+// "NAME=FILE.npy", read. Errors: another form, an unreadable file.
+Result<NamedArray> read_named(const std::string& argument);
+
+// One array per input tensor of the executable, in its order and dtype: the given one, or values drawn from `seed` and
+// the tensor's name (floats normal, integers 0 to 9, booleans fair). int64 values are taken for an int32 input if they
+// fit. Errors: an unknown name, one given twice, another shape or dtype, an int64 value out of range.
+Result<std::vector<NamedArray>> make_inputs(const isa::Executable& executable, std::vector<NamedArray> given,
+                                            uint64_t seed);
+
+}  // namespace presil::runtime
