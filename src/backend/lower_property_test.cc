@@ -97,6 +97,12 @@ TEST(LowerProperty, EveryInterleavingEqualsTheSequentialMeaning) {
   EXPECT_EQ(spills.saved + spills.reloaded, 0u);
 }
 
+// Few tiles and many accesses to each: records of accesses are summarized.
+TEST(LowerProperty, LongHistoriesKeepTheMeaning) {
+  SpillCounts spills = expect_same_meaning({.steps = 1200, .live_sbuf_max = 2, .tile_bytes_max = 96}, 8);
+  EXPECT_EQ(spills.saved + spills.reloaded, 0u);
+}
+
 // SBUF of hardly more than one instruction's operands.
 TEST(LowerProperty, SpillingKeepsTheMeaning) {
   SpillCounts spills = expect_same_meaning({.steps = 150, .sbuf_bytes = 1024, .tile_bytes_max = 300}, 60);
