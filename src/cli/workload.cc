@@ -6,7 +6,6 @@
 
 #include "base/hash.h"
 #include "cli/host.h"
-#include "graph/simplify.h"
 #include "isa/encode.h"
 #include "onnx/import.h"
 #include "runtime/file.h"
@@ -75,7 +74,7 @@ Result<graph::Graph> load_graph(const std::string& path, const std::vector<std::
   onnx::ImportOptions import{.with_data = with_data, .double_as_fp32 = double_as_fp32};
   for (const std::string& dim : dims) import.dims.push_back(TRY(parse_dim(dim)));
   for (const std::string& shape : shapes) import.shapes.push_back(TRY(parse_shape(shape)));
-  return graph::simplify(TRY(onnx::import_file(path, std::move(import))));
+  return onnx::import_file(path, std::move(import));
 }
 
 Result<Workload> load_workload(const WorkloadOptions& options, bool with_data) {
@@ -87,8 +86,9 @@ Result<Workload> load_workload(const WorkloadOptions& options, bool with_data) {
   }
   Workload w{.chip = TRY(load_chip(options.chip))};
   for (const std::string& dim : options.dims) w.dims.insert(TRY(parse_dim(dim)));
-  w.graph = TRY(load_graph(options.path, options.dims, options.shapes, with_data, options.double_as_fp32));
-  auto compiled = TRY(compiler::compile(*w.graph, w.chip, {.precision = options.precision}));
+  auto graph = TRY(load_graph(options.path, options.dims, options.shapes, with_data, options.double_as_fp32));
+  auto compiled = TRY(compiler::compile(std::move(graph), w.chip, {.precision = options.precision}));
+  w.graph = std::move(compiled.graph);
   w.plan = std::move(compiled.plan);
   w.executable = std::move(compiled.executable);
   w.compile_seconds = watch.seconds();
