@@ -129,6 +129,7 @@ Result<void> Emitter::step(uint32_t index, Scope& scope) {
   kernels::Epilogue epilogue;
   size_t taken = take_epilogue(s, epilogue);
   bool more = taken < s.chain.size();
+  if (!more && stores_itself(s)) return conv_transpose_stored(s, scope, epilogue);
   // Within a chain values stay in fp32; the last instruction rounds.
   Block head = TRY(anchor(s, scope, more ? DType::fp32 : dtype, epilogue));
   if (more) {

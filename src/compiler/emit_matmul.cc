@@ -156,6 +156,55 @@ Result<Block> Emitter::conv_transpose(const Step& step, Scope& scope, DType dtyp
   return out;
 }
 
+bool Emitter::stores_itself(const Step& step) const {
+  const graph::Node& node = graph_.nodes[step.anchor];
+  const graph::Shape& shape = graph_.at(step.output).shape;
+  if (step.kind != StepKind::conv_transpose || shape.size() != 4 || node.attrs.group != 1) return false;
+  bool output = std::find(graph_.outputs.begin(), graph_.outputs.end(), step.output) != graph_.outputs.end();
+  bool used = std::any_of(graph_.nodes.begin(), graph_.nodes.end(), [&](const graph::Node& n) {
+    return std::find(n.inputs.begin(), n.inputs.end(), step.output) != n.inputs.end();
+  });
+  bool padded =
+      std::any_of(node.attrs.output_padding.begin(), node.attrs.output_padding.end(), [](int64_t p) { return p != 0; });
+  return output && !used && !padded && kernels::can_store_conv_transpose(spec_, window_of(graph_, node), shape[1]);
+}
+
+Result<void> Emitter::conv_transpose_stored(const Step& step, Scope& scope, const kernels::Epilogue& epilogue) {
+  const graph::Node& node = graph_.nodes[step.anchor];
+  Block in = channels(node.inputs[0], scope);
+  DType operand = value_dtype(graph_, plan_, node.inputs[0]);
+  int64_t m = graph_.at(step.output).shape[1];
+  Weights weights = matmul_weights(
+      step, 0, in, "m", [&] { return transpose_weights(graph_.at(node.inputs[1]), 1, 0, m, operand); }, std::nullopt, 0,
+      0);
+  if (auto bias = optional_input(node, 2)) {
+    auto key = std::pair(step.anchor, std::string("bias rows"));
+    auto found = weights_.find(key);
+    if (found == weights_.end()) {
+      source(step, "load bias");
+      HbmView view = *kernels::reshaped(
+          graph_.at(*bias).constant ? values_.constant(*bias, DType::fp32) : values_.hbm(*bias), {1, m});
+      std::vector<int64_t> repeated = {spec_.sbuf.partitions, m};
+      Block block = allocate(context_, DType::fp32, repeated, 0, graph_.at(*bias).name);
+      load(context_, kernels::broadcast(view, repeated), block);
+      found = weights_.emplace(key, block).first;
+    }
+    weights.bias = found->second;
+  }
+  source(step, step_kind_name(step.kind));
+  HbmView to = output_tensor(step.output);
+  values_.at(step.output).hbm = to;
+  Range rows{0, to.shape[2], 1};
+  if (scope.banded) {
+    Rows owned = scope.rows.owned[step.output.value];
+    if (owned.empty()) return {};
+    to = sliced(to, 0, Range{scope.image, 1, 1});
+    rows = {owned.begin, owned.end - owned.begin, 1};
+  }
+  kernels::conv_transpose_stored(context_, window_of(graph_, node), weights, in, to, rows, epilogue);
+  return {};
+}
+
 Result<Block> Emitter::linear(const Step& step, DType dtype, const kernels::Epilogue& epilogue) {
   const graph::Node& node = graph_.nodes[step.anchor];
   const graph::Shape& shape = graph_.at(node.output).shape;

@@ -47,6 +47,9 @@ class Emitter {
   Result<kernels::Block> packed_conv(const Step&, Scope&, DType, const kernels::Epilogue&);
   Result<kernels::Block> depthwise(const Step&, Scope&, DType);
   Result<kernels::Block> conv_transpose(const Step&, Scope&, DType, const kernels::Epilogue&);
+  // A transposed convolution whose result leaves the core at once and may be computed in the order in which it leaves.
+  bool stores_itself(const Step&) const;
+  Result<void> conv_transpose_stored(const Step&, Scope&, const kernels::Epilogue&);
   Result<kernels::Block> linear(const Step&, DType, const kernels::Epilogue&);
   Result<kernels::Block> matmul(const Step&, DType);
   Result<kernels::Block> pool(const Step&, Scope&, DType);

@@ -10,6 +10,7 @@
 
 #include "graph/graph.h"
 #include "kernels/block.h"
+#include "kernels/hbm.h"
 #include "numerics/activation.h"
 
 namespace presil::kernels {
@@ -60,6 +61,13 @@ void resize(Context&, const ResizeParams&, const Block& in, const Block& out);
 // --- transposed convolution (conv_transpose.cc) ---
 // Dense (group 1): weights [C, kh, kw, M], partition axis 0 with in's groups; bias as above.
 void conv_transpose(Context&, const Window&, const Weights&, const Block& in, const Block& out, const Epilogue& = {});
+
+// The same for few output channels and a filter that tiles the output (stride = kernel, no padding), stored to rows
+// `rows` of `out` [N, M, H, W] by itself (conv_transpose_stored.cc). bias: [P, M], repeated in P partitions, as many as
+// the chip has or the result needs.
+bool can_store_conv_transpose(const spec::ChipSpec&, const Window&, int64_t channels);
+void conv_transpose_stored(Context&, const Window&, const Weights&, const Block& in, const HbmView& out, Range rows,
+                           const Epilogue& = {});
 
 // --- reductions (reduce.cc) ---
 // Axes may include the partition axis. `out` keeps reduced axes with extent 1.

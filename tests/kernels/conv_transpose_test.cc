@@ -96,6 +96,57 @@ TEST(ConvTranspose, OverlappingFiltersPaddingDilation) {
   }
 }
 
+void expect_stored(const spec::ChipSpec& spec, const Extents& shape, int64_t m, int64_t rows, int64_t columns,
+                   int64_t pieces, DType dtype) {
+  SCOPED_TRACE(::testing::PrintToString(shape));
+  const Window w{.kernel = {rows, columns}, .stride = {rows, columns}};
+  Prng prng(41);
+  const Tensor x = random_tensor(prng, shape, dtype), bias = random_tensor(prng, {m}, DType::fp32);
+  const Tensor filter = random_tensor(prng, {shape[1], rows, columns, m}, dtype);
+  Tensor repeated({spec.sbuf.partitions, m});
+  for_each_index(repeated.shape, [&](const Extents& i) { repeated.at(i) = bias.at({i[1]}); });
+  const Tensor expected = reference(w, x, filter, bias, shape[2] * rows, shape[3] * columns);
+  Machine machine(spec);
+  const kernels::Weights weights{machine.input(filter, dtype, 0), machine.input(repeated, DType::fp32, 0)};
+  ASSERT_TRUE(kernels::can_store_conv_transpose(spec, w, m));
+  const kernels::HbmView out = machine.stored_output(expected.shape);
+  for (int64_t piece = 0; piece < pieces; ++piece) {
+    const int64_t begin = expected.shape[2] * piece / pieces, count = expected.shape[2] * (piece + 1) / pieces - begin;
+    const int64_t first = begin / rows, last = (begin + count - 1) / rows;
+    const Block in = machine.input(x, dtype, 1, {first, last - first + 1}, piece % 2 == 1);
+    kernels::conv_transpose_stored(machine.context, w, weights, in, out, {begin, count});
+  }
+  expect_close(machine.run()[0], expected, 1e-5);
+}
+
+// Straight to HBM with pixels on partitions; pieces of rows that begin and end amid a stride.
+TEST(ConvTranspose, Stored) {
+  for (DType dtype : {DType::fp32, DType::bf16}) {
+    for (const Chip& chip : chips()) {
+      SCOPED_TRACE(chip.name);
+      expect_stored(chip.spec, {2, 24, 5, 8}, 1, 2, 2, 1, dtype);
+    }
+    expect_stored(trn2(), {1, 24, 12, 320}, 1, 2, 2, 5, dtype);
+    expect_stored(trn2(), {1, 5, 150, 12}, 2, 2, 1, 3, dtype);
+    expect_stored(trn2(), {1, 3, 1, 1}, 1, 4, 4, 3, dtype);
+    expect_stored(trn2(), {1, 7, 3, 131}, 4, 2, 2, 1, dtype);
+  }
+  expect_stored(chips()[2].spec, {1, 200, 7, 20}, 3, 3, 4, 4, DType::fp32);
+}
+
+// A row of 320 pixels in ten segments: 12 rows fill 120 partitions, and 32 matmuls do all of it.
+TEST(ConvTranspose, StoredFillsThePartitions) {
+  Machine m(trn2());
+  Prng prng(1);
+  const kernels::Weights weights{m.input(random_tensor(prng, {24, 2, 2, 1}, DType::fp32), DType::fp32, 0), {}};
+  const Block in = m.input(random_tensor(prng, {1, 24, 12, 320}, DType::fp32), DType::fp32, 1);
+  kernels::conv_transpose_stored(m.context, {.kernel = {2, 2}, .stride = {2, 2}}, weights, in,
+                                 m.stored_output({1, 1, 24, 640}), {0, 24});
+  size_t matmuls = 0;
+  for (const isa::Instruction& i : m.build.program.code.code) matmuls += i.opcode == isa::Opcode::nc_matmul;
+  EXPECT_EQ(matmuls, 32u);
+}
+
 // Outputs that no tap reaches hold the bias.
 TEST(ConvTranspose, FilterSmallerThanStride) {
   expect_conv_transpose(trn2(), {1, 5, 4, 4}, 3, {.kernel = {1, 2}, .stride = {3, 3}}, DType::fp32, 2, 2);

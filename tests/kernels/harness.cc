@@ -8,7 +8,6 @@
 
 #include "chip/execute.h"
 #include "isa/rules.h"
-#include "kernels/hbm.h"
 #include "numerics/convert.h"
 #include "spec/chip_file.h"
 
@@ -172,9 +171,14 @@ kernels::Block Machine::input(const Tensor& tensor, DType dtype, int partition_a
   return out;
 }
 
+kernels::HbmView Machine::stored_output(const Extents& shape) {
+  outputs_.push_back(build.tensor("output", DType::fp32, shape, isa::TensorRole::output));
+  return kernels::row_major(outputs_.back(), DType::fp32, shape);
+}
+
 void Machine::output(const kernels::Block& block) {
-  outputs_.push_back(build.tensor("output", DType::fp32, block.shape, isa::TensorRole::output));
-  kernels::store(context, block, kernels::row_major(outputs_.back(), DType::fp32, block.shape));
+  const kernels::HbmView to = stored_output(block.shape);
+  kernels::store(context, block, to);
 }
 
 std::vector<Tensor> Machine::run() {

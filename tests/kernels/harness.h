@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/prng.h"
+#include "kernels/hbm.h"
 #include "kernels/kernels.h"
 
 namespace presil::testing {
@@ -56,6 +57,8 @@ class Machine {
   kernels::Block block(DType dtype, const Extents& shape, int partition_axis, Rows rows = {}, bool strided = false);
   // Marks a block's values as a result.
   void output(const kernels::Block& block);
+  // A result that the program itself stores.
+  kernels::HbmView stored_output(const Extents& shape);
 
   // Runs everything; results in the order of output(). Failures of rules are test failures.
   std::vector<Tensor> run();
