@@ -22,13 +22,6 @@ AccessLog::AccessLog(uint64_t bytes, size_t accesses) {
   lists_.resize(pieces == 1 ? 1 : pieces + 1);
 }
 
-template <class F>
-void AccessLog::each_list(const Extent& extent, F visit_list) {
-  auto first = static_cast<size_t>(extent.begin >> shift_), last = static_cast<size_t>((extent.end - 1) >> shift_);
-  for (size_t k = first; k <= last; ++k) visit_list(k);
-  if (lists_.size() > 1) visit_list(lists_.size() - 1);
-}
-
 // Conflicts of `now` with one list; records that `now` supersedes leave it.
 void AccessLog::visit(std::vector<Record>& list, const Record& now, const Access& access,
                       std::span<const uint32_t> known, Needs& needs) {
@@ -76,12 +69,18 @@ void AccessLog::shrink(std::vector<Record>& list) {
 void AccessLog::access(const Access& access, std::span<const uint32_t> known, Needs& needs) {
   Record now{extent_of(*access.view), access.view,        access.event,
              access.writes,           access.accumulates, access.asynchronous};
-  each_list(now.extent, [&](size_t k) { visit(lists_[k].records, now, access, known, needs); });
   auto first = static_cast<size_t>(now.extent.begin >> shift_),
        last = static_cast<size_t>((now.extent.end - 1) >> shift_);
+  auto look = [&](List& list) {
+    visit(list.writes.records, now, access, known, needs);
+    // Reads do not conflict; but a later read on the same engine may supersede an earlier one.
+    if (access.writes || !access.asynchronous) visit(list.reads.records, now, access, known, needs);
+  };
+  for (size_t k = first; k <= last; ++k) look(lists_[k]);
+  if (lists_.size() > 1) look(lists_.back());
   if (last - first >= kSpanMax) first = last = lists_.size() - 1;
   for (size_t k = first; k <= last; ++k) {
-    List& list = lists_[k];
+    Records& list = access.writes ? lists_[k].writes : lists_[k].reads;
     list.records.push_back(now);
     if (list.records.size() > list.limit) {
       shrink(list.records);

@@ -65,15 +65,16 @@ class AccessLog {
     bool write = false, accumulates = false, asynchronous = false;
   };
   static constexpr size_t kListMax = 64;  // records before a list is summarized
-  struct List {
+  struct Records {
     std::vector<Record> records;
     size_t limit = kListMax;
+  };
+  struct List {
+    Records writes, reads;
   };
   void visit(std::vector<Record>& list, const Record& now, const Access& access, std::span<const uint32_t> known,
              Needs& needs);
   void shrink(std::vector<Record>& list);
-  template <class F>
-  void each_list(const Extent& extent, F visit_list);
 
   int shift_ = 0;
   std::vector<List> lists_;  // by piece of the extent; the last of several holds what spans many pieces

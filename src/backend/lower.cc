@@ -6,6 +6,7 @@
 #include "backend/place.h"
 #include "backend/queues.h"
 #include "backend/repeats.h"
+#include "backend/schedule.h"
 #include "backend/spill.h"
 #include "backend/synchronize.h"
 #include "base/text.h"
@@ -78,6 +79,34 @@ Result<Placement> place(tile::TileProgram& program, std::vector<LiveRange>& rang
   return placement;
 }
 
+bool place_all(const tile::TileProgram& program, const std::vector<LiveRange>& ranges, const spec::ChipSpec& spec,
+               Placement& placement) {
+  place_sbuf(program, ranges, spec, placement);
+  if (!placement.misfit) place_psum(program, ranges, spec, placement);
+  return !placement.misfit;
+}
+
+// Takes the scheduler's order if its model promises a gain and memory permits it.
+void order(tile::TileProgram& program, std::vector<LiveRange>& ranges, Placement& placement, const spec::ChipSpec& spec,
+           const Options& options, Statistics& statistics) {
+  if (options.window <= 1) return;
+  Graph graph = dependence_graph(program);
+  Time own = schedule(program, graph, ranges, spec, {}).elapsed;
+  Time enough = own / 100 * (100 - Time{options.reorder_gain_percent});
+  // Tiles do not pack without gaps, and a tile that has memory to spare around it lets loads run further ahead.
+  for (int64_t percent : {60, 40, 20}) {
+    Schedule better = schedule(program, graph, ranges, spec, {options.window, percent});
+    if (better.elapsed > enough) return;
+    tile::TileProgram candidate = reordered(program, better.order);
+    std::vector<LiveRange> candidate_ranges = live_ranges(candidate);
+    Placement candidate_placement;
+    if (!place_all(candidate, candidate_ranges, spec, candidate_placement)) continue;
+    program = std::move(candidate), ranges = std::move(candidate_ranges), placement = std::move(candidate_placement);
+    statistics.reordered = true;
+    return;
+  }
+}
+
 Result<void> check(const tile::TileProgram& program, const spec::ChipSpec& spec) {
   std::vector<isa::Finding> findings = tile::verify(program, spec);
   if (findings.empty()) return {};
@@ -96,6 +125,7 @@ Result<isa::Executable> lower(tile::TileProgram program, const spec::ChipSpec& s
   if (options.verify) TRY(check(program, spec));
   std::vector<LiveRange> ranges = live_ranges(program);
   Placement placement = TRY(place(program, ranges, spec, counts));
+  order(program, ranges, placement, spec, options, counts);
   choose_queues(program, spec, options);
   Synchronization sync = TRY(synchronize(program, placement, ranges, spec, options));
   isa::Executable out = TRY(emit(std::move(program), placement, sync, spec));

@@ -10,13 +10,16 @@
 namespace presil::backend {
 
 struct Options {
-  bool verify = true;            // refuse programs with findings (tile/verify.h)
-  bool reroll = true;            // encode periodic code as repeats
+  bool verify = true;                 // refuse programs with findings (tile/verify.h)
+  uint32_t window = 256;              // instructions that may overtake one another; 1 keeps the program's order
+  uint32_t reorder_gain_percent = 2;  // least gain for which the program's order (and its loops) is given up
+  bool reroll = true;                 // encode periodic code as repeats
   uint32_t transfers_ahead = 4;  // unfinished transfers of one DMA queue: semaphores that its transfers rotate over
   uint32_t load_queues_percent = 50;  // of the DMA queues carry loads, the others stores and moves
 };
 
 struct Statistics {
+  bool reordered = false;
   SpillCounts spills;
   size_t instructions = 0;  // executed
   size_t stored = 0;        // after repeats

@@ -54,8 +54,9 @@ Result<int> run_bench(const BenchOptions& options) {
   Stopwatch watch;
   const DType dtype = TRY(dtype_of(options.precision));
   Workload w{.chip = TRY(spec::load_chip(options.chip))};
-  w.graph = options.kind == BenchOptions::Kind::gemm ? TRY(gemm(options, dtype)) : TRY(elementwise(options, dtype));
-  auto compiled = TRY(compiler::compile(*w.graph, w.chip, {.precision = options.precision}));
+  auto graph = options.kind == BenchOptions::Kind::gemm ? TRY(gemm(options, dtype)) : TRY(elementwise(options, dtype));
+  auto compiled = TRY(compiler::compile(std::move(graph), w.chip, {.precision = options.precision}));
+  w.graph = std::move(compiled.graph);
   w.plan = std::move(compiled.plan);
   w.executable = std::move(compiled.executable);
   w.compile_seconds = watch.seconds();

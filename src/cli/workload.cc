@@ -86,8 +86,9 @@ Result<Workload> load_workload(const WorkloadOptions& options, bool with_data) {
   }
   Workload w{.chip = TRY(load_chip(options.chip))};
   for (const std::string& dim : options.dims) w.dims.insert(TRY(parse_dim(dim)));
-  w.graph = TRY(load_graph(options.path, options.dims, options.shapes, with_data, options.double_as_fp32));
-  auto compiled = TRY(compiler::compile(*w.graph, w.chip, {.precision = options.precision}));
+  auto graph = TRY(load_graph(options.path, options.dims, options.shapes, with_data, options.double_as_fp32));
+  auto compiled = TRY(compiler::compile(std::move(graph), w.chip, {.precision = options.precision}));
+  w.graph = std::move(compiled.graph);
   w.plan = std::move(compiled.plan);
   w.executable = std::move(compiled.executable);
   w.compile_seconds = watch.seconds();

@@ -15,7 +15,7 @@ namespace presil::cli {
 struct Workload {
   spec::ChipSpec chip;
   isa::Executable executable;
-  std::optional<graph::Graph> graph;    // of a model
+  std::optional<graph::Graph> graph;    // of a model, as the plan names it
   std::optional<compiler::Plan> plan;   // of a model
   std::map<std::string, int64_t> dims;  // as given with --dim
   double compile_seconds = 0;           // on the host; loading included

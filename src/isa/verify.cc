@@ -34,17 +34,19 @@ uint64_t saturating_sum(uint64_t a, uint64_t b) {
   return __builtin_add_overflow(a, b, &out) ? UINT64_MAX : out;
 }
 
-void check_references(Verifier& v, uint32_t queue, uint32_t n, const Program& p) {
-  const Instruction& i = p.code[n];
+void check_references(Verifier& v, uint32_t queue, uint32_t n, const InstructionCheck& c) {
+  const Instruction& i = c.instruction;
   const InstructionRow& r = row(i.opcode);
   auto fail = [&](std::string_view part, std::string message) {
     v.fail(queue, n, part.empty() ? std::string(r.name) : fmt::format("{} {}", r.name, part), std::move(message));
   };
   for (size_t k = 0; k < r.operands.size(); ++k) {
-    const View& view = p.operand(i, static_cast<int>(k));
+    View view = c.operand(static_cast<int>(k));
     if (!view.present()) continue;
     if (view.base != kAbsolute) fail(r.operands[k].name, fmt::format("is on tile or tensor {}, not placed", view.base));
-    int64_t end = view.memory == Memory::hbm ? byte_range(view).end : 0;
+    if (view.memory != Memory::hbm) continue;
+    view.offset = swept(c, Delta::Target::operand, static_cast<int>(k), view.offset).high;
+    int64_t end = byte_range(view).end;
     if (end > 0 && static_cast<uint64_t>(end) > v.executable.hbm_bytes) {
       fail(r.operands[k].name, fmt::format("ends at byte {}, the hbm map at {}", end, v.executable.hbm_bytes));
     }
@@ -53,7 +55,7 @@ void check_references(Verifier& v, uint32_t queue, uint32_t n, const Program& p)
     if (id < v.executable.semaphores) return;
     fail("", fmt::format("semaphore {}, the executable uses {}", id, v.executable.semaphores));
   };
-  for (const Wait& w : p.waits_of(i)) semaphore(w.semaphore);
+  for (const Wait& w : c.program.waits_of(i)) semaphore(w.semaphore);
   if (i.signal != kNoSemaphore) semaphore(i.signal);
   if (i.source != kNoSource && i.source >= v.executable.sources.size()) {
     fail("", fmt::format("source {}, there are {}", i.source, v.executable.sources.size()));
@@ -67,7 +69,7 @@ void check_queue(Verifier& v, uint32_t queue, const Program& p) {
     InstructionCheck c{p, i, v.spec, around, v.findings};
     check_instruction(c);
     for (size_t f = before; f < v.findings.size(); ++f) v.findings[f].queue = queue;
-    check_references(v, queue, n, p);
+    check_references(v, queue, n, c);
     if (i.engine != p.code[0].engine || i.engine_index != p.code[0].engine_index) {
       v.fail(queue, n, std::string(row(i.opcode).name),
              fmt::format("is for {} engine {}, the queue is for {} engine {}", engine_name(i.engine), i.engine_index,

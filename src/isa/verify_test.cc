@@ -144,6 +144,11 @@ TEST(Verify, Placement) {
   e.queues[0].views[1].offset = 8000;
   EXPECT_THAT(verified(e), ElementsAre("queue 0, instruction 0: dma_copy src: ends at byte 9280, the hbm map at 8192"));
   e = example();
+  e.queues[0].deltas[0] = {Delta::Target::operand, slots::dma_copy::src, 0, 2304};  // 3 * 2304 + 1280 = 8192
+  EXPECT_THAT(verified(e), IsEmpty());
+  e.queues[0].deltas[0].step = 2306;
+  EXPECT_THAT(verified(e), ElementsAre("queue 0, instruction 0: dma_copy src: ends at byte 8198, the hbm map at 8192"));
+  e = example();
   e.queues[0].code[0].source = 1;
   EXPECT_THAT(verified(e), ElementsAre("queue 0, instruction 0: dma_copy: source 1, there are 1"));
   e = example();

@@ -3,6 +3,7 @@
 // transposes that leave the partition axis alone, and concatenations along it, are new Blocks over the same tiles.
 #pragma once
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -44,7 +45,11 @@ struct Context {
   // Estimated seconds of work given so far to the two engines that can both evacuate PSUM and apply affine functions;
   // the next such instruction goes to the one with less.
   double vector_seconds = 0, scalar_seconds = 0;
+  std::map<std::pair<int64_t, float>, uint32_t> columns;  // tiles filled with a number, by partitions and number
 };
+// A number as an activation's bias: an immediate, or before generation 3 a column that holds it (fact: NKI ISA,
+// activation).
+tile::Scalar activation_bias(Context&, float number, int64_t partitions);
 // The engine with less work, which then has `elements` per partition more of it.
 isa::EngineKind lighter_engine(Context&, int64_t elements);
 

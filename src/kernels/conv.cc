@@ -148,6 +148,16 @@ void conv_tile(Context& c, const Window& w, const Weights& weights, const Block&
 
 }  // namespace
 
+tile::Scalar activation_bias(Context& c, float number, int64_t partitions) {
+  if (c.spec.generation >= 3 || number == 0) return number;
+  auto [found, fresh] = c.columns.try_emplace({partitions, number}, 0);
+  if (fresh) {
+    found->second = c.build.sbuf(static_cast<uint32_t>(partitions), 4, "number");
+    c.build.memset({.dst = c.build.tile_view(found->second, DType::fp32), .value = number});
+  }
+  return c.build.tile_view(found->second, DType::fp32);
+}
+
 isa::EngineKind lighter_engine(Context& c, int64_t elements) {
   double vector = c.vector_seconds + static_cast<double>(elements) / static_cast<double>(c.spec.vector.clock_hz);
   double scalar = c.scalar_seconds + static_cast<double>(elements) / static_cast<double>(c.spec.scalar.clock_hz);

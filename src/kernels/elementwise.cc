@@ -77,6 +77,9 @@ class ChunkEmitter {
     }
     return view(inputs_[v], group_, ranges);
   }
+  tile::Scalar bias(const ScalarOperand& s) {
+    return s.column ? scalar(s) : activation_bias(context_, s.number, partitions_);
+  }
   tile::Scalar scalar(const ScalarOperand& s) {
     if (!s.column) return s.number;
     return view(inputs_[*s.column], group_);
@@ -87,14 +90,13 @@ class ChunkEmitter {
   }
 
   void affine(const Fused& f, const isa::View& dst) {
-    tile::Scalar scale = f.kind == Fused::Kind::activation ? tile::Scalar(1.0f)
-                         : f.op0 == AluOp::multiply        ? scalar(f.s0)
-                                                           : tile::Scalar(1.0f);
-    tile::Scalar bias = f.kind == Fused::Kind::activation ? tile::Scalar(0.0f)
-                        : f.op0 == AluOp::add             ? scalar(f.s0)
-                        : f.op1 == AluOp::add             ? scalar(f.s1)
-                                                          : tile::Scalar(0.0f);
-    context_.build.activation({.dst = dst, .data = value(f.a), .op = Activation::copy, .scale = scale, .bias = bias});
+    bool copy = f.kind == Fused::Kind::activation, scales = !copy && f.op0 == AluOp::multiply;
+    ScalarOperand zero, shift = copy ? zero : f.op0 == AluOp::add ? f.s0 : f.op1 == AluOp::add ? f.s1 : zero;
+    context_.build.activation({.dst = dst,
+                               .data = value(f.a),
+                               .op = Activation::copy,
+                               .scale = scales ? scalar(f.s0) : tile::Scalar(1.0f),
+                               .bias = bias(shift)});
   }
 
   void one(const Fused& f, const isa::View& dst) {
@@ -109,7 +111,7 @@ class ChunkEmitter {
                         .data = value(f.a),
                         .op = f.function,
                         .scale = scalar(f.scale),
-                        .bias = scalar(f.bias),
+                        .bias = bias(f.bias),
                         .alpha = f.alpha});
         return;
       case Fused::Kind::tensor_scalar:

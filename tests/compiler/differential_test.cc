@@ -16,14 +16,18 @@ namespace {
 
 struct Chip {
   const char* name;
+  const char* based_on;
   uint32_t array;
   uint64_t sbuf_bytes_per_partition;
 };
-constexpr Chip kChips[] = {
-    {"trn2", 128, 224 << 10}, {"tiny SBUF", 128, 8 << 10}, {"64 x 64", 64, 96 << 10}, {"256 x 256", 256, 96 << 10}};
+constexpr Chip kChips[] = {{"trn2", "trn2", 128, 224 << 10},
+                           {"tiny SBUF", "trn2", 128, 8 << 10},
+                           {"64 x 64", "trn2", 64, 96 << 10},
+                           {"256 x 256", "trn2", 256, 96 << 10},
+                           {"trn1", "trn1", 128, 192 << 10}};
 
 spec::ChipSpec chip_spec(const Chip& chip) {
-  spec::ChipSpec spec = spec::load_chip("trn2").value();
+  spec::ChipSpec spec = spec::load_chip(chip.based_on).value();
   spec.name = chip.name;
   spec.tensor.rows = spec.tensor.columns = chip.array;
   spec.sbuf.partitions = spec.psum.partitions = chip.array;
@@ -73,16 +77,16 @@ void check(const graph::Graph& graph, const Chip& chip, const std::string& preci
 }
 
 TEST(Differential, ImageNetworksInFp32) {
-  for (uint64_t seed = 0; seed < 400; ++seed) check(random_image_network(seed), kChips[seed % 4], "fp32", 1e-5, seed);
+  for (uint64_t seed = 0; seed < 400; ++seed) check(random_image_network(seed), kChips[seed % 5], "fp32", 1e-5, seed);
 }
 TEST(Differential, ImageNetworksInBf16) {
-  for (uint64_t seed = 100; seed < 200; ++seed) check(random_image_network(seed), kChips[seed % 4], "bf16", 4e-2, seed);
+  for (uint64_t seed = 100; seed < 200; ++seed) check(random_image_network(seed), kChips[seed % 5], "bf16", 4e-2, seed);
 }
 TEST(Differential, TokenNetworksInFp32) {
-  for (uint64_t seed = 0; seed < 240; ++seed) check(random_token_network(seed), kChips[seed % 4], "fp32", 1e-5, seed);
+  for (uint64_t seed = 0; seed < 240; ++seed) check(random_token_network(seed), kChips[seed % 5], "fp32", 1e-5, seed);
 }
 TEST(Differential, TokenNetworksInBf16) {
-  for (uint64_t seed = 100; seed < 180; ++seed) check(random_token_network(seed), kChips[seed % 4], "bf16", 4e-2, seed);
+  for (uint64_t seed = 100; seed < 180; ++seed) check(random_token_network(seed), kChips[seed % 5], "bf16", 4e-2, seed);
 }
 
 }  // namespace

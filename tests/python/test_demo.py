@@ -102,3 +102,18 @@ def test_greedy_decoding_merges_repeats_and_drops_blanks():
     steps = [1, 1, 0, 1, 2, 2, 0, 0, 3]
     probabilities = np.eye(4, dtype=np.float32)[steps][None]
     assert networks.decode_text(probabilities, ["", "a", "b", " "]) == ("aab ", 1.0)
+
+
+@needs_models
+@pytest.mark.parametrize("text", [picture.random_line(7), "128 lanes, 2.4 GHz"])
+def test_the_simulated_core_reads_lines(tmp_path, text):
+    run = runners.Simulated("trn2", "auto", tmp_path)
+    assert demo.read_text(picture.draw_text(text), run) == [text]
+    assert [r["network"] for r in run.runs] == ["detection", "direction", "recognition"]
+
+
+@needs_models
+def test_the_simulated_core_finds_the_references_map(tmp_path, reference):
+    tensor = networks.detection_input(picture.draw_text("map"))
+    simulated = runners.Simulated("trn2", "auto", tmp_path)("detection", tensor)
+    np.testing.assert_allclose(simulated, reference("detection", tensor), atol=1e-3)

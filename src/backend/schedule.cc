@@ -1,0 +1,270 @@
+#include "backend/schedule.h"
+
+#include <algorithm>
+#include <map>
+#include <queue>
+
+#include "backend/memory_profile.h"
+#include "backend/queues.h"
+#include "backend/sbuf_map.h"
+#include "isa/slots.h"
+#include "numerics/activation.h"
+#include "timing/cost.h"
+#include "timing/transfer.h"
+
+namespace presil::backend {
+namespace {
+
+using isa::Instruction;
+using isa::Memory;
+using tile::TileProgram;
+
+// What one instruction costs, whatever its place.
+struct Work {
+  Time occupancy = 0, latency = 0, prepare = 0;
+  Time transfer = 0;  // of the DMA server
+  int table = 0;      // activation table; 0 needs none
+};
+
+Work work_of(const TileProgram& program, const Instruction& i, const spec::ChipSpec& spec) {
+  Work w;
+  if (is_dma(i)) {
+    timing::Transfer t = timing::transfer(program.code, i, spec);
+    w.occupancy = t.trigger;
+    w.latency = t.start_latency + timing::unloaded_duration(t) + t.completion;
+    for (uint32_t e = 0; e < t.engines_used; ++e) w.transfer = std::max(w.transfer, timing::share(t, e).on_engine);
+    return w;
+  }
+  timing::Cost c = timing::cost(program.code, i, spec);
+  w.occupancy = c.occupancy, w.latency = c.latency, w.prepare = c.prepare;
+  if (i.opcode == isa::Opcode::activation) {
+    w.table = activation_table(static_cast<Activation>(program.code.word(i, isa::slots::activation::op)));
+  }
+  return w;
+}
+
+// Memory of one kind that tiles take from their first to their last access in program order.
+struct Budget {
+  MemoryProfile profile;
+  int64_t limit = 0;
+};
+
+class Scheduler {
+ public:
+  Scheduler(const TileProgram& program, const Graph& graph, const std::vector<LiveRange>& ranges,
+            const spec::ChipSpec& spec, const ScheduleOptions& options)
+      : program_(program),
+        graph_(graph),
+        ranges_(ranges),
+        spec_(spec),
+        window_(options.window),
+        count_(static_cast<uint32_t>(program.code.code.size())),
+        geometry_(geometry_of(spec.sbuf)),
+        sbuf_{MemoryProfile(count_), 0},
+        psum_{MemoryProfile(count_), spec.psum.banks} {
+    sbuf_.limit = int64_t{geometry_.bytes} * quadrants() * options.sbuf_percent / 100;
+    prepare();
+  }
+
+  Schedule run() {
+    admit();
+    while (out_.order.size() < count_) {
+      Lane* best = nullptr;
+      for (auto& [key, lane] : lanes_) {
+        refresh(lane);
+        if (lane.candidate != kNone && (!best || lane.start < best->start)) best = &lane;
+      }
+      CHECK(best != nullptr, "the oldest instruction can always go on");
+      issue(*best, best->candidate);
+    }
+    return std::move(out_);
+  }
+
+ private:
+  static constexpr uint32_t kNone = UINT32_MAX;
+
+  struct Lane {
+    Time free = 0, previous = 0;
+    int table = 0;
+    std::vector<uint32_t> queue;  // all instructions of the lane, in program order
+    size_t next = 0;
+    // Instructions whose predecessors have been issued: those that could start by `free` by age, the rest by time.
+    std::priority_queue<uint32_t, std::vector<uint32_t>, std::greater<>> ready;
+    std::priority_queue<std::pair<Time, uint32_t>, std::vector<std::pair<Time, uint32_t>>, std::greater<>> later;
+    uint32_t candidate = kNone;
+    Time start = 0;
+  };
+
+  int64_t quadrants() const { return geometry_.partitions / geometry_.quadrant_partitions; }
+  int64_t size_of(uint32_t t) const {
+    const tile::Tile& tile = program_.tiles[t];
+    if (tile.memory == Memory::psum) return 1;
+    int64_t bytes = (tile.bytes + kSbufAlignment - 1) / kSbufAlignment * kSbufAlignment;
+    return bytes * __builtin_popcount(legal_masks(geometry_, tile.partitions).front());
+  }
+  Budget& budget_of(uint32_t t) { return program_.tiles[t].memory == Memory::psum ? psum_ : sbuf_; }
+
+  void prepare() {
+    successors_begin_.assign(count_ + 1, 0);
+    for (const Edge& e : graph_.edges) ++successors_begin_[e.from + 1];
+    for (uint32_t i = 0; i < count_; ++i) successors_begin_[i + 1] += successors_begin_[i];
+    successors_.resize(graph_.edges.size());
+    std::vector<uint32_t> at(successors_begin_.begin(), successors_begin_.end() - 1);
+    for (uint32_t i = 0; i < count_; ++i) {
+      missing_.push_back(static_cast<uint32_t>(graph_.before(i).size()));
+      for (const Edge& e : graph_.before(i)) successors_[at[e.from]++] = i;
+      work_.push_back(work_of(program_, program_.code.code[i], spec_));
+      lane(i).queue.push_back(i);
+    }
+    start_.resize(count_), ready_.resize(count_), issued_.resize(count_), admitted_.resize(count_);
+    begun_.resize(program_.tiles.size());
+    for (uint32_t t = 0; t < ranges_.size(); ++t) {
+      if (ranges_[t].used()) budget_of(t).profile.add(ranges_[t].first, ranges_[t].last + 1, size_of(t));
+    }
+  }
+
+  bool overtaking() const { return window_ > 1; }
+
+  Lane& lane(uint32_t i) {
+    const Instruction& instruction = program_.code.code[i];
+    return lanes_[{instruction.engine, instruction.engine_index}];
+  }
+
+  // Instructions in the window become visible; those without open dependences can be issued.
+  void admit() {
+    while (first_ < count_ && issued_[first_]) ++first_;
+    uint32_t end = overtaking() ? std::min(count_, first_ + window_) : count_;
+    for (; admitted_end_ < end; ++admitted_end_) {
+      admitted_[admitted_end_] = true;
+      if (missing_[admitted_end_] == 0) offer(admitted_end_);
+    }
+    // Who had no memory up to a place that is now past may try again.
+    while (!blocked_.empty() && blocked_.top().first < first_) {
+      offer(blocked_.top().second);
+      blocked_.pop();
+    }
+  }
+
+  void offer(uint32_t i) {
+    Time ready = 0;
+    for (const Edge& e : graph_.before(i)) {
+      ready = std::max(ready, e.result ? complete_at(e.from) + spec_.semaphores.wake : start_[e.from]);
+    }
+    ready_[i] = ready;
+    if (overtaking()) lane(i).later.push({ready, i});
+  }
+  Time complete_at(uint32_t i) const { return ready_[i]; }  // once issued
+
+  // The instruction that the lane would start next, and when.
+  void refresh(Lane& l) {
+    l.candidate = kNone;
+    if (!overtaking()) {
+      if (l.next == l.queue.size()) return;
+      uint32_t i = l.queue[l.next];
+      if (missing_[i] == 0 && !tight_place(i)) propose(l, i, ready_[i]);
+      return;
+    }
+    while (true) {
+      while (!l.later.empty() && l.later.top().first <= l.free) {
+        l.ready.push(l.later.top().second);
+        l.later.pop();
+      }
+      bool now = !l.ready.empty();
+      if (!now && l.later.empty()) return;
+      uint32_t i = now ? l.ready.top() : l.later.top().second;
+      Time ready = now ? l.free : l.later.top().first;
+      auto tight = tight_place(i);
+      if (!tight) return propose(l, i, ready);
+      blocked_.push({*tight, i});
+      now ? l.ready.pop() : l.later.pop();
+    }
+  }
+  void propose(Lane& l, uint32_t i, Time ready) {
+    l.candidate = i;
+    l.start = std::max(l.free, std::max(ready, l.previous) + work_[i].prepare);
+  }
+
+  // The tiles that `i` begins may live from here on, or there is a place ahead where memory is too tight for that.
+  std::optional<uint32_t> tight_place(uint32_t i) const {
+    for (const isa::View& v : program_.code.operands(program_.code.code[i])) {
+      if (!v.present() || v.memory == Memory::hbm || begun_[v.base]) continue;
+      const Budget& budget = program_.tiles[v.base].memory == Memory::psum ? psum_ : sbuf_;
+      auto tight = budget.profile.last_above(first_, ranges_[v.base].first, budget.limit - size_of(v.base));
+      if (tight) return tight;
+    }
+    return std::nullopt;
+  }
+
+  void issue(Lane& l, uint32_t i) {
+    if (!overtaking()) {
+      ++l.next;
+    } else if (!l.ready.empty() && l.ready.top() == i) {
+      l.ready.pop();
+    } else {
+      l.later.pop();
+    }
+    for (const isa::View& v : program_.code.operands(program_.code.code[i])) {
+      if (!v.present() || v.memory == Memory::hbm || begun_[v.base]) continue;
+      begun_[v.base] = true;
+      budget_of(v.base).profile.add(first_, ranges_[v.base].first, size_of(v.base));
+    }
+    const Work& w = work_[i];
+    Time start = l.start;
+    if (w.table != 0 && w.table != l.table) start += spec_.scalar.table_load, l.table = w.table;
+    start_[i] = start;
+    Time complete = start + w.latency;
+    if (w.transfer > 0) {
+      dma_free_ = std::max(dma_free_, start) + w.transfer;
+      complete = std::max(complete, dma_free_);
+    }
+    ready_[i] = complete;
+    l.previous = start, l.free = start + w.occupancy;
+    issued_[i] = true;
+    out_.order.push_back(i);
+    out_.elapsed = std::max(out_.elapsed, complete);
+    for (uint32_t s = successors_begin_[i]; s < successors_begin_[i + 1]; ++s) {
+      uint32_t next = successors_[s];
+      if (--missing_[next] == 0 && admitted_[next]) offer(next);
+    }
+    if (i == first_) admit();
+  }
+
+  const TileProgram& program_;
+  const Graph& graph_;
+  const std::vector<LiveRange>& ranges_;
+  const spec::ChipSpec& spec_;
+  uint32_t window_ = 1, count_ = 0;
+  Geometry geometry_;
+  Budget sbuf_, psum_;
+  std::vector<uint32_t> successors_begin_, successors_;
+  std::vector<uint32_t> missing_;  // by instruction: predecessors not yet issued
+  std::vector<Work> work_;
+  std::vector<Time> start_, ready_;  // ready_: before it is issued when it may start, then when it completes
+  std::vector<bool> issued_, admitted_, begun_;
+  std::map<std::pair<isa::EngineKind, uint8_t>, Lane> lanes_;
+  std::priority_queue<std::pair<uint32_t, uint32_t>, std::vector<std::pair<uint32_t, uint32_t>>, std::greater<>>
+      blocked_;
+  uint32_t first_ = 0, admitted_end_ = 0;
+  Time dma_free_ = 0;
+  Schedule out_;
+};
+
+}  // namespace
+
+Schedule schedule(const TileProgram& program, const Graph& graph, const std::vector<LiveRange>& ranges,
+                  const spec::ChipSpec& spec, const ScheduleOptions& options) {
+  return Scheduler(program, graph, ranges, spec, options).run();
+}
+
+TileProgram reordered(const TileProgram& program, const std::vector<uint32_t>& order) {
+  TileProgram out = program;
+  std::vector<uint32_t> place(order.size());
+  for (uint32_t n = 0; n < order.size(); ++n) {
+    out.code.code[n] = program.code.code[order[n]];
+    place[order[n]] = n;
+  }
+  for (TileProgram::Order& o : out.order) o = {place[o.before], place[o.after]};
+  return out;
+}
+
+}  // namespace presil::backend
