@@ -34,28 +34,35 @@ QuadrantMask mask_of(const Geometry& g, uint32_t start, uint32_t partitions) {
 
 SbufMap::SbufMap(uint32_t bytes) { segments_.push_back({.begin = 0, .end = bytes}); }
 
-std::optional<Spot> SbufMap::find(const Request& request) const {
+struct SbufMap::Search {
+  const std::vector<Segment>& segments;
+  const Request& request;
   std::optional<Spot> best;
   int64_t best_age = kLive - 1;
-  // Looks at the window that starts at `begin`, whose first byte lies in segment `first`.
-  auto consider = [&](QuadrantMask mask, uint32_t begin, size_t first) {
-    Spot spot{mask, begin, request.bytes};
+
+  // Looks at the window that starts at `begin`, whose first byte lies in segment `first`. Returns the last segment
+  // known to rule out every window that covers it: one that is held, or has been free for less time than the best.
+  std::optional<size_t> consider(QuadrantMask mask, uint32_t begin, size_t first) {
     uint64_t end = uint64_t{begin} + request.bytes;
-    if (end > segments_.back().end) return;
+    if (end > segments.back().end) return segments.size() - 1;
     int64_t newest = -1;
-    for (size_t i = first; i < segments_.size() && segments_[i].begin < end; ++i) {
+    for (size_t i = first; i < segments.size() && segments[i].begin < end; ++i) {
       for (size_t q = 0; q < kQuadrants; ++q) {
-        if (mask >> q & 1) newest = std::max(newest, segments_[i].cells[q].freed);
+        if (mask >> q & 1) newest = std::max(newest, segments[i].cells[q].freed);
       }
-      if (newest > best_age) return;
+      if (newest > best_age) return i;
     }
+    Spot spot{mask, begin, request.bytes};
     bool better = newest < best_age || !best || (request.from_top ? begin > best->offset : begin < best->offset);
-    if (!better) return;
-    for (const Spot& blocked : request.blocked) {
-      if (spot.meets(blocked)) return;
-    }
-    best = spot, best_age = newest;
-  };
+    bool blocked = std::any_of(request.blocked.begin(), request.blocked.end(),
+                               [&](const Spot& other) { return spot.meets(other); });
+    if (better && !blocked) best = spot, best_age = newest;
+    return std::nullopt;
+  }
+};
+
+std::optional<Spot> SbufMap::find(const Request& request) const {
+  Search search{segments_, request, {}};
   auto aligned = [](uint32_t offset) { return (offset + kSbufAlignment - 1) / kSbufAlignment * kSbufAlignment; };
   auto segment_at = [&](uint32_t offset) {
     auto after = std::upper_bound(segments_.begin(), segments_.end(), offset,
@@ -64,17 +71,20 @@ std::optional<Spot> SbufMap::find(const Request& request) const {
   };
   for (QuadrantMask mask : request.masks) {
     for (size_t i = 0; i < segments_.size(); ++i) {
-      if (uint32_t begin = aligned(segments_[i].begin); begin < segments_[i].end) consider(mask, begin, i);
-      if (!request.from_top || segments_[i].end < request.bytes) continue;
+      uint32_t begin = aligned(segments_[i].begin);
+      if (begin < segments_[i].end) i = search.consider(mask, begin, i).value_or(i);
+    }
+    for (size_t i = 0; request.from_top && i < segments_.size(); ++i) {
+      if (segments_[i].end < request.bytes) continue;
       uint32_t begin = (segments_[i].end - request.bytes) / kSbufAlignment * kSbufAlignment;
-      consider(mask, begin, segment_at(begin));
+      search.consider(mask, begin, segment_at(begin));
     }
     for (const Spot& blocked : request.blocked) {
       uint32_t begin = aligned(blocked.offset + blocked.bytes);
-      if (begin < segments_.back().end) consider(mask, begin, segment_at(begin));
+      if (begin < segments_.back().end) search.consider(mask, begin, segment_at(begin));
     }
   }
-  return best;
+  return search.best;
 }
 
 size_t SbufMap::split(uint32_t offset) {

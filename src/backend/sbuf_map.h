@@ -70,6 +70,7 @@ class SbufMap {
     uint32_t begin = 0, end = 0;
     std::array<Cell, kQuadrants> cells{};
   };
+  struct Search;
   size_t split(uint32_t offset);  // index of the segment that begins there
   void merge(size_t first, size_t last);
 
