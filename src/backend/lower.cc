@@ -69,16 +69,6 @@ Result<void> place_with_spills(tile::TileProgram& program, std::vector<LiveRange
   return {};
 }
 
-Result<Placement> place(tile::TileProgram& program, std::vector<LiveRange>& ranges, const spec::ChipSpec& spec,
-                        Statistics& statistics) {
-  Placement placement;
-  place_sbuf(program, ranges, spec, placement);
-  if (placement.misfit) TRY(place_with_spills(program, ranges, spec, placement, statistics));
-  place_psum(program, ranges, spec, placement);
-  if (placement.misfit) return misfit_error(program, *placement.misfit, spec);
-  return placement;
-}
-
 bool place_all(const tile::TileProgram& program, const std::vector<LiveRange>& ranges, const spec::ChipSpec& spec,
                Placement& placement) {
   place_sbuf(program, ranges, spec, placement);
@@ -87,24 +77,41 @@ bool place_all(const tile::TileProgram& program, const std::vector<LiveRange>& r
 }
 
 // Takes the scheduler's order if its model promises a gain and memory permits it.
-void order(tile::TileProgram& program, std::vector<LiveRange>& ranges, Placement& placement, const spec::ChipSpec& spec,
-           const Options& options, Statistics& statistics) {
-  if (options.window <= 1) return;
+bool reorder(tile::TileProgram& program, std::vector<LiveRange>& ranges, Placement& placement,
+             const spec::ChipSpec& spec, const Options& options) {
+  if (options.window <= 1) return false;
   Graph graph = dependence_graph(program);
   Time own = schedule(program, graph, ranges, spec, {}).elapsed;
   Time enough = own / 100 * (100 - Time{options.reorder_gain_percent});
   // Tiles do not pack without gaps, and a tile that has memory to spare around it lets loads run further ahead.
-  for (int64_t percent : {60, 40, 20}) {
+  for (int64_t percent : {50, 25}) {
     Schedule better = schedule(program, graph, ranges, spec, {options.window, percent});
-    if (better.elapsed > enough) return;
+    if (better.elapsed > enough) return false;
     tile::TileProgram candidate = reordered(program, better.order);
     std::vector<LiveRange> candidate_ranges = live_ranges(candidate);
-    Placement candidate_placement;
-    if (!place_all(candidate, candidate_ranges, spec, candidate_placement)) continue;
-    program = std::move(candidate), ranges = std::move(candidate_ranges), placement = std::move(candidate_placement);
-    statistics.reordered = true;
-    return;
+    if (!place_all(candidate, candidate_ranges, spec, placement)) continue;
+    program = std::move(candidate), ranges = std::move(candidate_ranges);
+    return true;
   }
+  return false;
+}
+
+// Order and addresses; spills when SBUF is too small.
+Result<Placement> arrange(tile::TileProgram& program, std::vector<LiveRange>& ranges, const spec::ChipSpec& spec,
+                          const Options& options, Statistics& statistics) {
+  Placement placement;
+  statistics.reordered = reorder(program, ranges, placement, spec, options);
+  if (statistics.reordered) return placement;
+  place_sbuf(program, ranges, spec, placement);
+  if (placement.misfit) {
+    TRY(place_with_spills(program, ranges, spec, placement, statistics));
+    Placement other;
+    statistics.reordered = reorder(program, ranges, other, spec, options);
+    if (statistics.reordered) return other;
+  }
+  place_psum(program, ranges, spec, placement);
+  if (placement.misfit) return misfit_error(program, *placement.misfit, spec);
+  return placement;
 }
 
 Result<void> check(const tile::TileProgram& program, const spec::ChipSpec& spec) {
@@ -124,8 +131,7 @@ Result<isa::Executable> lower(tile::TileProgram program, const spec::ChipSpec& s
   Statistics counts;
   if (options.verify) TRY(check(program, spec));
   std::vector<LiveRange> ranges = live_ranges(program);
-  Placement placement = TRY(place(program, ranges, spec, counts));
-  order(program, ranges, placement, spec, options, counts);
+  Placement placement = TRY(arrange(program, ranges, spec, options, counts));
   choose_queues(program, spec, options);
   Synchronization sync = TRY(synchronize(program, placement, ranges, spec, options));
   isa::Executable out = TRY(emit(std::move(program), placement, sync, spec));

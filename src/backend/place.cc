@@ -10,7 +10,7 @@ namespace {
 using isa::Memory;
 using tile::Tile;
 
-constexpr int kAttemptsMax = 10;
+constexpr int kAttemptsMax = 6;
 constexpr uint32_t kTimeBuckets = 256;
 
 struct Plan {
@@ -164,7 +164,7 @@ void pack_more(Plan& plan, const Misfit& misfit, int attempt) {
   for (uint32_t t : plan.tiles) {
     const LiveRange& r = plan.ranges[t];
     bool here = r.first <= misfit.instruction && misfit.instruction <= r.last;
-    bool pick = attempt < 4 ? here && plan.footprint(t) >= size / 2 : plan.footprint(t) >= size >> (attempt - 4);
+    bool pick = attempt < 2 ? here && plan.footprint(t) >= size / 2 : plan.footprint(t) >= size >> (2 * (attempt - 2));
     if (pick || t == misfit.tile || attempt == kAttemptsMax - 2) plan.packed[t] = true;
   }
 }
