@@ -43,10 +43,12 @@ Work work_of(const TileProgram& program, const Instruction& i, const spec::ChipS
   return w;
 }
 
-// Memory of one kind that tiles take from their first to their last access in program order.
+// Memory of one kind that tiles take from their first to their last access in program order, and the instructions that
+// wait for some, by age, with the place that is too tight for them.
 struct Budget {
   MemoryProfile profile;
   int64_t limit = 0;
+  std::map<uint32_t, uint32_t> blocked{};
 };
 
 class Scheduler {
@@ -117,7 +119,10 @@ class Scheduler {
       lane(i).queue.push_back(i);
     }
     start_.resize(count_), ready_.resize(count_), issued_.resize(count_), admitted_.resize(count_);
-    begun_.resize(program_.tiles.size());
+    begun_.resize(program_.tiles.size()), accesses_left_.resize(program_.tiles.size());
+    for (const isa::View& v : program_.code.views) {
+      if (v.present() && v.memory != Memory::hbm) ++accesses_left_[v.base];
+    }
     for (uint32_t t = 0; t < ranges_.size(); ++t) {
       if (ranges_[t].used()) budget_of(t).profile.add(ranges_[t].first, ranges_[t].last + 1, size_of(t));
     }
@@ -138,10 +143,16 @@ class Scheduler {
       admitted_[admitted_end_] = true;
       if (missing_[admitted_end_] == 0) offer(admitted_end_);
     }
-    // Who had no memory up to a place that is now past may try again.
-    while (!blocked_.empty() && blocked_.top().first < first_) {
-      offer(blocked_.top().second);
-      blocked_.pop();
+    for (Budget* budget : {&sbuf_, &psum_}) retry(*budget);
+  }
+
+  // The oldest instructions that waited for memory may have it now.
+  void retry(Budget& budget) {
+    while (!budget.blocked.empty()) {
+      auto oldest = budget.blocked.begin();
+      if (oldest->second >= first_ && tight_place(oldest->first)) return;
+      offer(oldest->first);
+      budget.blocked.erase(oldest);
     }
   }
 
@@ -175,7 +186,7 @@ class Scheduler {
       Time ready = now ? l.free : l.later.top().first;
       auto tight = tight_place(i);
       if (!tight) return propose(l, i, ready);
-      blocked_.push({*tight, i});
+      tight->budget->blocked[i] = tight->place;
       now ? l.ready.pop() : l.later.pop();
     }
   }
@@ -184,15 +195,35 @@ class Scheduler {
     l.start = std::max(l.free, std::max(ready, l.previous) + work_[i].prepare);
   }
 
-  // The tiles that `i` begins may live from here on, or there is a place ahead where memory is too tight for that.
-  std::optional<uint32_t> tight_place(uint32_t i) const {
+  // Where memory is too tight for the tiles that `i` begins to live from here on; nothing if they may.
+  struct Tight {
+    Budget* budget;
+    uint32_t place;
+  };
+  std::optional<Tight> tight_place(uint32_t i) {
     for (const isa::View& v : program_.code.operands(program_.code.code[i])) {
       if (!v.present() || v.memory == Memory::hbm || begun_[v.base]) continue;
-      const Budget& budget = program_.tiles[v.base].memory == Memory::psum ? psum_ : sbuf_;
-      auto tight = budget.profile.last_above(first_, ranges_[v.base].first, budget.limit - size_of(v.base));
-      if (tight) return tight;
+      Budget& budget = budget_of(v.base);
+      auto place = budget.profile.last_above(first_, ranges_[v.base].first, budget.limit - size_of(v.base));
+      if (place) return Tight{&budget, *place};
     }
     return std::nullopt;
+  }
+
+  void begin_tiles(uint32_t i) {
+    for (const isa::View& v : program_.code.operands(program_.code.code[i])) {
+      if (!v.present() || v.memory == Memory::hbm || begun_[v.base]) continue;
+      begun_[v.base] = true;
+      budget_of(v.base).profile.add(first_, ranges_[v.base].first, size_of(v.base));
+    }
+  }
+  void end_tiles(uint32_t i) {
+    for (const isa::View& v : program_.code.operands(program_.code.code[i])) {
+      if (!v.present() || v.memory == Memory::hbm || --accesses_left_[v.base] > 0) continue;
+      Budget& budget = budget_of(v.base);
+      budget.profile.add(first_, ranges_[v.base].last + 1, -size_of(v.base));
+      retry(budget);
+    }
   }
 
   void issue(Lane& l, uint32_t i) {
@@ -203,11 +234,7 @@ class Scheduler {
     } else {
       l.later.pop();
     }
-    for (const isa::View& v : program_.code.operands(program_.code.code[i])) {
-      if (!v.present() || v.memory == Memory::hbm || begun_[v.base]) continue;
-      begun_[v.base] = true;
-      budget_of(v.base).profile.add(first_, ranges_[v.base].first, size_of(v.base));
-    }
+    begin_tiles(i);
     const Work& w = work_[i];
     Time start = l.start;
     if (w.table != 0 && w.table != l.table) start += spec_.scalar.table_load, l.table = w.table;
@@ -226,6 +253,7 @@ class Scheduler {
       uint32_t next = successors_[s];
       if (--missing_[next] == 0 && admitted_[next]) offer(next);
     }
+    end_tiles(i);
     if (i == first_) admit();
   }
 
@@ -242,8 +270,7 @@ class Scheduler {
   std::vector<Time> start_, ready_;  // ready_: before it is issued when it may start, then when it completes
   std::vector<bool> issued_, admitted_, begun_;
   std::map<std::pair<isa::EngineKind, uint8_t>, Lane> lanes_;
-  std::priority_queue<std::pair<uint32_t, uint32_t>, std::vector<std::pair<uint32_t, uint32_t>>, std::greater<>>
-      blocked_;
+  std::vector<uint32_t> accesses_left_;  // by tile
   uint32_t first_ = 0, admitted_end_ = 0;
   Time dma_free_ = 0;
   Schedule out_;
