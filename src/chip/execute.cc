@@ -5,13 +5,16 @@
 #include "base/check.h"
 #include "chip/execute_internal.h"
 #include "isa/opcode.h"
+#include "numerics/fma.h"
 
 namespace presil::chip {
 
 ExecuteState::ExecuteState(const spec::ChipSpec& spec)
     : vector_accumulators(std::max(spec.sbuf.partitions, spec.psum.partitions), 0.0f),
       scalar_accumulators(vector_accumulators),
-      scratch(std::make_unique<ExecuteScratch>()) {}
+      scratch(std::make_unique<ExecuteScratch>()) {
+  numerics::require_fma();
+}
 ExecuteState::~ExecuteState() = default;
 ExecuteState::ExecuteState(ExecuteState&&) noexcept = default;
 

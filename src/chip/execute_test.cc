@@ -188,6 +188,25 @@ TEST(Execute, MatmulOfEveryTypeAndShape) {
   }
 }
 
+// Windows that overlap, as in transposed convolution: one addition per element, in order.
+TEST(Execute, MatmulAccumulatesIntoOverlappingWindows) {
+  Fixture b(21);
+  for (const std::vector<isa::Dim>& dims :
+       {std::vector<isa::Dim>{{2, 7}, {1, 4}}, {{0, 5}, {1, 6}}, {{1, 6}, {0, 5}}, {{3, 4}, {2, 4}}}) {
+    for (DType t : {DType::fp32, DType::bf16}) {
+      View dst = b.view(Memory::psum, t, 13, 0, {1}, 0, true);
+      dst.rank = 2;
+      std::copy(dims.begin(), dims.end(), dst.dims.begin());
+      const uint32_t n = dims[0].count * dims[1].count;
+      b.start(Opcode::nc_matmul, EngineKind::tensor,
+              {dst, b.view(Memory::sbuf, DType::fp32, 32, 0, {13}, 1, true),
+               b.view(Memory::sbuf, DType::fp32, 32, 0, {n}, 2, true)});
+      b.set(slots::nc_matmul::accumulate, 1u);
+      ASSERT_TRUE(b.matches());
+    }
+  }
+}
+
 TEST(Execute, MatmulTransposeMovesBits) {
   Fixture b(15);
   for (uint32_t k : {1u, 13u, 128u}) {
