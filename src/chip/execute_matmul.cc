@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 
 #include <array>
-#include <cstdlib>
 #include <cstring>
 #include <utility>
 
@@ -46,26 +45,6 @@ Matrix matrix_of(const Strided& s, Buffer& buffer) {
   const Rows rows(s);
   for (uint32_t p = 0; p < s.count[0]; ++p) rows.read(p, data + p * stride);
   return {data, stride};
-}
-
-// Some address is visited twice.
-bool overlaps_itself(const Strided& s) {
-  std::array<size_t, kMaxDims> order;  // dims by the length of their steps
-  size_t rank = 0;
-  for (size_t d = 0; d < static_cast<size_t>(s.rank); ++d) {
-    if (s.count[d] == 1) continue;
-    size_t place = rank++;
-    for (; place > 0 && std::abs(s.step[order[place - 1]]) > std::abs(s.step[d]); --place)
-      order[place] = order[place - 1];
-    order[place] = d;
-  }
-  auto extent = static_cast<int64_t>(s.element_bytes());
-  for (size_t d = 0; d < rank; ++d) {
-    const int64_t step = std::abs(s.step[order[d]]);
-    if (step < extent) return true;
-    extent += step * (s.count[order[d]] - 1);
-  }
-  return false;
 }
 
 // dst's row p += values, one addition per element in order, so windows may overlap.

@@ -99,8 +99,11 @@ void copy_elements(Context& c, const Strided& dst, const Strided& src) {
     nest = join(operands);
     CHECK(nest.has_value(), "a contiguous source follows any pattern");
   }
-  if (copy_transposed(*nest, bytes)) return;
-  prefer_long_runs(*nest);
+  // Where dst is written more than once, the last element in order counts.
+  if (!overlaps_itself(dst)) {
+    if (copy_transposed(*nest, bytes)) return;
+    prefer_long_runs(*nest);
+  }
   const int64_t to_step = nest->run_step(0), from_step = nest->run_step(1);
   const size_t run = nest->run();
   for_each_run(*nest, [&](const std::array<std::byte*, kMaxJoined>& at) {

@@ -47,6 +47,25 @@ TEST(Execute, DmaCopyBetweenHbmAndSbuf) {
   }
 }
 
+// Where the destination overlaps itself, the last element in order stays.
+TEST(Execute, CopiesIntoAPatternThatOverlapsItself) {
+  Fixture b(22);
+  const std::vector<isa::Dim> patterns[] = {{{0, 16}, {1, 2}}, {{1, 40}, {1, 40}}, {{1, 2}, {0, 16}}, {{3, 9}, {2, 9}}};
+  for (const auto& dims : patterns) {
+    View dst = b.view(Memory::sbuf, DType::fp32, 5, 0, {1}, 0, true);
+    dst.rank = 2;
+    std::copy(dims.begin(), dims.end(), dst.dims.begin());
+    View src = b.view(Memory::sbuf, DType::fp32, 5, 0, {1}, 2, true);
+    src.rank = 2;
+    src.dims[0] = {1, dims[0].count};
+    src.dims[1] = {static_cast<int32_t>(dims[0].count), dims[1].count};
+    for (Opcode opcode : {Opcode::tensor_copy, Opcode::dma_copy}) {
+      b.start(opcode, EngineKind::vector, {dst, src});
+      ASSERT_TRUE(b.matches());
+    }
+  }
+}
+
 TEST(Execute, Transposes) {
   Fixture b(3);
   for (int i = 0; i < 200; ++i) {

@@ -1,6 +1,7 @@
 #include "chip/strided.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <numeric>
 
 #include "base/check.h"
@@ -75,6 +76,25 @@ Strided contiguous(std::byte* base, DType dtype, uint64_t count) {
 bool may_overlap(const Strided& a, const Strided& b) {
   return a.memory != isa::Memory::none && a.memory == b.memory && a.partition_begin < b.partition_end &&
          b.partition_begin < a.partition_end && a.byte_begin < b.byte_end && b.byte_begin < a.byte_end;
+}
+
+bool overlaps_itself(const Strided& s) {
+  std::array<size_t, kMaxDims> order;  // dims by the length of their steps
+  size_t rank = 0;
+  for (size_t d = 0; d < static_cast<size_t>(s.rank); ++d) {
+    if (s.count[d] == 1) continue;
+    size_t place = rank++;
+    for (; place > 0 && std::abs(s.step[order[place - 1]]) > std::abs(s.step[d]); --place)
+      order[place] = order[place - 1];
+    order[place] = d;
+  }
+  auto extent = static_cast<int64_t>(s.element_bytes());
+  for (size_t d = 0; d < rank; ++d) {
+    const int64_t step = std::abs(s.step[order[d]]);
+    if (step < extent) return true;
+    extent += step * (s.count[order[d]] - 1);
+  }
+  return false;
 }
 
 bool same_places(const Strided& a, const Strided& b) {
@@ -176,9 +196,6 @@ void prefer_long_runs(Nest& nest) {
   const auto longest =
       static_cast<size_t>(std::max_element(nest.count.begin(), nest.count.begin() + nest.rank) - nest.count.begin());
   if (nest.count[longest] < kWorthIt) return;
-  for (size_t l = 0; l < static_cast<size_t>(nest.rank); ++l) {
-    if (nest.step[0][l] == 0) return;  // the destination is written several times: the last one in order counts
-  }
   std::swap(nest.count[longest], nest.count[inner]);
   for (size_t k = 0; k < static_cast<size_t>(nest.operands); ++k) std::swap(nest.step[k][longest], nest.step[k][inner]);
 }

@@ -40,6 +40,7 @@ Strided broadcast_over_free(const Strided& s, uint64_t elements);
 Strided contiguous(std::byte* base, DType dtype, uint64_t count);
 
 bool may_overlap(const Strided& a, const Strided& b);
+bool overlaps_itself(const Strided& s);                // some address is visited twice
 bool same_places(const Strided& a, const Strided& b);  // equal addresses in equal order, and equal element sizes
 
 inline constexpr int kMaxJoined = 4, kMaxLoops = kMaxJoined * kMaxDims;
@@ -58,8 +59,7 @@ struct Nest {
 // The common loops of operands with equally many elements, matched in order. Empty if their shapes have no common
 // refinement (2 x 3 against 3 x 2 with gaps).
 std::optional<Nest> join(std::span<const Strided> operands);
-// Makes a longer loop innermost where runs are very short. Only where the order of elements does not matter; operand 0
-// is the destination.
+// Makes a longer loop innermost where runs are very short. Only where the order of elements does not matter.
 void prefer_long_runs(Nest& nest);
 
 // The two innermost loops as blocks of rows x columns, for nests whose runs are short; one row otherwise. The elements
