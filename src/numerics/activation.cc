@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cmath>
+#include <utility>
 
 #include "base/check.h"
 #include "numerics/activation_tables.inc"
@@ -58,6 +59,12 @@ using namespace numerics;
 #include "numerics/activation_formulas.inc"
 #undef PRESIL_INLINE
 
+using Function = F (*)(F x, F alpha);
+template <size_t... f>
+constexpr std::array<Function, sizeof...(f)> functions(std::index_sequence<f...>) {
+  return {&apply<static_cast<Activation>(f), F>...};
+}
+
 }  // namespace one
 }  // namespace
 
@@ -67,20 +74,8 @@ std::optional<Activation> activation_from_name(std::string_view name) {
 }
 
 float activation_apply(Activation f, float x, float alpha) {
-  const one::F a(x), slope(alpha);
-  switch (f) {
-#define PRESIL_CASE(name) \
-  case Activation::name:  \
-    return one::apply<Activation::name>(a, slope).v;
-    PRESIL_CASE(copy)
-    PRESIL_CASE(square)
-    PRESIL_CASE(abs) PRESIL_CASE(sign) PRESIL_CASE(relu) PRESIL_CASE(leaky_relu) PRESIL_CASE(exp) PRESIL_CASE(log)
-        PRESIL_CASE(sqrt) PRESIL_CASE(rsqrt) PRESIL_CASE(reciprocal) PRESIL_CASE(sigmoid) PRESIL_CASE(tanh)
-            PRESIL_CASE(erf) PRESIL_CASE(gelu) PRESIL_CASE(gelu_apprx_tanh) PRESIL_CASE(silu) PRESIL_CASE(softplus)
-                PRESIL_CASE(mish) PRESIL_CASE(sin) PRESIL_CASE(arctan)
-#undef PRESIL_CASE
-  }
-  CHECK(false, "unknown activation");
+  static constexpr auto table = one::functions(std::make_index_sequence<kActivationCount>());
+  return table[static_cast<size_t>(f)](one::F(x), one::F(alpha)).v;
 }
 
 int activation_table(Activation f) {
