@@ -28,7 +28,7 @@ void choose_blockings(const graph::Graph& graph, const spec::ChipSpec& spec, Pla
     const graph::Node& node = graph.nodes[step.anchor];
     const graph::Shape& a = graph.at(node.inputs[0]).shape;
     step.blocking = kernels::gemm_blocking(spec, a[0], graph.at(node.inputs[1]).shape[1], a[1],
-                                           value_dtype(graph, plan, node.output));
+                                           value_dtype(graph, plan, node.inputs[0]));
   }
 }
 

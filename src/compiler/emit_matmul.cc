@@ -263,7 +263,7 @@ Result<Block> Emitter::matmul(const Step& step, DType dtype) {
 
 Result<void> Emitter::gemm(const Step& step) {
   const graph::Node& node = graph_.nodes[step.anchor];
-  DType dtype = value_dtype(graph_, plan_, node.output);
+  DType dtype = value_dtype(graph_, plan_, node.inputs[0]);
   auto operand = [&](TensorId t) {
     HbmView view = values_.hbm(t);
     if (view.dtype == dtype) return view;
@@ -272,12 +272,13 @@ Result<void> Emitter::gemm(const Step& step) {
     kernels::copy(context_, view, cast);
     return cast;
   };
+  const DType own = value_dtype(graph_, plan_, node.output);
   Value& value = values_.at(node.output);
   bool is_output = std::find(graph_.outputs.begin(), graph_.outputs.end(), node.output) != graph_.outputs.end();
   const graph::Tensor& tensor = graph_.at(node.output);
   value.hbm = is_output ? output_tensor(node.output)
-                        : kernels::row_major(values_.tensor(tensor.name, dtype, tensor.shape, isa::TensorRole::scratch),
-                                             dtype, tensor.shape);
+                        : kernels::row_major(values_.tensor(tensor.name, own, tensor.shape, isa::TensorRole::scratch),
+                                             own, tensor.shape);
   kernels::gemm(context_, step.blocking, dtype, operand(node.inputs[0]), operand(node.inputs[1]), *value.hbm);
   return {};
 }

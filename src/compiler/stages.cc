@@ -197,7 +197,7 @@ void choose_dtypes(const Graph& graph, Plan& plan) {
     if (own == DType::boolean) return DType::uint8;
     if (own == DType::int64) return DType::int32;
     if (!is_float(own) || plan.precision == "auto") return own;
-    return multiplied[t] ? *dtype_from_name(plan.precision) : DType::fp32;
+    return multiplied[t] ? *dtype_from_name(plan.precision) : own;
   };
   for (uint32_t t = 0; t < graph.tensors.size(); ++t) plan.dtypes.push_back(inside(t));
   // Views and copies keep their elements' type: back from a multiplied value to what it is a view of.

@@ -188,3 +188,14 @@ def test_reports(call, model, tmp_path):
     for word in ("small on trn2", "dense", "bound by", "tensor"):
         assert word in html and word in markdown
     assert html.startswith("<!DOCTYPE html>") and "http" not in html
+
+
+def test_large_gemm_keeps_the_tensor_engine_busy(result):
+    assert result("bench", "gemm", "--m", 4096, "--n", 4096, "--k", 4096, "--no-data")["mfu"] >= 0.95
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
+def test_long_elementwise_chain_reaches_the_hbm_bound(result, precision):
+    r = result("bench", "elementwise", "--bytes", "1 GiB", "--precision", precision, "--no-data")
+    assert r["hbm"]["bound_fraction"] >= 0.90
+
