@@ -11,6 +11,7 @@
 namespace presil::kernels {
 namespace {
 
+constexpr int64_t kElementsMax = Limits{}.elements;
 constexpr int64_t kStatsElements = 512;  // of one bn_stats
 constexpr uint32_t kStatsValues = 6;     // its result: count, mean, variance * count of even and of odd elements
 
@@ -27,51 +28,73 @@ struct LayerNorm {
 // One row of one group.
 struct Row {
   size_t g;
+  uint32_t partitions;
   std::vector<int64_t> at;    // first element
   isa::View mean, deviation;  // one value per partition; deviation is 1 / sqrt(variance + epsilon)
 };
 
-isa::View row_origin(const Block& block, const Row& row) {
-  return origin(block, row.g, 0, block.groups[row.g].partitions, row.at);
+// A row as an operand: its first element, and a step per normalized axis.
+struct Line {
+  isa::View start;
+  std::vector<int64_t> steps;
+};
+
+std::vector<int64_t> last_strides(const LayerNorm& n, const Block& block) {
+  return {block.strides.end() - (n.in.rank() - n.axis), block.strides.end()};
 }
 
-// A parameter row, which every partition of a group holds: the data's own group where there is one.
-isa::View parameter(const Block& block, const Row& row, int64_t partitions) {
-  return origin(block, block.groups.size() > row.g ? row.g : 0, 0, partitions, {});
+Line line(const LayerNorm& n, const Block& block, const Row& row) {
+  return {origin(block, row.g, 0, row.partitions, row.at), last_strides(n, block)};
 }
 
-// Stride of a parameter along axis `axis` of the data: its trailing axes are the normalized ones.
-int64_t parameter_step(const LayerNorm& n, const Block& block, int axis) {
-  return block.strides[static_cast<size_t>(block.rank() - n.in.rank() + axis)];
+// A parameter, which every partition of a group holds: the data's own group where there is one.
+Line parameter(const LayerNorm& n, const Block& block, const Row& row) {
+  return {origin(block, block.groups.size() > row.g ? row.g : 0, 0, row.partitions, {}), last_strides(n, block)};
 }
 
-std::vector<Loop> row_loops(const LayerNorm& n, const std::vector<std::array<int64_t, kOperandsMax>>& steps) {
-  std::vector<Loop> loops;
-  for (int axis = n.axis; axis < n.in.rank(); ++axis) {
-    loops.push_back({n.in.shape[static_cast<size_t>(axis)], steps[static_cast<size_t>(axis - n.axis)]});
+// A fresh dense row.
+Line scratch(const LayerNorm& n, const Row& row) {
+  Line out;
+  int64_t elements = 1;
+  for (int axis = n.in.rank() - 1; axis >= n.axis; --axis) {
+    out.steps.insert(out.steps.begin(), elements);
+    elements *= n.in.shape[static_cast<size_t>(axis)];
   }
-  return loops;
+  tile::Builder& build = n.context.build;
+  const uint32_t tile = build.sbuf(row.partitions, static_cast<uint32_t>(elements * 4), "centred");
+  out.start = build.tile_view(tile, DType::fp32, 0, row.partitions, 0, {});
+  return out;
+}
+
+// Instructions over whole rows, `elements` at most at a time.
+template <class Emit>
+void along(const LayerNorm& n, const std::vector<Line>& lines, int64_t elements, const Emit& emit) {
+  std::vector<isa::View> starts;
+  std::vector<Loop> loops;
+  for (const Line& l : lines) starts.push_back(l.start);
+  for (int axis = n.axis; axis < n.in.rank(); ++axis) {
+    Loop loop{.count = n.in.shape[static_cast<size_t>(axis)]};
+    for (size_t k = 0; k < lines.size(); ++k) loop.steps[k] = lines[k].steps[static_cast<size_t>(axis - n.axis)];
+    loops.push_back(loop);
+  }
+  for_each_piece(starts, loops, {.elements = elements}, emit);
 }
 
 // Mean and deviation of the row into a fresh tile.
 void statistics(const LayerNorm& n, Row& row) {
   tile::Builder& build = n.context.build;
-  std::vector<std::array<int64_t, kOperandsMax>> steps;
-  for (int axis = n.axis; axis < n.in.rank(); ++axis) steps.push_back({n.in.strides[static_cast<size_t>(axis)]});
   std::vector<isa::View> pieces;
-  for_each_piece({row_origin(n.in, row)}, row_loops(n, steps), {.elements = kStatsElements},
-                 [&](std::span<const isa::View> v) { pieces.push_back(v[0]); });
-  const auto partitions = static_cast<uint32_t>(n.in.groups[row.g].partitions);
+  along(n, {line(n, n.in, row)}, kStatsElements, [&](std::span<const isa::View> v) { pieces.push_back(v[0]); });
   const auto count = static_cast<uint32_t>(pieces.size());
-  const uint32_t stats = build.sbuf(partitions, count * kStatsValues * 4, "row statistics");
+  const uint32_t stats = build.sbuf(row.partitions, count * kStatsValues * 4, "row statistics");
   for (uint32_t k = 0; k < count; ++k) {
     build.bn_stats(
-        {.dst = build.tile_view(stats, DType::fp32, 0, partitions, k * kStatsValues * 4, {{1, kStatsValues}}),
+        {.dst = build.tile_view(stats, DType::fp32, 0, row.partitions, k * kStatsValues * 4, {{1, kStatsValues}}),
          .data = pieces[k]});
   }
-  const uint32_t result = build.sbuf(partitions, 3 * 4, "mean, variance, deviation");
-  auto value = [&](uint32_t i) { return build.tile_view(result, DType::fp32, 0, partitions, i * 4, {}); };
-  build.bn_aggr({.dst = build.tile_view(result, DType::fp32, 0, partitions, 0, {{1, 2}}),
+  const uint32_t result = build.sbuf(row.partitions, 3 * 4, "mean, variance, deviation");
+  auto value = [&](uint32_t i) { return build.tile_view(result, DType::fp32, 0, row.partitions, i * 4, {}); };
+  build.bn_aggr({.dst = build.tile_view(result, DType::fp32, 0, row.partitions, 0, {{1, 2}}),
                  .data = build.tile_view(stats, DType::fp32)});
   build.tensor_scalar(
       {.dst = value(2), .data = value(1), .op0 = AluOp::add, .operand0 = n.epsilon, .op1 = AluOp::rsqrt});
@@ -79,59 +102,50 @@ void statistics(const LayerNorm& n, Row& row) {
   row.deviation = value(2);
 }
 
-void normalize(const LayerNorm& n, const Row& row) {
+// to = (x - mean) * scale, or * deviation where there is no scale.
+void centre(const LayerNorm& n, const Row& row, const Line& to) {
   tile::Builder& build = n.context.build;
-  const auto partitions = n.in.groups[row.g].partitions;
-  const auto elements = n.in.free_elements();  // of all rows; the scratch row is dense
-  int64_t row_elements = 1;
-  for (int axis = n.axis; axis < n.in.rank(); ++axis) row_elements *= n.in.shape[static_cast<size_t>(axis)];
-  CHECK(elements % row_elements == 0, "rows are whole");
-  const bool two_passes = n.scale || n.bias;
-  isa::View scratch;
-  if (two_passes) {
-    scratch = {.memory = isa::Memory::sbuf, .dtype = DType::fp32, .partitions = static_cast<uint16_t>(partitions)};
-    scratch.base = build.sbuf(static_cast<uint32_t>(partitions), static_cast<uint32_t>(row_elements * 4), "centred");
-  }
-  std::vector<isa::View> first = {two_passes ? scratch : row_origin(n.out, row), row_origin(n.in, row)};
-  std::vector<isa::View> second = {row_origin(n.out, row), scratch};
-  if (n.scale) first.push_back(parameter(*n.scale, row, partitions));
-  if (n.bias) second.push_back(parameter(*n.bias, row, partitions));
-  std::vector<std::array<int64_t, kOperandsMax>> first_steps, second_steps;
-  int64_t dense = row_elements;
-  for (int axis = n.axis; axis < n.in.rank(); ++axis) {
-    const auto a = static_cast<size_t>(axis);
-    dense /= n.in.shape[a];
-    first_steps.push_back(
-        {two_passes ? dense : n.out.strides[a], n.in.strides[a], n.scale ? parameter_step(n, *n.scale, axis) : 0});
-    second_steps.push_back({n.out.strides[a], dense, n.bias ? parameter_step(n, *n.bias, axis) : 0});
-  }
-  for_each_piece(first, row_loops(n, first_steps), {}, [&](std::span<const isa::View> v) {
-    if (n.scale) {
-      build.scalar_tensor_tensor({.dst = v[0],
-                                  .data = v[1],
-                                  .op0 = AluOp::subtract,
-                                  .operand0 = row.mean,
-                                  .op1 = AluOp::multiply,
-                                  .operand1 = v[2]});
-    } else {
+  if (!n.scale) {
+    along(n, {to, line(n, n.in, row)}, kElementsMax, [&](std::span<const isa::View> v) {
       build.tensor_scalar({.dst = v[0],
                            .data = v[1],
                            .op0 = AluOp::subtract,
                            .operand0 = row.mean,
                            .op1 = AluOp::multiply,
                            .operand1 = row.deviation});
-    }
+    });
+    return;
+  }
+  along(n, {to, line(n, n.in, row), parameter(n, *n.scale, row)}, kElementsMax, [&](std::span<const isa::View> v) {
+    build.scalar_tensor_tensor({.dst = v[0],
+                                .data = v[1],
+                                .op0 = AluOp::subtract,
+                                .operand0 = row.mean,
+                                .op1 = AluOp::multiply,
+                                .operand1 = v[2]});
   });
-  if (!two_passes) return;
+}
+
+// out = from * deviation + bias; the factor only where centre() left it out.
+void shift(const LayerNorm& n, const Row& row, const Line& from) {
+  tile::Builder& build = n.context.build;
   const tile::Scalar factor = n.scale ? tile::Scalar(row.deviation) : tile::Scalar(1.0f);
-  for_each_piece(second, row_loops(n, second_steps), {}, [&](std::span<const isa::View> v) {
-    if (n.bias) {
-      build.scalar_tensor_tensor(
-          {.dst = v[0], .data = v[1], .op0 = AluOp::multiply, .operand0 = factor, .op1 = AluOp::add, .operand1 = v[2]});
-    } else {
-      build.activation({.dst = v[0], .data = v[1], .scale = factor});
-    }
+  if (!n.bias) {
+    along(n, {line(n, n.out, row), from}, kElementsMax,
+          [&](std::span<const isa::View> v) { copy_scaled(n.context, v[0], v[1], factor); });
+    return;
+  }
+  along(n, {line(n, n.out, row), from, parameter(n, *n.bias, row)}, kElementsMax, [&](std::span<const isa::View> v) {
+    build.scalar_tensor_tensor(
+        {.dst = v[0], .data = v[1], .op0 = AluOp::multiply, .operand0 = factor, .op1 = AluOp::add, .operand1 = v[2]});
   });
+}
+
+void normalize(const LayerNorm& n, const Row& row) {
+  if (!n.scale && !n.bias) return centre(n, row, line(n, n.out, row));
+  const Line centred = scratch(n, row);
+  centre(n, row, centred);
+  shift(n, row, centred);
 }
 
 }  // namespace
@@ -147,7 +161,7 @@ void layer_norm(Context& context, int axis, float epsilon, const Block& in, cons
   rows[static_cast<size_t>(in.partition_axis)] = 1;
   for (size_t g = 0; g < in.groups.size(); ++g) {
     for_each_index(rows, [&](const std::vector<int64_t>& at) {
-      Row row{.g = g, .at = at};
+      Row row{.g = g, .partitions = static_cast<uint32_t>(in.groups[g].partitions), .at = at};
       statistics(n, row);
       normalize(n, row);
     });
