@@ -1,5 +1,7 @@
 #include "compiler/weights.h"
 
+#include <algorithm>
+
 #include "numerics/convert.h"
 
 namespace presil::compiler {
@@ -11,16 +13,13 @@ std::vector<float> values_of(const graph::Tensor& t) {
   return values;
 }
 
-// out[i] = source(i) in `dtype`; a negative source index is zero.
-template <class Source>
-HostTensor gathered(const graph::Tensor& from, graph::Shape shape, DType dtype, Source source) {
+// A tensor in `dtype` whose values fill(in, out) writes over zeros.
+template <class Fill>
+HostTensor filled(const graph::Tensor& from, graph::Shape shape, DType dtype, Fill fill) {
   HostTensor out{dtype, std::move(shape), {}};
   if (!from.data) return out;
-  std::vector<float> in = values_of(from), values(static_cast<size_t>(graph::element_count(out.shape)));
-  for (size_t i = 0; i < values.size(); ++i) {
-    int64_t at = source(static_cast<int64_t>(i));
-    values[i] = at < 0 ? 0.0f : in[static_cast<size_t>(at)];
-  }
+  std::vector<float> values(static_cast<size_t>(graph::element_count(out.shape)), 0.0f);
+  fill(values_of(from).data(), values.data());
   out.data.resize(values.size() * dtype_bytes(dtype));
   numerics::store_span(dtype, values.data(), out.data.data(), values.size());
   return out;
@@ -38,47 +37,62 @@ HostTensor converted(const graph::Tensor& t, DType dtype) {
   if (t.dtype == dtype || (t.dtype == DType::boolean && dtype == DType::uint8)) {
     return {dtype, t.shape, t.data ? std::vector<std::byte>(*t.data) : std::vector<std::byte>()};
   }
-  return gathered(t, t.shape, dtype, [](int64_t i) { return i; });
+  int64_t count = graph::element_count(t.shape);
+  return filled(t, t.shape, dtype, [=](const float* in, float* out) { std::copy(in, in + count, out); });
 }
 
 HostTensor conv_weights(const graph::Tensor& w, int64_t channels, int64_t group, int64_t begin, int64_t m,
                         DType dtype) {
   Kernel k = kernel_of(w.shape);
-  int64_t per_group = channels / group, m_per_group = w.shape[0] / group;
-  return gathered(w, {channels, k.rows, k.columns, m}, dtype, [=](int64_t i) {
-    int64_t o = begin + i % m, tap = i / m % k.taps(), c = i / m / k.taps();
-    if (o / m_per_group != c / per_group) return int64_t{-1};
-    return (o * per_group + c % per_group) * k.taps() + tap;
+  int64_t per_group = channels / group, m_per_group = w.shape[0] / group, taps = k.taps();
+  return filled(w, {channels, k.rows, k.columns, m}, dtype, [=](const float* in, float* out) {
+    for (int64_t i = 0; i < m; ++i) {
+      int64_t first = (begin + i) / m_per_group * per_group;  // input channels of this output's group
+      const float* row = in + (begin + i) * per_group * taps;
+      for (int64_t at = 0; at < per_group * taps; ++at) out[(first * taps + at) * m + i] = row[at];
+    }
   });
 }
 
 HostTensor packed_weights(const graph::Tensor& w, int64_t begin, int64_t m, DType dtype) {
   Kernel k = kernel_of(w.shape);
-  int64_t channels = w.shape[1];
-  return gathered(w, {k.taps() * channels, m}, dtype, [=](int64_t i) {
-    int64_t o = begin + i % m, c = i / m % channels, tap = i / m / channels;
-    return (o * channels + c) * k.taps() + tap;
+  int64_t channels = w.shape[1], taps = k.taps();
+  return filled(w, {taps * channels, m}, dtype, [=](const float* in, float* out) {
+    for (int64_t i = 0; i < m; ++i) {
+      const float* row = in + (begin + i) * channels * taps;
+      for (int64_t c = 0; c < channels; ++c) {
+        for (int64_t tap = 0; tap < taps; ++tap) out[(tap * channels + c) * m + i] = row[c * taps + tap];
+      }
+    }
   });
 }
 
 HostTensor depthwise_weights(const graph::Tensor& w) {
   Kernel k = kernel_of(w.shape);
-  return gathered(w, {w.shape[0], k.rows, k.columns}, DType::fp32, [](int64_t i) { return i; });
+  int64_t count = graph::element_count(w.shape);
+  return filled(w, {w.shape[0], k.rows, k.columns}, DType::fp32,
+                [=](const float* in, float* out) { std::copy(in, in + count, out); });
 }
 
 HostTensor transpose_weights(const graph::Tensor& w, int64_t group, int64_t begin, int64_t m, DType dtype) {
   Kernel k = kernel_of(w.shape);
-  int64_t channels = w.shape[0], per_group = channels / group, m_per_group = w.shape[1];
-  return gathered(w, {channels, k.rows, k.columns, m}, dtype, [=](int64_t i) {
-    int64_t o = begin + i % m, tap = i / m % k.taps(), c = i / m / k.taps();
-    if (o / m_per_group != c / per_group) return int64_t{-1};
-    return (c * m_per_group + o % m_per_group) * k.taps() + tap;
+  int64_t channels = w.shape[0], per_group = channels / group, m_per_group = w.shape[1], taps = k.taps();
+  return filled(w, {channels, k.rows, k.columns, m}, dtype, [=](const float* in, float* out) {
+    for (int64_t c = 0; c < channels; ++c) {
+      for (int64_t i = 0; i < m; ++i) {
+        if ((begin + i) / m_per_group != c / per_group) continue;
+        const float* row = in + (c * m_per_group + (begin + i) % m_per_group) * taps;
+        for (int64_t tap = 0; tap < taps; ++tap) out[(c * taps + tap) * m + i] = row[tap];
+      }
+    }
   });
 }
 
 HostTensor linear_weights(const graph::Tensor& w, int64_t begin, int64_t n, DType dtype) {
-  int64_t columns = w.shape[1];
-  return gathered(w, {w.shape[0], n}, dtype, [=](int64_t i) { return i / n * columns + begin + i % n; });
+  int64_t rows = w.shape[0], columns = w.shape[1];
+  return filled(w, {rows, n}, dtype, [=](const float* in, float* out) {
+    for (int64_t k = 0; k < rows; ++k) std::copy(in + k * columns + begin, in + k * columns + begin + n, out + k * n);
+  });
 }
 
 }  // namespace presil::compiler

@@ -47,20 +47,24 @@ bool per_channel(const Shape& constant, const Shape& tensor, size_t channel) {
 
 int64_t weight_count(const Rewriter& r, const Node& linear) { return element_count(r.shape(linear.inputs[1])); }
 
-// Channels written or read by element i of the weight.
-int64_t output_channel(const Node& linear, const Shape& w, int64_t i) {
-  if (linear.op == Op::matmul) return i % w.back();
-  int64_t taps = element_count({w.begin() + 2, w.end()});
-  if (linear.op == Op::conv) return i / (taps * w[1]);
-  int64_t group_in = w[0] / linear.attrs.group;
-  return i / (taps * w[1]) / group_in * w[1] + i / taps % w[1];
+// The channel that element i of a weight writes or reads: i / outer, or per group i / outer / group * wide + i / taps %
+// wide.
+struct ChannelOf {
+  int64_t outer = 1, group = 0, wide = 1, taps = 1;  // group 0: no groups to look at
+  int64_t operator()(int64_t i) const { return group == 0 ? i / outer : i / outer / group * wide + i / taps % wide; }
+};
+int64_t taps_of(const Shape& w) { return element_count({w.begin() + 2, w.end()}); }
+ChannelOf output_channel(const Node& linear, const Shape& w) {
+  if (linear.op == Op::matmul) return {.outer = element_count(w), .group = 1, .wide = w.back(), .taps = 1};
+  int64_t taps = taps_of(w);
+  if (linear.op == Op::conv) return {.outer = taps * w[1]};
+  return {.outer = taps * w[1], .group = w[0] / linear.attrs.group, .wide = w[1], .taps = taps};
 }
-int64_t input_channel(const Node& linear, const Shape& w, int64_t i) {
-  if (linear.op == Op::matmul) return i / w.back();
-  int64_t taps = element_count({w.begin() + 2, w.end()});
-  if (linear.op == Op::conv_transpose) return i / (taps * w[1]);
-  int64_t group_out = w[0] / linear.attrs.group;
-  return i / (taps * w[1]) / group_out * w[1] + i / taps % w[1];
+ChannelOf input_channel(const Node& linear, const Shape& w) {
+  if (linear.op == Op::matmul) return {.outer = w.back()};
+  int64_t taps = taps_of(w);
+  if (linear.op == Op::conv_transpose) return {.outer = taps * w[1]};
+  return {.outer = taps * w[1], .group = w[0] / linear.attrs.group, .wide = w[1], .taps = taps};
 }
 
 int64_t output_channels(const Rewriter& r, const Node& linear) {
@@ -109,14 +113,15 @@ bool scales(Action action) { return action == Action::scale || action == Action:
 
 // weight[i] (*|/) c[channel of i]
 TensorId scaled_weight(Rewriter& r, const Node& linear, Action action, const Constant& c,
-                       int64_t (*channel)(const Node&, const Shape&, int64_t)) {
+                       ChannelOf (*channel_of)(const Node&, const Shape&)) {
   TensorId id = linear.inputs[1];
   Constant w = read(r, id);
   w.opaque |= c.opaque;
   if (!c.values) w.values.reset();
+  ChannelOf channel = channel_of(linear, r.shape(id));
   for (int64_t i = 0; w.values && i < weight_count(r, linear); ++i) {
     double& value = (*w.values)[i];
-    value = act(action, value, channel_value(*c.values, channel(linear, r.shape(id), i)));
+    value = act(action, value, channel_value(*c.values, channel(i)));
   }
   Tensor old = r.at(id);
   return write(r, old.name, old.dtype, old.shape, w);
@@ -144,9 +149,9 @@ Constant shifted_bias(const Rewriter& r, const Node& linear, Action action, cons
   bias.opaque |= w.opaque || c.opaque;
   if (!w.values || !c.values) bias.values.reset();
   const Shape& shape = r.shape(linear.inputs[1]);
+  ChannelOf from = input_channel(linear, shape), to = output_channel(linear, shape);
   for (int64_t i = 0; bias.values && i < weight_count(r, linear); ++i) {
-    double addend = act(action, 0, channel_value(*c.values, input_channel(linear, shape, i)));
-    (*bias.values)[output_channel(linear, shape, i)] += (*w.values)[i] * addend;
+    (*bias.values)[to(i)] += (*w.values)[i] * act(action, 0, channel_value(*c.values, from(i)));
   }
   return bias;
 }
