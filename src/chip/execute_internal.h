@@ -82,9 +82,12 @@ void run_map(Context& c, const Map& map, Body&& body) {
   for_each_block(map.blocks, kRunMax, [&](const std::array<Block, kMaxJoined>& blocks) {
     std::array<const float*, kMaxJoined> inputs;
     for (size_t k = 1; k < static_cast<size_t>(map.blocks.outer.operands); ++k) {
-      Block block = blocks[k];
-      if (map.scalar[k]) block.rows = block.columns = 1;
-      inputs[k - 1] = read_block(map.format[k], block, buffers[k].data());
+      if (map.scalar[k]) {
+        map.format[k].load(blocks[k].at, buffers[k].data(), 1);
+        inputs[k - 1] = buffers[k].data();
+      } else {
+        inputs[k - 1] = read_block(map.format[k], blocks[k], buffers[k].data());
+      }
     }
     float* out = block_target(map.format[0], blocks[0], buffers[0].data());
     body(inputs, out, blocks[0].count());

@@ -71,12 +71,6 @@ RunFormat run_format(DType dtype) {
 
 namespace {
 
-bool is_fp32_in_place(const RunFormat& format, const Block& block) {
-  return format.dtype == DType::fp32 && block.step == sizeof(float) &&
-         (block.rows == 1 || block.row_step == block.step * static_cast<int64_t>(block.columns)) &&
-         reinterpret_cast<uintptr_t>(block.at) % alignof(float) == 0;
-}
-
 void read_run(const RunFormat& format, const std::byte* from, int64_t step, size_t count, float* out) {
   if (step == static_cast<int64_t>(format.bytes)) return format.load(from, out, count);
   if (step == 0) {
@@ -106,8 +100,7 @@ Block as_one_run(const Block& block) {
 
 }  // namespace
 
-const float* read_block(const RunFormat& format, const Block& block, float* buffer) {
-  if (is_fp32_in_place(format, block)) return reinterpret_cast<const float*>(block.at);
+float* convert_block(const RunFormat& format, const Block& block, float* buffer) {
   const Block b = as_one_run(block);
   const auto bytes = static_cast<int64_t>(format.bytes);
   const auto rows = b.step == bytes ? format.load_rows : b.step == 2 * bytes ? format.load_rows_step2 : nullptr;
@@ -121,12 +114,7 @@ const float* read_block(const RunFormat& format, const Block& block, float* buff
   return buffer;
 }
 
-float* block_target(const RunFormat& format, const Block& block, float* buffer) {
-  return is_fp32_in_place(format, block) ? reinterpret_cast<float*>(block.at) : buffer;
-}
-
-void write_block(const RunFormat& format, const float* values, const Block& block) {
-  if (reinterpret_cast<const std::byte*>(values) == block.at) return;
+void spread_block(const RunFormat& format, const float* values, const Block& block) {
   const Block b = as_one_run(block);
   if (b.rows > 1 && b.step == static_cast<int64_t>(format.bytes) && format.store_rows != nullptr) {
     return format.store_rows(values, b.at, b.row_step, b.rows, b.columns);

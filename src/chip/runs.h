@@ -39,13 +39,28 @@ struct Block {
   size_t count() const { return rows * columns; }
 };
 
+inline bool is_fp32_in_place(const RunFormat& format, const Block& block) {
+  return format.dtype == DType::fp32 && block.step == sizeof(float) &&
+         (block.rows == 1 || block.row_step == block.step * static_cast<int64_t>(block.columns)) &&
+         reinterpret_cast<uintptr_t>(block.at) % alignof(float) == 0;
+}
+float* convert_block(const RunFormat& format, const Block& block, float* buffer);
+void spread_block(const RunFormat& format, const float* values, const Block& block);
+
 // The elements as fp32, in order: where they lie if they are that already, else converted into `buffer`, which has
 // count() + numerics::kRowsSlack floats. count() <= kRunMax.
-const float* read_block(const RunFormat& format, const Block& block, float* buffer);
+inline const float* read_block(const RunFormat& format, const Block& block, float* buffer) {
+  if (is_fp32_in_place(format, block)) return reinterpret_cast<const float*>(block.at);
+  return convert_block(format, block, buffer);
+}
 // Where results go: the elements themselves if they are contiguous fp32, else `buffer`, which write_block then converts
 // and spreads.
-float* block_target(const RunFormat& format, const Block& block, float* buffer);
-void write_block(const RunFormat& format, const float* values, const Block& block);
+inline float* block_target(const RunFormat& format, const Block& block, float* buffer) {
+  return is_fp32_in_place(format, block) ? reinterpret_cast<float*>(block.at) : buffer;
+}
+inline void write_block(const RunFormat& format, const float* values, const Block& block) {
+  if (reinterpret_cast<const std::byte*>(values) != block.at) spread_block(format, values, block);
+}
 
 // body(blocks of all operands), in order, each of at most `elements_max` elements.
 template <class Body>
