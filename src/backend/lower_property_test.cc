@@ -111,6 +111,13 @@ TEST(LowerProperty, EveryInterleavingEqualsTheSequentialMeaning) {
   EXPECT_EQ(totals.spills.saved + totals.spills.reloaded, 0u);
 }
 
+// Chips whose partitions do not divide by four, a single partition, two vector engines.
+TEST(LowerProperty, OddChipsKeepTheMeaning) {
+  for (uint32_t partitions : {1u, 5u, 6u, 12u}) {
+    expect_same_meaning({.partitions = partitions, .vector_engines = 2}, 15);
+  }
+}
+
 // Few tiles and many accesses to each: records of accesses are summarized.
 TEST(LowerProperty, LongHistoriesKeepTheMeaning) {
   Totals totals = expect_same_meaning({.steps = 1200, .live_sbuf_max = 2, .tile_bytes_max = 96}, 8);

@@ -74,6 +74,15 @@ TEST(Lower, TensorsStartAtPages) {
   EXPECT_EQ(e.hbm_bytes, 16384u);
 }
 
+TEST(Lower, ConstantsKeepTheirBytes) {
+  Builder b;
+  std::vector<std::byte> bytes(512);
+  for (size_t k = 0; k < bytes.size(); ++k) bytes[k] = static_cast<std::byte>(k * 7);
+  uint32_t w = b.tensor("w", DType::uint8, {128, 4}, TensorRole::constant, bytes);
+  b.dma(b.tile_view(b.sbuf(128, 4, "w"), DType::uint8), b.whole(w));
+  EXPECT_EQ(lower(b.take(), chip()).value().tensors[0].data, bytes);
+}
+
 // On one engine only a result that is read needs a wait; an accumulating matmul not even that.
 TEST(Lower, OrderWithinAnEngine) {
   Builder b;

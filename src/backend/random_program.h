@@ -15,6 +15,7 @@ struct ProgramShape {
   uint32_t partitions = 8, sbuf_bytes = 4096, psum_bank_bytes = 64, psum_banks = 4;
   int live_sbuf_max = 6;  // tiles in use at a time
   uint32_t tile_bytes_max = 512;
+  uint32_t vector_engines = 1;
 };
 
 class RandomProgram {
@@ -217,7 +218,8 @@ class RandomProgram {
   void compute() {
     auto a = read_any(sbuf_), b = read_any(sbuf_);
     if (!a || !b) return;
-    isa::EngineKind engine = random_.below(2) ? isa::EngineKind::vector : isa::EngineKind::gpsimd;
+    auto index = static_cast<uint8_t>(random_.below(shape_.vector_engines));
+    tile::Engine engine = random_.below(2) ? tile::Engine(isa::EngineKind::vector, index) : isa::EngineKind::gpsimd;
     build_.tensor_tensor({.dst = write_view(some_tile(isa::Memory::sbuf)), .data1 = *a, .data2 = *b, .engine = engine});
   }
   void matmul() {
