@@ -136,7 +136,7 @@ TEST(LowerProperty, SpillingKeepsTheMeaning) {
 TEST(LowerProperty, AMissingWaitIsNoticed) {
   int planted = 0, noticed = 0;
   Prng random(7);
-  for (uint64_t seed = 1; seed <= 50; ++seed) {
+  for (uint64_t seed = 1; seed <= 120; ++seed) {
     ProgramShape shape;
     tile::TileProgram program = RandomProgram(seed, shape).make();
     spec::ChipSpec spec = small_chip(shape);
@@ -154,8 +154,8 @@ TEST(LowerProperty, AMissingWaitIsNoticed) {
       break;
     }
   }
-  EXPECT_GT(planted, 40);
-  EXPECT_GT(noticed * 10, planted * 7) << noticed << " of " << planted;
+  EXPECT_GT(planted, 100);
+  EXPECT_GT(noticed * 10, planted * 6) << noticed << " of " << planted;
 }
 
 }  // namespace
