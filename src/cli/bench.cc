@@ -33,7 +33,9 @@ Result<graph::Graph> gemm(const BenchOptions& o, DType dtype) {
 
 // relu(x / 2 + 1)
 Result<graph::Graph> elementwise(const BenchOptions& o, DType dtype) {
-  const uint64_t bytes = TRY(spec::parse_quantity(o.bytes, spec::Unit::bytes));
+  auto parsed = spec::parse_quantity(o.bytes, spec::Unit::bytes);
+  if (!parsed) return bad_input(parsed.error().text(), "--bytes");
+  const uint64_t bytes = *parsed;
   const auto rows = static_cast<int64_t>(bytes / dtype_bytes(dtype)) / kRowElements;
   if (rows < 1)
     return bad_input(fmt::format("{} is less than one row of {} elements", o.bytes, kRowElements), "--bytes");
