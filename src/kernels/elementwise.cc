@@ -40,11 +40,12 @@ void for_each_chunk(const Block& block, size_t g, Run run) {
 class ChunkEmitter {
  public:
   ChunkEmitter(Context& context, const std::vector<Block>& inputs, const std::vector<InputKind>& kinds,
-               const Block& out, size_t group, const std::vector<Range>& ranges, int64_t elements)
+               const Block& out, DType temporaries, size_t group, const std::vector<Range>& ranges, int64_t elements)
       : context_(context),
         inputs_(inputs),
         kinds_(kinds),
         out_(out),
+        temporaries_(temporaries),
         group_(group),
         ranges_(ranges),
         elements_(elements) {
@@ -53,7 +54,7 @@ class ChunkEmitter {
 
   void emit(const std::vector<Fused>& program, uint32_t last) {
     for (const Fused& f : program)
-      one(f, f.result == last ? view(out_, group_, ranges_) : temporary(f.result, DType::fp32));
+      one(f, f.result == last ? view(out_, group_, ranges_) : temporary(f.result, temporaries_));
   }
 
  private:
@@ -170,6 +171,7 @@ class ChunkEmitter {
   const std::vector<Block>& inputs_;
   const std::vector<InputKind>& kinds_;
   const Block& out_;
+  DType temporaries_;
   size_t group_;
   const std::vector<Range>& ranges_;
   int64_t elements_;
@@ -180,13 +182,13 @@ class ChunkEmitter {
 }  // namespace
 
 Result<void> elementwise(Context& context, const Expression& expression, const std::vector<Block>& inputs,
-                         const std::vector<InputKind>& kinds, const Block& out) {
+                         const std::vector<InputKind>& kinds, const Block& out, DType temporaries) {
   std::vector<Micro> micros = TRY(expand(expression, kinds));
   std::vector<Fused> program = fuse(micros, expression.inputs);
   uint32_t last = expression.inputs + static_cast<uint32_t>(micros.size()) - 1;
   for (size_t g = 0; g < out.groups.size(); ++g) {
     for_each_chunk(out, g, [&](const std::vector<Range>& ranges, int64_t elements) {
-      ChunkEmitter(context, inputs, kinds, out, g, ranges, elements).emit(program, last);
+      ChunkEmitter(context, inputs, kinds, out, temporaries, g, ranges, elements).emit(program, last);
     });
   }
   return {};

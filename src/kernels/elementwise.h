@@ -39,9 +39,10 @@ enum class InputKind : uint8_t {
 };
 
 // out = expression(inputs). Inputs have out's rank, partition axis and group cut; a `column` input has extent 1 on
-// every other axis. Errors: a function that no engine computes (named).
+// every other axis. What lies between instructions has the type `temporaries`. Errors: a function that no engine
+// computes (named).
 Result<void> elementwise(Context&, const Expression&, const std::vector<Block>& inputs,
-                         const std::vector<InputKind>& kinds, const Block& out);
+                         const std::vector<InputKind>& kinds, const Block& out, DType temporaries = DType::fp32);
 
 // Whether some engine computes `fn`; what is missing otherwise is the error's text.
 bool elementwise_supported(graph::ElementwiseFn fn);

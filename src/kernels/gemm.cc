@@ -193,7 +193,8 @@ Result<void> stream(Context& c, const Expression& expression, DType dtype, const
       load(c, piece(v), blocks.back());
     }
     Block result = allocate(c, out.dtype, {partitions, count}, 0, "stream out");
-    TRY(elementwise(c, expression, blocks, kinds, result));
+    // Rounding between instructions, as operator by operator, keeps the vector engine at its 16-bit rate.
+    TRY(elementwise(c, expression, blocks, kinds, result, dtype));
     store(c, result, piece(out));
     begin += partitions * count;
   }
