@@ -139,7 +139,7 @@ std::optional<int64_t> apply_integer(const Attributes& attrs, int64_t a, int64_t
     case ElementwiseFn::logical_not:
       return a == 0;
     case ElementwiseFn::clip:
-      return static_cast<int64_t>(std::clamp<double>(a, attrs.alpha, attrs.beta));
+      return static_cast<int64_t>(std::min<double>(std::max<double>(a, attrs.alpha), attrs.beta));
     case ElementwiseFn::add:
       return static_cast<int64_t>(ua + ub);
     case ElementwiseFn::sub:

@@ -41,10 +41,10 @@ TEST(Graph, EveryOpAndFunctionHasADistinctName) {
 
 TEST(Graph, PrintsAsText) {
   EXPECT_EQ(print(relu_graph()),
-            "graph \n"
+            "graph \"\"\n"
             "input %0 fp32[2, 3] \"x\"\n"
-            "%1 fp32[2, 3] = relu(%0)  # n\n"
-            "output %1 \"n.t1\"\n");
+            "%1 fp32[2, 3] \"n.t1\" = relu(%0) from \"n\"\n"
+            "output %1\n");
   EXPECT_EQ(op_histogram(relu_graph()), "elementwise.relu 1");
 }
 

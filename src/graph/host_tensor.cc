@@ -33,14 +33,14 @@ std::vector<std::byte> narrow(std::span<const Wide> values) {
 
 std::vector<double> load_floats(DType dtype, std::span<const std::byte> bytes) {
   std::vector<float> narrow(bytes.size() / dtype_bytes(dtype));
-  numerics::load_span(dtype, bytes.data(), narrow.data(), narrow.size());
+  if (!narrow.empty()) numerics::load_span(dtype, bytes.data(), narrow.data(), narrow.size());
   return {narrow.begin(), narrow.end()};
 }
 
 std::vector<std::byte> store_floats(DType dtype, std::span<const double> values) {
   std::vector<float> narrow(values.begin(), values.end());
   std::vector<std::byte> out(values.size() * dtype_bytes(dtype));
-  numerics::store_span(dtype, narrow.data(), out.data(), narrow.size());
+  if (!narrow.empty()) numerics::store_span(dtype, narrow.data(), out.data(), narrow.size());
   return out;
 }
 

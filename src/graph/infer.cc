@@ -98,23 +98,27 @@ Result<void> want_window_attributes(const Context& c, size_t spatial, bool trans
   bool filled = a.strides.size() == spatial && a.dilations.size() == spatial && a.pads.size() == 2 * spatial &&
                 (!transposed || a.output_padding.size() == spatial);
   if (!filled) return c.error(fmt::format("strides, dilations or pads do not have {} spatial axes", spatial));
-  auto small = [](int64_t v) { return v <= (int64_t{1} << 31); };
   for (size_t i = 0; i < spatial; ++i) {
-    if (a.strides[i] < 1 || a.dilations[i] < 1 || !small(a.strides[i]) || !small(a.dilations[i])) {
-      return c.error(fmt::format("stride {} and dilation {} must be positive", a.strides[i], a.dilations[i]));
+    if (a.strides[i] < 1 || a.dilations[i] < 1 || a.strides[i] > kWindowMax || a.dilations[i] > kWindowMax) {
+      return c.error(
+          fmt::format("stride {} and dilation {} must be from 1 to {}", a.strides[i], a.dilations[i], kWindowMax));
     }
+    int64_t extra = transposed ? a.output_padding[i] : 0;
+    if (extra < 0 || extra > kWindowMax) return c.error(fmt::format("output padding {} is out of range", extra));
   }
   for (int64_t pad : a.pads) {
-    if (pad < 0 || !small(pad)) return c.error(fmt::format("pad {} must not be negative", pad));
+    if (pad < 0 || pad > kWindowMax) return c.error(fmt::format("pad {} must be from 0 to {}", pad, kWindowMax));
   }
   return {};
 }
 
 Result<int64_t> window_positions(const Context& c, int64_t in, size_t axis, size_t spatial, int64_t kernel) {
   const Attributes& a = c.attrs();
+  if (kernel < 1 || kernel > kWindowMax)
+    return c.error(fmt::format("kernel {} must be from 1 to {}", kernel, kWindowMax));
   int64_t padded = in + a.pads[axis] + a.pads[axis + spatial];
   int64_t window = a.dilations[axis] * (kernel - 1) + 1;
-  if (kernel < 1 || window > padded) {
+  if (window > padded) {
     return c.error(
         fmt::format("a window of {} does not fit into {} (with padding) on spatial axis {}", window, padded, axis));
   }
@@ -132,11 +136,12 @@ Result<TensorType> infer_conv(const Context& c) {
   size_t spatial = x.size() - 2;
   TRY(want_window_attributes(c, spatial, transposed));
   int64_t group = c.attrs().group;
-  int64_t weight_in = transposed ? w[0] : w[1] * group;
-  int64_t channels_out = transposed ? w[1] * group : w[0];
-  if (group < 1 || group > kElementsMax || x[1] != weight_in || channels_out % group != 0 || x[1] % group != 0) {
+  bool divides = group >= 1 && x[1] % group == 0;
+  bool fits = divides && (transposed ? x[1] == w[0] : x[1] / group == w[1] && w[0] % group == 0);
+  if (!fits || (transposed && w[1] > kElementsMax / group)) {
     return c.error(fmt::format("input {}, weight {} and group {} do not fit", shape_text(x), shape_text(w), group));
   }
+  int64_t channels_out = transposed ? w[1] * group : w[0];
   if (c.inputs() == 3 && c.in(2).shape != Shape{channels_out}) {
     return c.error(fmt::format("bias {} should be [{}]", shape_text(c.in(2).shape), channels_out));
   }
@@ -144,6 +149,8 @@ Result<TensorType> infer_conv(const Context& c) {
   Shape out = {x[0], channels_out};
   for (size_t i = 0; i < spatial; ++i) {
     if (transposed) {
+      if (w[i + 2] < 1 || w[i + 2] > kWindowMax)
+        return c.error(fmt::format("kernel {} must be from 1 to {}", w[i + 2], kWindowMax));
       int64_t window = a.dilations[i] * (w[i + 2] - 1) + 1;
       int64_t size = (x[i + 2] - 1) * a.strides[i] + window + a.output_padding[i] - a.pads[i] - a.pads[i + spatial];
       if (size < 1) return c.error(fmt::format("padding leaves nothing of spatial axis {}", i));
@@ -252,10 +259,12 @@ Result<TensorType> infer_slice(const Context& c) {
     return c.error("starts, ends, axes and steps differ in length");
   }
   Shape out = c.in(0).shape;
+  std::vector<bool> sliced(out.size(), false);
   for (size_t i = 0; i < a.axes.size(); ++i) {
-    if (a.axes[i] < 0 || a.axes[i] >= static_cast<int64_t>(out.size())) {
-      return c.error(fmt::format("axis {} is outside a tensor of rank {}", a.axes[i], out.size()));
+    if (a.axes[i] < 0 || a.axes[i] >= static_cast<int64_t>(out.size()) || sliced[a.axes[i]]) {
+      return c.error(fmt::format("axis {} is repeated or outside a tensor of rank {}", a.axes[i], out.size()));
     }
+    sliced[a.axes[i]] = true;
     int64_t dim = c.in(0).shape[a.axes[i]], step = a.steps[i];
     bool in_range = step > 0 ? a.starts[i] >= 0 && a.ends[i] <= dim : a.starts[i] < dim && a.ends[i] >= -1;
     if (step == 0 || step == INT64_MIN || !in_range) {

@@ -10,6 +10,9 @@ namespace presil::graph {
 // No tensor of a graph has more elements; a product of dimensions beyond it is a broken or hostile model.
 inline constexpr int64_t kElementsMax = int64_t{1} << 40;
 
+// Bound on strides, dilations, pads and kernel sizes, so that window arithmetic on legal shapes cannot overflow.
+inline constexpr int64_t kWindowMax = int64_t{1} << 20;
+
 // Elements of a shape, or nothing when a dimension is negative or the product exceeds kElementsMax.
 std::optional<int64_t> checked_count(const Shape& shape);
 

@@ -1,87 +1,98 @@
+#include "graph/text.h"
+
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "graph/fold.h"
-#include "graph/graph.h"
+#include <cctype>
+
+#include "base/hash.h"
+#include "graph/attribute_table.h"
+#include "graph/host_tensor.h"
 #include "graph/shape.h"
 
 namespace presil::graph {
 namespace {
 
-std::string type_text(const Tensor& t) { return fmt::format("{}{}", dtype_name(t.dtype), shape_text(t.shape)); }
+constexpr int64_t kPrintedElementsMax = 16;
 
-// Constants of one element print as their value, so that patterns can be read.
-std::string operand_text(const Graph& graph, TensorId id) {
-  const Tensor& t = graph.at(id);
-  if (t.constant && element_count(t.shape) == 1) {
-    if (auto values = small_floats(graph, id)) return fmt::format("{}", static_cast<float>((*values)[0]));
-    if (auto values = small_integers(graph, id)) return fmt::format("{}", (*values)[0]);
+std::string quoted(std::string_view text) {
+  std::string out = "\"";
+  for (char c : text) {
+    if (c == '"' || c == '\\') out += '\\';
+    if (static_cast<unsigned char>(c) < 0x20) {
+      out += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
+    } else {
+      out += c;
+    }
   }
-  return fmt::format("%{}{}", id.value, t.constant ? fmt::format(":{}", type_text(t)) : "");
+  return out + '"';
 }
 
-void list(std::string& out, std::string_view name, const std::vector<int64_t>& values) {
-  if (!values.empty()) out += fmt::format(" {}={}", name, shape_text(values));
+std::string tensor_text(TensorId id, const Tensor& t) {
+  return fmt::format("%{} {}{} {}", id.value, dtype_name(t.dtype), shape_text(t.shape), quoted(t.name));
 }
 
-std::string attributes_text(const Node& node) {
-  const Attributes& a = node.attrs;
+std::string values_text(const Tensor& t) {
+  if (!t.data || element_count(t.shape) > kPrintedElementsMax) return "";
+  if (!is_float(t.dtype)) return fmt::format(" = [{}]", fmt::join(load_integers(t.dtype, *t.data), ", "));
+  std::vector<double> wide = load_floats(t.dtype, *t.data);
+  return fmt::format(" = [{}]", fmt::join(std::vector<float>(wide.begin(), wide.end()), ", "));
+}
+
+// What differs from the defaults.
+std::string attributes_text(const Attributes& a) {
+  const Attributes defaults;
   std::string out;
-  list(out, "kernel", a.kernel);
-  list(out, "strides", a.strides);
-  list(out, "pads", a.pads);
-  list(out, "dilations", a.dilations);
-  list(out, "output_padding", a.output_padding);
-  list(out, "axes", a.axes);
-  list(out, "starts", a.starts);
-  list(out, "ends", a.ends);
-  list(out, "steps", a.steps);
-  if (a.group != 1) out += fmt::format(" group={}", a.group);
-  if (a.alpha != 0 || a.beta != 0) out += fmt::format(" alpha={} beta={}", a.alpha, a.beta);
-  if (node.op == Op::reduce && !a.keepdims) out += " keepdims=false";
-  if (node.op == Op::pool && a.count_include_pad) out += " count_include_pad";
-  if (node.op == Op::pad) out += fmt::format(" mode={} value={}", static_cast<int>(a.pad_mode), a.pad_value);
-  if (node.op == Op::layer_norm) out += fmt::format(" epsilon={}", a.epsilon);
-  if (node.op == Op::resize) {
-    out += fmt::format(" mode={} coordinates={} rounding={} scales=[{}]", static_cast<int>(a.resize),
-                       static_cast<int>(a.coordinates), static_cast<int>(a.rounding), fmt::join(a.scales, ", "));
+  for (const auto& [name, member] : kListFields) {
+    if (a.*member != defaults.*member) out += fmt::format(" {}={}", name, shape_text(a.*member));
   }
+  for (const auto& [name, member] : kFloatFields) {
+    if (a.*member != defaults.*member) out += fmt::format(" {}={}", name, a.*member);
+  }
+  for (const auto& [name, member] : kBoolFields) {
+    if (a.*member != defaults.*member) out += fmt::format(" {}={}", name, a.*member);
+  }
+  for_each_enum_field([&](std::string_view name, auto member, std::span<const std::string_view> names) {
+    if (a.*member != defaults.*member) out += fmt::format(" {}={}", name, names[static_cast<size_t>(a.*member)]);
+  });
+  if (!a.scales.empty()) out += fmt::format(" scales=[{}]", fmt::join(a.scales, ", "));
+  if (a.group != defaults.group) out += fmt::format(" group={}", a.group);
   return out;
 }
 
-std::string_view node_name(const Node& node) {
-  static constexpr std::string_view kReduce[] = {"reduce.sum", "reduce.mean", "reduce.max", "reduce.min",
-                                                 "reduce.prod"};
-  switch (node.op) {
-    case Op::elementwise:
-      return elementwise_name(node.attrs.fn);
-    case Op::reduce:
-      return kReduce[static_cast<int>(node.attrs.reduce)];
-    case Op::pool:
-      return node.attrs.pool == PoolKind::max ? "pool.max" : "pool.average";
-    default:
-      return op_name(node.op);
-  }
+std::string_view mnemonic(const Node& node) {
+  return node.op == Op::elementwise ? elementwise_name(node.attrs.fn) : op_name(node.op);
 }
 
 }  // namespace
 
 std::string print(const Graph& graph) {
-  std::string out = fmt::format("graph {}\n", graph.name);
-  for (TensorId id : graph.inputs) {
-    out += fmt::format("input %{} {} \"{}\"\n", id.value, type_text(graph.at(id)), graph.at(id).name);
+  std::string out = fmt::format("graph {}\n", quoted(graph.name));
+  for (TensorId id : graph.inputs) out += fmt::format("input {}\n", tensor_text(id, graph.at(id)));
+  for (uint32_t i = 0; i < graph.tensors.size(); ++i) {
+    const Tensor& t = graph.tensors[i];
+    if (!t.constant) continue;
+    bool computed_from_large =
+        t.opaque && element_count(t.shape) * static_cast<int64_t>(dtype_bytes(t.dtype)) <= kSmallConstantBytes;
+    out += fmt::format("constant {}{}{}\n", tensor_text(TensorId(i), t), computed_from_large ? " opaque" : "",
+                       t.opaque ? "" : values_text(t));
   }
   for (const Node& node : graph.nodes) {
     std::string operands;
-    for (TensorId id : node.inputs) {
-      if (!operands.empty()) operands += ", ";
-      operands += operand_text(graph, id);
-    }
-    out += fmt::format("%{} {} = {}({}){}  # {}\n", node.output.value, type_text(graph.at(node.output)),
-                       node_name(node), operands, attributes_text(node), node.source);
+    for (TensorId id : node.inputs) operands += fmt::format("{}%{}", operands.empty() ? "" : ", ", id.value);
+    out += fmt::format("{} = {}({}){} from {}\n", tensor_text(node.output, graph.at(node.output)), mnemonic(node),
+                       operands, attributes_text(node.attrs), quoted(node.source));
   }
-  for (TensorId id : graph.outputs) out += fmt::format("output %{} \"{}\"\n", id.value, graph.at(id).name);
+  for (TensorId id : graph.outputs) out += fmt::format("output %{}\n", id.value);
   return out;
+}
+
+uint64_t content_hash(const Graph& graph) {
+  uint64_t hash = hash_text(print(graph));
+  for (const Tensor& t : graph.tensors) {
+    if (t.data) hash = hash_bytes(*t.data, hash);
+  }
+  return hash;
 }
 
 }  // namespace presil::graph

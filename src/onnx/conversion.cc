@@ -18,8 +18,11 @@ Result<void> Conversion::want_inputs(size_t low, size_t high) const {
   bool given = inputs.size() >= low && inputs.size() <= high;
   for (size_t i = 0; given && i < low; ++i) given = inputs[i].valid();
   if (given) return {};
-  return error(fmt::format("has {} inputs, takes {}", inputs.size(),
-                           low == high ? fmt::format("{}", low) : fmt::format("{} to {}", low, high)));
+  size_t present = std::ranges::count_if(inputs, [](TensorId id) { return id.valid(); });
+  std::string takes = low == high        ? fmt::format("{}", low)
+                      : high == SIZE_MAX ? fmt::format("at least {}", low)
+                                         : fmt::format("{} to {}", low, high);
+  return error(fmt::format("has {} inputs, takes {}", present, takes));
 }
 
 Result<void> Conversion::want_outputs(size_t high) const {
@@ -83,18 +86,33 @@ Result<void> Conversion::want_integer(const std::string& name, int64_t only) {
   return {};
 }
 
-Result<std::vector<int64_t>> Conversion::constant_integers(size_t i, const std::string& what) const {
+Error Conversion::not_constant(size_t i, const std::string& what, std::string_view kind) const {
+  if (!has(i)) return error(fmt::format("{} is missing", what));
   const graph::Tensor& t = builder.at(inputs[i]);
-  if (auto values = builder.integer_values(inputs[i])) return *values;
-  if (t.constant) return refuse(fmt::format("{} '{}' is not a small integer constant", what, t.name));
+  if (t.constant) return refuse(fmt::format("{} '{}' is not a small {} constant", what, t.name, kind));
   return refuse(fmt::format("{} '{}' depends on run-time data, it must be constant", what, t.name));
 }
 
+Result<std::vector<int64_t>> Conversion::constant_integers(size_t i, const std::string& what) const {
+  auto values = has(i) ? builder.integer_values(inputs[i]) : std::nullopt;
+  return values ? Result(*std::move(values)) : not_constant(i, what, "integer");
+}
+
 Result<std::vector<double>> Conversion::constant_floats(size_t i, const std::string& what) const {
-  const graph::Tensor& t = builder.at(inputs[i]);
-  if (auto values = builder.float_values(inputs[i])) return *values;
-  if (t.constant) return refuse(fmt::format("{} '{}' is not a small float constant", what, t.name));
-  return refuse(fmt::format("{} '{}' depends on run-time data, it must be constant", what, t.name));
+  auto values = has(i) ? builder.float_values(inputs[i]) : std::nullopt;
+  return values ? Result(*std::move(values)) : not_constant(i, what, "float");
+}
+
+Result<int64_t> Conversion::constant_integer(size_t i, const std::string& what) const {
+  std::vector<int64_t> values = TRY(constant_integers(i, what));
+  if (values.size() != 1) return error(fmt::format("{} has {} elements, expected one", what, values.size()));
+  return values[0];
+}
+
+Result<double> Conversion::constant_float(size_t i, const std::string& what) const {
+  std::vector<double> values = TRY(constant_floats(i, what));
+  if (values.size() != 1) return error(fmt::format("{} has {} elements, expected one", what, values.size()));
+  return values[0];
 }
 
 Result<std::optional<std::vector<int64_t>>> Conversion::moved_integers(const std::string& name, size_t i,

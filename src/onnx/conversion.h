@@ -50,9 +50,12 @@ class Conversion {
   // An attribute that must have the value `only` if present.
   Result<void> want_integer(const std::string& name, int64_t only);
 
-  // The values of a constant operand; an error when they depend on run-time data.
+  // The values of a constant operand; an error when it is missing or depends on run-time data.
   Result<std::vector<int64_t>> constant_integers(size_t i, const std::string& what) const;
   Result<std::vector<double>> constant_floats(size_t i, const std::string& what) const;
+  // The only value of one.
+  Result<int64_t> constant_integer(size_t i, const std::string& what) const;
+  Result<double> constant_float(size_t i, const std::string& what) const;
   // Axes or similar that moved from an attribute to input `i` at opset `since`; nothing when absent.
   Result<std::optional<std::vector<int64_t>>> moved_integers(const std::string& name, size_t i, int64_t since);
 
@@ -65,6 +68,8 @@ class Conversion {
   const AttributeValue* unknown_attribute() const;
 
  private:
+  Error not_constant(size_t i, const std::string& what, std::string_view kind) const;
+
   std::set<std::string> asked_;
 };
 

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <limits>
 
 #include "onnx/converters.h"
@@ -10,7 +11,7 @@ namespace {
 
 // Left fold of a variadic operator.
 Result<TensorId> fold_inputs(Conversion& c, ElementwiseFn fn) {
-  TRY(c.want_inputs(1, SIZE_MAX));
+  TRY(c.want_inputs(std::max<size_t>(c.inputs.size(), 1), SIZE_MAX));
   TensorId result = c.inputs[0];
   for (size_t i = 1; i < c.inputs.size(); ++i) result = TRY(c.builder.binary(fn, result, c.inputs[i]));
   return result;
@@ -44,7 +45,8 @@ Result<Tensors> convert_cast(Conversion& c) {
   c.ignore("saturate");  // only about fp8
   c.ignore("round_mode");
   int64_t to = TRY(c.integer("to", 0));
-  DType dtype = TRY(to_dtype(static_cast<int32_t>(to), c.options, c.node.title()));
+  DType dtype =
+      TRY(to_dtype(to == static_cast<int32_t>(to) ? static_cast<int32_t>(to) : -1, c.options, c.node.title()));
   return Tensors{TRY(c.builder.cast(c.inputs[0], dtype))};
 }
 

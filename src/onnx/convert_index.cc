@@ -95,8 +95,13 @@ Result<TensorId> crop(Conversion& c, std::vector<int64_t>& pads) {
   size_t rank = c.rank(0);
   for (size_t i = 0; i < rank; ++i) {
     if (pads[i] >= 0 && pads[i + rank] >= 0) continue;
-    int64_t dim = c.shape(0)[i], before = std::max<int64_t>(-pads[i], 0), after = std::max<int64_t>(-pads[i + rank], 0);
-    if (pads[i] < -dim || pads[i + rank] < -dim || before + after > dim) {
+    int64_t dim = c.shape(0)[i], before = 0, after = 0;
+    bool inside = pads[i] >= -dim && pads[i + rank] >= -dim;
+    if (inside) {
+      before = std::max<int64_t>(-pads[i], 0);
+      after = std::max<int64_t>(-pads[i + rank], 0);
+    }
+    if (!inside || before + after > dim) {
       return c.error(
           fmt::format("pads {} and {} of axis {} remove more than its {} elements", pads[i], pads[i + rank], i, dim));
     }
@@ -214,13 +219,14 @@ Result<Tensors> convert_pad(Conversion& c) {
   TRY(c.want_inputs(c.opset >= 11 ? 2 : 1, c.opset >= 11 ? 4 : 1));
   static constexpr Choice<graph::PadMode> kModes[] = {
       {"constant", graph::PadMode::constant}, {"reflect", graph::PadMode::reflect}, {"edge", graph::PadMode::edge}};
-  Attributes attrs{.pads = TRY(pad_amounts(c)), .pad_mode = TRY(choose(c, "mode", "constant", kModes))};
+  graph::PadMode mode = TRY(choose(c, "mode", "constant", kModes));
+  Attributes attrs{.pads = TRY(pad_amounts(c)), .pad_mode = mode};
   if (attrs.pads.size() != 2 * c.rank(0))
     return c.error(fmt::format("has {} pads for rank {}", attrs.pads.size(), c.rank(0)));
   if (c.opset < 11) attrs.pad_value = TRY(c.real("value", 0));
   if (c.has(2)) {
-    attrs.pad_value = is_float(c.dtype(2)) ? static_cast<float>(TRY(c.constant_floats(2, "constant_value"))[0])
-                                           : static_cast<float>(TRY(c.constant_integers(2, "constant_value"))[0]);
+    attrs.pad_value = is_float(c.dtype(2)) ? static_cast<float>(TRY(c.constant_float(2, "constant_value")))
+                                           : static_cast<float>(TRY(c.constant_integer(2, "constant_value")));
   }
   TensorId x = TRY(crop(c, attrs.pads));
   return Tensors{TRY(c.builder.add(Op::pad, {x}, attrs))};

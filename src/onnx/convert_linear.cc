@@ -152,7 +152,8 @@ Result<Tensors> convert_instance_normalization(Conversion& c) {
   TensorId rows = TRY(b.reshape(c.inputs[0], {shape[0], shape[1], size}));
   TensorId ones = TRY(b.expand(b.scalar(c.dtype(0), 1), {size})),
            zeros = TRY(b.expand(b.scalar(c.dtype(0), 0), {size}));
-  Attributes attrs{.axes = {2}, .epsilon = TRY(c.real("epsilon", 1e-5f))};
+  float epsilon = TRY(c.real("epsilon", 1e-5f));
+  Attributes attrs{.axes = {2}, .epsilon = epsilon};
   TensorId normal = TRY(b.reshape(TRY(b.add(Op::layer_norm, {rows, ones, zeros}, attrs)), shape));
   TensorId scaled = TRY(b.binary(ElementwiseFn::mul, normal, TRY(per_channel(b, c.inputs[1], shape.size()))));
   return Tensors{TRY(b.binary(ElementwiseFn::add, scaled, TRY(per_channel(b, c.inputs[2], shape.size()))))};
@@ -167,7 +168,8 @@ Result<Tensors> convert_layer_normalization(Conversion& c) {
   Shape normalized(c.shape(0).begin() + axis, c.shape(0).end());
   TensorId scale = TRY(b.expand(c.inputs[1], normalized));
   TensorId bias = TRY(b.expand(c.has(2) ? c.inputs[2] : b.scalar(c.dtype(0), 0), normalized));
-  Attributes attrs{.axes = {axis}, .epsilon = TRY(c.real("epsilon", 1e-5f))};
+  float epsilon = TRY(c.real("epsilon", 1e-5f));
+  Attributes attrs{.axes = {axis}, .epsilon = epsilon};
   return Tensors{TRY(b.add(Op::layer_norm, {c.inputs[0], scale, bias}, attrs))};
 }
 

@@ -51,7 +51,7 @@ Result<Shape> resolve_reshape(Conversion& c, Shape wanted, bool allow_zero) {
 }  // namespace
 
 Result<Tensors> convert_concat(Conversion& c) {
-  TRY(c.want_inputs(1, SIZE_MAX));
+  TRY(c.want_inputs(std::max<size_t>(c.inputs.size(), 1), SIZE_MAX));
   int64_t axis = TRY(c.axis(TRY(c.integer("axis", 1)), c.rank(0)));
   return Tensors{TRY(c.builder.concat(c.inputs, axis))};
 }
@@ -118,16 +118,16 @@ Result<Tensors> convert_range(Conversion& c) {
   DType dtype = c.dtype(0);
   auto too_long = [&](double count) { return c.error(fmt::format("{} elements are more than {}", count, kRangeMax)); };
   if (is_float(dtype)) {
-    double start = TRY(c.constant_floats(0, "start"))[0], limit = TRY(c.constant_floats(1, "limit"))[0];
-    double delta = TRY(c.constant_floats(2, "delta"))[0];
+    double start = TRY(c.constant_float(0, "start")), limit = TRY(c.constant_float(1, "limit"));
+    double delta = TRY(c.constant_float(2, "delta"));
     double count = std::max(std::ceil((limit - start) / delta), 0.0);
     if (!(count <= kRangeMax)) return too_long(count);
     std::vector<double> values(static_cast<size_t>(count));
     for (size_t i = 0; i < values.size(); ++i) values[i] = start + static_cast<double>(i) * delta;
     return Tensors{c.builder.constant_floats(dtype, {static_cast<int64_t>(values.size())}, values)};
   }
-  int64_t start = TRY(c.constant_integers(0, "start"))[0], limit = TRY(c.constant_integers(1, "limit"))[0];
-  int64_t delta = TRY(c.constant_integers(2, "delta"))[0];
+  int64_t start = TRY(c.constant_integer(0, "start")), limit = TRY(c.constant_integer(1, "limit"));
+  int64_t delta = TRY(c.constant_integer(2, "delta"));
   if (delta == 0) return c.error("delta is 0");
   double count =
       std::max(std::ceil((static_cast<double>(limit) - static_cast<double>(start)) / static_cast<double>(delta)), 0.0);
@@ -201,9 +201,9 @@ Result<Tensors> convert_tile(Conversion& c) {
     }
     split.push_back(dim);
     repeated.push_back(dim);
-    out.push_back(repeats[i] * dim);
   }
   if (!graph::checked_count(repeated)) return c.error(fmt::format("{} is too large", graph::shape_text(repeated)));
+  for (size_t i = 0; i < repeats.size(); ++i) out.push_back(repeats[i] * c.shape(0)[i]);
   TensorId x = TRY(c.builder.reshape(c.inputs[0], split));
   x = TRY(c.builder.expand(x, repeated));
   return Tensors{TRY(c.builder.reshape(x, out))};
@@ -221,7 +221,7 @@ Result<Tensors> convert_trilu(Conversion& c) {
   TRY(c.want_inputs(1, 2));
   bool upper = TRY(c.integer("upper", 1)) != 0;
   if (c.rank(0) < 2) return c.error("needs at least two dimensions");
-  int64_t k = c.has(1) ? TRY(c.constant_integers(1, "k"))[0] : 0;
+  int64_t k = c.has(1) ? TRY(c.constant_integer(1, "k")) : 0;
   int64_t rows = c.shape(0)[c.rank(0) - 2], columns = c.shape(0).back();
   if (rows * columns > kRangeMax) return c.refuse(fmt::format("a mask of {} x {} is too large", rows, columns));
   std::vector<int64_t> mask(rows * columns);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "graph/shape.h"
 #include "onnx/converters.h"
 
 namespace presil::onnx {
@@ -30,13 +31,15 @@ Result<void> window_attributes(Conversion& c, Attributes& attrs) {
   attrs.dilations = TRY(per_axis(c, "dilations", spatial, 1));
   attrs.pads = TRY(per_axis(c, "pads", 2 * spatial, 0));
   for (size_t i = 0; i < spatial; ++i) {
-    bool sane = attrs.strides[i] > 0 && attrs.dilations[i] > 0 && attrs.kernel[i] > 0;
-    for (int64_t v : {attrs.strides[i], attrs.dilations[i], attrs.kernel[i]}) sane &= v < (int64_t{1} << 31);
-    if (!sane) {
-      return c.error(
-          fmt::format("kernel {}, stride {} and dilation {} of spatial axis {} must be positive and below 2147483648",
-                      attrs.kernel[i], attrs.strides[i], attrs.dilations[i], i));
+    for (int64_t v : {attrs.kernel[i], attrs.strides[i], attrs.dilations[i]}) {
+      if (v >= 1 && v <= graph::kWindowMax) continue;
+      return c.error(fmt::format("kernel {}, stride {} and dilation {} of spatial axis {} must be from 1 to {}",
+                                 attrs.kernel[i], attrs.strides[i], attrs.dilations[i], i, graph::kWindowMax));
     }
+  }
+  for (int64_t pad : attrs.pads) {
+    if (pad < 0 || pad > graph::kWindowMax)
+      return c.error(fmt::format("pad {} must be from 0 to {}", pad, graph::kWindowMax));
   }
   return {};
 }
@@ -165,6 +168,11 @@ Result<Tensors> convert_conv_transpose(Conversion& c) {
   for (size_t i = 0; (same || !wanted.empty()) && i < spatial; ++i) {
     int64_t in = c.shape(0)[i + 2], window = (attrs.kernel[i] - 1) * attrs.dilations[i] + 1;
     int64_t out = wanted.empty() ? in * attrs.strides[i] : wanted[i];
+    if (out < 1 || out > graph::kElementsMax || attrs.output_padding[i] < 0 ||
+        attrs.output_padding[i] > graph::kWindowMax) {
+      return c.error(fmt::format("output size {} or padding {} of spatial axis {} is out of range", out,
+                                 attrs.output_padding[i], i));
+    }
     int64_t total = (in - 1) * attrs.strides[i] + attrs.output_padding[i] + window - out;
     if (total < 0)
       return c.refuse(fmt::format("output size {} of spatial axis {} is larger than its windows reach", out, i));

@@ -100,7 +100,7 @@ Result<std::vector<std::byte>> read_elements(const TensorValue& t, size_t expect
 
 std::vector<std::byte> double_to_fp32(const std::vector<std::byte>& bytes) {
   std::vector<double> values(bytes.size() / sizeof(double));
-  std::memcpy(values.data(), bytes.data(), bytes.size());
+  if (!bytes.empty()) std::memcpy(values.data(), bytes.data(), bytes.size());
   return graph::store_floats(DType::fp32, values);
 }
 
