@@ -57,7 +57,7 @@ Result<std::vector<OutputRow>> write_outputs(const isa::Executable& executable, 
 Result<void> write_files(const RunRecord& record, const trace::Trace& trace) {
   const SimulationOptions& o = record.options;
   if (!o.report.empty()) {
-    auto document = report::run_document(record.workload.executable, record.summary);
+    auto document = report::run_document(record.workload.executable, record.summary, trace);
     TRY(runtime::write_file(o.report, has_suffix(o.report, ".md") ? print_markdown(document) : print_html(document)));
   }
   if (!o.trace.empty()) TRY(runtime::write_file(o.trace, report::print_perfetto(trace, record.workload.executable)));
@@ -97,10 +97,11 @@ Result<int> simulate(const Workload& workload, const SimulationOptions& options,
 
   RunRecord record{.workload = workload, .options = options};
   trace::Trace trace;
+  const bool wants_trace = !options.trace.empty() || !options.report.empty();
   progress.phase("simulating");
   Stopwatch watch;
   record.run = TRY(system::run(workload.executable, workload.chip, {.data = data, .check = data && options.check},
-                               views, options.trace.empty() ? nullptr : &trace));
+                               views, wants_trace ? &trace : nullptr));
   record.simulate_seconds = watch.seconds();
   record.summary = report::summarize(workload.executable, workload.chip, record.run);
   progress.phase("writing");

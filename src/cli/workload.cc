@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <charconv>
+#include <filesystem>
 
 #include "base/hash.h"
 #include "cli/host.h"
@@ -91,6 +92,7 @@ Result<Workload> load_workload(const WorkloadOptions& options, bool with_data) {
   w.graph = std::move(compiled.graph);
   w.plan = std::move(compiled.plan);
   w.executable = std::move(compiled.executable);
+  w.executable.model = std::filesystem::path(options.path).filename().string();
   w.compile_seconds = watch.seconds();
   return w;
 }

@@ -6,6 +6,7 @@
 
 #include "base/hash.h"
 #include "base/text.h"
+#include "report/critical_path.h"
 
 namespace presil::report {
 namespace {
@@ -48,6 +49,20 @@ Section engines(const Summary& s) {
   return section;
 }
 
+Section path(const trace::Trace& trace, double seconds) {
+  Section section{
+      .heading = "Critical path",
+      .paragraphs = {"The chain of events that decided the time. A resource twice as fast gains at most half "
+                     "of the time for which it works on this chain."},
+      .table = {{"resource", "works", "latency behind it", "twice as fast gains at most"}, {}}};
+  for (const PathRow& row : path_rows(trace)) {
+    const double works = to_seconds(row.busy) / seconds;
+    section.table.rows.push_back(
+        {row.resource, percent(works), percent(to_seconds(row.latency) / seconds), percent(works / 2)});
+  }
+  return section;
+}
+
 Section layers(const Summary& s) {
   Section section{
       .heading = "Layers",
@@ -65,9 +80,9 @@ Section layers(const Summary& s) {
 
 }  // namespace
 
-Document run_document(const isa::Executable& executable, const Summary& summary) {
+Document run_document(const isa::Executable& executable, const Summary& summary, const trace::Trace& trace) {
   return {.title = fmt::format("{} on {}", executable.model, executable.chip),
-          .sections = {headline(executable, summary), engines(summary), layers(summary)}};
+          .sections = {headline(executable, summary), engines(summary), path(trace, summary.seconds), layers(summary)}};
 }
 
 }  // namespace presil::report

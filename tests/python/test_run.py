@@ -127,7 +127,7 @@ def test_an_executable_belongs_to_its_chip(call, model, tmp_path):
     assert refused.stderr.startswith("presil: error: small.presil: compiled for chip 'trn2' with spec ")
     assert refused.stderr.endswith("(compile it again, or run it as it is with --retime)\n")
     (tmp_path / "slow.toml").write_text('extends = "trn2"\nname = "slow"\n[scalar]\nclock = "0.6 GHz"\n')
-    assert call("run", "small.presil", "--chip", "slow.toml", "--retime").stdout.startswith("small on one slow core")
+    assert call("run", "small.presil", "--chip", "slow.toml", "--retime").stdout.startswith("small.onnx on one slow core")
 
 
 def test_a_fault_of_the_simulated_program(call, model):
@@ -185,7 +185,7 @@ def test_reports(call, model, tmp_path):
     call("run", "small.onnx", "--dim", "batch=3", "--report", "r.html", "--trace", "t.pftrace")
     call("run", "small.onnx", "--dim", "batch=3", "--report", "r.md")
     html, markdown = (tmp_path / "r.html").read_text(), (tmp_path / "r.md").read_text()
-    for word in ("small on trn2", "dense", "bound by", "tensor"):
+    for word in ("small.onnx on trn2", "dense", "bound by", "tensor", "twice as fast gains at most"):
         assert word in html and word in markdown
     assert html.startswith("<!DOCTYPE html>") and "http" not in html
 

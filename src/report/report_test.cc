@@ -1,0 +1,130 @@
+#include <gtest/gtest.h>
+
+#include "report/critical_path.h"
+#include "report/document.h"
+#include "report/summary.h"
+#include "spec/chip_file.h"
+
+namespace presil::report {
+namespace {
+
+using trace::Release;
+
+// tensor 0..10, visible at 14; vector waits for it: 15..25, visible at 30; a transfer, unrelated, 0..20; a last
+// instruction of the tensor engine, queued behind the first: 10..12.
+trace::Trace small_trace() {
+  trace::Trace t;
+  t.lane_list = {{"core0.tensor", trace::Lane::Kind::engine},
+                 {"core0.vector", trace::Lane::Kind::engine},
+                 {"core0.dma3", trace::Lane::Kind::dma}};
+  auto event = [&](uint32_t lane, Time start, Time busy_until, Time end, Release release, uint32_t cause) {
+    trace::Event e;
+    e.lane = lane, e.start = start, e.busy_until = busy_until, e.end = end, e.release = release, e.cause = cause;
+    t.events.push_back(e);
+  };
+  event(0, 0, 10, 14, Release::start, trace::kNoEvent);
+  event(2, 0, 20, 20, Release::start, trace::kNoEvent);
+  event(0, 10, 12, 16, Release::queue, 0);
+  event(1, 15, 25, 30, Release::semaphore, 0);
+  return t;
+}
+
+TEST(CriticalPath, FollowsWhatReleasedEachStart) {
+  auto path = critical_path(small_trace());
+  ASSERT_EQ(path.size(), 2u);
+  EXPECT_EQ(path[0].event, 0u);
+  EXPECT_EQ(path[0].begin, 0);
+  EXPECT_EQ(path[0].end, 15);
+  EXPECT_EQ(path[1].event, 3u);
+  EXPECT_EQ(path[1].begin, 15);
+  EXPECT_EQ(path[1].end, 30);
+}
+
+TEST(CriticalPath, RowsSumToTheRun) {
+  auto rows = path_rows(small_trace());
+  ASSERT_EQ(rows.size(), 2u);
+  EXPECT_EQ(rows[0].resource, "tensor");
+  EXPECT_EQ(rows[0].busy, 10);
+  EXPECT_EQ(rows[0].latency, 5);
+  EXPECT_EQ(rows[1].resource, "vector");
+  EXPECT_EQ(rows[1].busy, 10);
+  EXPECT_EQ(rows[1].latency, 5);
+}
+
+TEST(CriticalPath, OfNothingIsEmpty) { EXPECT_TRUE(critical_path({}).empty()); }
+
+TEST(Document, PrintsBothFormsAndEscapes) {
+  Document d{"a < b", {{"x|y", {"text & more"}, {{"name", "n|o"}, {{"r<1>", "2"}}}}}};
+  EXPECT_EQ(print_markdown(d), "# a < b\n\n## x|y\n\ntext & more\n\n| name | n\\|o |\n|---|---|\n| r<1> | 2 |\n\n");
+  const std::string html = print_html(d);
+  EXPECT_NE(html.find("<h1>a &lt; b</h1>"), std::string::npos);
+  EXPECT_NE(html.find("<p>text &amp; more</p>"), std::string::npos);
+  EXPECT_NE(html.find("<tr><td>r&lt;1&gt;</td><td>2</td></tr>"), std::string::npos);
+}
+
+// One microsecond on trn2 in which the tensor engine works 60 %, with 1.2 MB from HBM and two layers.
+struct Case {
+  isa::Executable executable;
+  spec::ChipSpec chip = spec::load_chip("trn2").value();
+  system::RunResult run;
+  Case() {
+    executable.precision = "bf16";
+    executable.layers = {{.name = "a", .kind = "conv", .macs = 3'000'000}, {.name = "b", .kind = "pool"}};
+    executable.tensors = {{.name = "x", .role = isa::TensorRole::input, .bytes = 100'000},
+                          {.name = "s", .role = isa::TensorRole::scratch, .bytes = 900'000}};
+    run.elapsed = 1'000'000'000;
+    chip::EngineCounters tensor{.name = "tensor", .kind = isa::EngineKind::tensor, .busy = 600'000'000};
+    tensor.waits[static_cast<size_t>(chip::WaitCause::dma)] = 400'000'000;
+    run.counters.engines = {tensor};
+    run.counters.dma.resize(2);
+    for (chip::DmaCounters& d : run.counters.dma) d.busy = 300'000'000, d.idle = 700'000'000;
+    run.counters.layers.resize(2);
+    run.counters.layers[0].time = 750'000'000;
+    run.counters.layers[0].busy[0] = 600'000'000;
+    run.counters.layers[1].time = 250'000'000;
+    run.counters.layers[1].hbm_read_bytes = 80'000;
+    run.counters.read_bytes[static_cast<size_t>(isa::Memory::hbm)] = 80'000;
+  }
+  Summary summary() const { return summarize(executable, chip, run); }
+};
+
+TEST(Summary, Fractions) {
+  Case r;
+  Summary s = r.summary();
+  EXPECT_DOUBLE_EQ(s.seconds, 1e-6);
+  const double peak = 128.0 * 128 * 2.4e9;
+  EXPECT_DOUBLE_EQ(s.mfu, 3e6 / (1e-6 * peak));
+  EXPECT_DOUBLE_EQ(s.hbm_bound_fraction, 80'000 / (1e-6 * s.hbm_bound_bytes_per_s));
+  ASSERT_EQ(s.engines.size(), 2u);
+  EXPECT_DOUBLE_EQ(s.engines[0].busy_fraction, 0.6);
+  EXPECT_EQ(s.engines[0].waits, (std::vector<std::pair<std::string, double>>{{"dma", 0.4}}));
+  EXPECT_DOUBLE_EQ(s.engines[1].busy_fraction, 0.3);
+  EXPECT_EQ(s.bound_by, "tensor");
+}
+
+TEST(Summary, IdealIsTheLargerOfMacsAndCompulsoryBytes) {
+  Case r;
+  const double by_bytes = 100'000 / hbm_bound_bytes_per_s(r.chip), by_macs = 3e6 / peak_macs_per_s(r.chip, "bf16");
+  EXPECT_DOUBLE_EQ(r.summary().ideal_seconds, std::max(by_bytes, by_macs));
+  r.executable.layers[0].macs = 3'000'000'000;
+  EXPECT_DOUBLE_EQ(r.summary().ideal_seconds, 1000 * by_macs);
+}
+
+TEST(Summary, LayersSayWhatBoundsThem) {
+  Case r;
+  auto layers = r.summary().layers;
+  ASSERT_EQ(layers.size(), 2u);
+  EXPECT_EQ(layers[0].bound_by, "tensor");  // 80 % of its time
+  EXPECT_EQ(layers[1].bound_by, "hbm");     // 80 kB in 250 ns at 368 GB/s: 87 %
+  EXPECT_DOUBLE_EQ(layers[0].share + layers[1].share, 1.0);
+  r.run.counters.layers[0].busy[0] = 300'000'000;
+  EXPECT_EQ(r.summary().layers[0].bound_by, "latency");
+}
+
+TEST(Summary, PeakFollowsThePrecision) {
+  Case r;
+  EXPECT_DOUBLE_EQ(peak_macs_per_s(r.chip, "bf16"), 4 * peak_macs_per_s(r.chip, "fp32"));
+}
+
+}  // namespace
+}  // namespace presil::report
