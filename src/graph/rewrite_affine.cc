@@ -5,6 +5,7 @@
 #include "graph/host_tensor.h"
 #include "graph/rewriter.h"
 #include "graph/shape.h"
+#include "numerics/convert.h"
 
 namespace presil::graph {
 namespace {
@@ -47,24 +48,24 @@ bool per_channel(const Shape& constant, const Shape& tensor, size_t channel) {
 
 int64_t weight_count(const Rewriter& r, const Node& linear) { return element_count(r.shape(linear.inputs[1])); }
 
-// The channel that element i of a weight writes or reads: i / outer, or per group i / outer / group * wide + i / taps %
-// wide.
-struct ChannelOf {
-  int64_t outer = 1, group = 0, wide = 1, taps = 1;  // group 0: no groups to look at
-  int64_t operator()(int64_t i) const { return group == 0 ? i / outer : i / outer / group * wide + i / taps % wide; }
+// A weight as [rows, columns, taps]; which channel an element writes or reads depends on its row and column.
+struct WeightView {
+  int64_t rows = 1, columns = 1, taps = 1;
 };
-int64_t taps_of(const Shape& w) { return element_count({w.begin() + 2, w.end()}); }
-ChannelOf output_channel(const Node& linear, const Shape& w) {
-  if (linear.op == Op::matmul) return {.outer = element_count(w), .group = 1, .wide = w.back(), .taps = 1};
-  int64_t taps = taps_of(w);
-  if (linear.op == Op::conv) return {.outer = taps * w[1]};
-  return {.outer = taps * w[1], .group = w[0] / linear.attrs.group, .wide = w[1], .taps = taps};
+WeightView view_of(const Node& linear, const Shape& w) {
+  if (linear.op == Op::matmul) return {element_count({w.begin(), w.end() - 1}), w.back(), 1};
+  return {w[0], w[1], element_count({w.begin() + 2, w.end()})};
 }
-ChannelOf input_channel(const Node& linear, const Shape& w) {
-  if (linear.op == Op::matmul) return {.outer = w.back()};
-  int64_t taps = taps_of(w);
-  if (linear.op == Op::conv_transpose) return {.outer = taps * w[1]};
-  return {.outer = taps * w[1], .group = w[0] / linear.attrs.group, .wide = w[1], .taps = taps};
+
+using ChannelOf = int64_t (*)(const Node&, const WeightView&, int64_t row, int64_t column);
+int64_t output_channel(const Node& linear, const WeightView& v, int64_t row, int64_t column) {
+  if (linear.op == Op::matmul) return column;
+  if (linear.op == Op::conv) return row;
+  return row / (v.rows / linear.attrs.group) * v.columns + column;
+}
+int64_t input_channel(const Node& linear, const WeightView& v, int64_t row, int64_t column) {
+  if (linear.op != Op::conv) return row;
+  return row / (v.rows / linear.attrs.group) * v.columns + column;
 }
 
 int64_t output_channels(const Rewriter& r, const Node& linear) {
@@ -111,20 +112,30 @@ double act(Action action, double x, double c) {
 
 bool scales(Action action) { return action == Action::scale || action == Action::divide; }
 
-// weight[i] (*|/) c[channel of i]
-TensorId scaled_weight(Rewriter& r, const Node& linear, Action action, const Constant& c,
-                       ChannelOf (*channel_of)(const Node&, const Shape&)) {
-  TensorId id = linear.inputs[1];
-  Constant w = read(r, id);
-  w.opaque |= c.opaque;
-  if (!c.values) w.values.reset();
-  ChannelOf channel = channel_of(linear, r.shape(id));
-  for (int64_t i = 0; w.values && i < weight_count(r, linear); ++i) {
-    double& value = (*w.values)[i];
-    value = act(action, value, channel_value(*c.values, channel(i)));
+// Weights can be large: they stay in fp32, and each product is rounded once from double.
+std::vector<float> read_weight(const Tensor& t) {
+  std::vector<float> values(element_count(t.shape));
+  if (!values.empty()) numerics::load_span(t.dtype, t.data->data(), values.data(), values.size());
+  return values;
+}
+
+// weight (*|/) c[channel]
+TensorId scaled_weight(Rewriter& r, const Node& linear, Action action, const Constant& c, ChannelOf channel) {
+  Tensor t = r.at(linear.inputs[1]);
+  bool opaque = t.opaque || c.opaque;
+  if (!t.data || !c.values) return r.add_constant(t.name, {t.dtype, t.shape}, nullptr, opaque);
+  std::vector<float> values = read_weight(t);
+  WeightView v = view_of(linear, t.shape);
+  float* at = values.data();
+  for (int64_t row = 0; row < v.rows; ++row) {
+    for (int64_t column = 0; column < v.columns; ++column) {
+      double factor = channel_value(*c.values, channel(linear, v, row, column));
+      for (int64_t tap = 0; tap < v.taps; ++tap, ++at) *at = static_cast<float>(act(action, *at, factor));
+    }
   }
-  Tensor old = r.at(id);
-  return write(r, old.name, old.dtype, old.shape, w);
+  auto data = std::make_shared<std::vector<std::byte>>(t.data->size());
+  if (!values.empty()) numerics::store_span(t.dtype, values.data(), data->data(), values.size());
+  return r.add_constant(t.name, {t.dtype, t.shape}, std::move(data), opaque);
 }
 
 Constant bias_of(const Rewriter& r, const Node& linear) {
@@ -145,13 +156,20 @@ bool foldable_linear(const Rewriter& r, const Node& linear) {
 
 // Sum over a weight's elements of weight * c[input channel], added to the bias per output channel.
 Constant shifted_bias(const Rewriter& r, const Node& linear, Action action, const Constant& c) {
-  Constant bias = bias_of(r, linear), w = read(r, linear.inputs[1]);
-  bias.opaque |= w.opaque || c.opaque;
-  if (!w.values || !c.values) bias.values.reset();
-  const Shape& shape = r.shape(linear.inputs[1]);
-  ChannelOf from = input_channel(linear, shape), to = output_channel(linear, shape);
-  for (int64_t i = 0; bias.values && i < weight_count(r, linear); ++i) {
-    (*bias.values)[to(i)] += (*w.values)[i] * act(action, 0, channel_value(*c.values, from(i)));
+  const Tensor& t = r.at(linear.inputs[1]);
+  Constant bias = bias_of(r, linear);
+  bias.opaque |= t.opaque || c.opaque;
+  if (!t.data || !c.values) bias.values.reset();
+  if (!bias.values) return bias;
+  std::vector<float> values = read_weight(t);
+  WeightView v = view_of(linear, t.shape);
+  const float* at = values.data();
+  for (int64_t row = 0; row < v.rows; ++row) {
+    for (int64_t column = 0; column < v.columns; ++column) {
+      double addend = act(action, 0, channel_value(*c.values, input_channel(linear, v, row, column)));
+      double& sum = (*bias.values)[output_channel(linear, v, row, column)];
+      for (int64_t tap = 0; tap < v.taps; ++tap, ++at) sum += *at * addend;
+    }
   }
   return bias;
 }
