@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <sstream>
@@ -18,6 +19,31 @@ constexpr std::array<std::string_view, 4> kLocationNames = {"none", "hbm", "sbuf
 constexpr uint32_t kPlanVersion = 1;
 constexpr size_t kCountMax = 10'000'000;
 
+// A name as one word: whatever would end a word is written %XX.
+std::string escaped(std::string_view name) {
+  std::string out;
+  for (unsigned char c : name) {
+    if (c <= ' ' || c == '%' || c == '#' || c == '=' || c == 0x7f)
+      out += fmt::format("%{:02x}", c);
+    else
+      out += static_cast<char>(c);
+  }
+  return out;
+}
+std::string unescaped(std::string_view word) {
+  std::string out;
+  for (size_t i = 0; i < word.size(); ++i) {
+    unsigned value = 0;
+    bool code = word[i] == '%' && i + 2 < word.size() &&
+                std::from_chars(word.data() + i + 1, word.data() + i + 3, value, 16).ptr == word.data() + i + 3;
+    if (code)
+      out += static_cast<char>(value), i += 2;
+    else
+      out += word[i];
+  }
+  return out;
+}
+
 // A line of `key=value` words after its first word.
 struct Line {
   int number = 0;
@@ -25,6 +51,15 @@ struct Line {
   std::vector<std::pair<std::string, std::string>> words;
 
   std::string where() const { return fmt::format("plan:{}", number); }
+  // Every word is one of `keys`.
+  Result<void> only(std::vector<std::string> keys) const {
+    for (const auto& [name, value] : words) {
+      if (std::find(keys.begin(), keys.end(), name) == keys.end()) {
+        return bad_input(fmt::format("'{}' has no word '{}'", kind, name), where(), nearest_hint(name, keys));
+      }
+    }
+    return {};
+  }
   Result<std::string> text(std::string_view key) const {
     for (const auto& [name, value] : words) {
       if (name == key) return value;
@@ -96,8 +131,9 @@ bool Step::operator==(const Step& o) const {
 std::string_view step_kind_name(StepKind k) { return kStepKindNames[static_cast<size_t>(k)]; }
 
 std::string print(const Plan& plan, const graph::Graph* graph) {
-  std::string out = fmt::format("plan version={} model={} chip={} spec={:016x} precision={}\n", kPlanVersion,
-                                plan.model.empty() ? "-" : plan.model, plan.chip, plan.spec_hash, plan.precision);
+  std::string out =
+      fmt::format("plan version={} model={} chip={} spec={:016x} precision={}\n", kPlanVersion,
+                  plan.model.empty() ? "-" : escaped(plan.model), plan.chip, plan.spec_hash, plan.precision);
   for (const Stage& s : plan.stages) out += fmt::format("stage first={} last={} bands={}\n", s.first, s.last, s.bands);
   for (const Step& s : plan.steps) {
     out += fmt::format("step kind={} anchor={} output={} chain={}", step_kind_name(s.kind), s.anchor, s.output.value,
@@ -129,10 +165,11 @@ Result<Plan> parse_plan(std::string_view text) {
     if (!header && line.kind != "plan")
       return bad_input(fmt::format("a plan begins with 'plan version=...', found '{}'", line.kind), line.where());
     if (line.kind == "plan") {
+      TRY(line.only({"version", "model", "chip", "spec", "precision"}));
       uint32_t version = TRY(line.number_of<uint32_t>("version"));
       if (version != kPlanVersion)
         return bad_input(fmt::format("plan version {}, this presil reads {}", version, kPlanVersion), line.where());
-      plan.model = TRY(line.text("model"));
+      plan.model = unescaped(TRY(line.text("model")));
       if (plan.model == "-") plan.model.clear();
       plan.chip = TRY(line.text("chip"));
       plan.precision = TRY(line.text("precision"));
@@ -142,11 +179,14 @@ Result<Plan> parse_plan(std::string_view text) {
         return bad_input(fmt::format("spec hash '{}' is not hexadecimal", hash), line.where());
       header = true;
     } else if (line.kind == "stage") {
+      TRY(line.only({"first", "last", "bands"}));
       plan.stages.push_back({TRY(line.number_of<uint32_t>("first")), TRY(line.number_of<uint32_t>("last")),
                              TRY(line.number_of<uint32_t>("bands"))});
     } else if (line.kind == "step") {
+      TRY(line.only({"kind", "anchor", "output", "chain", "m_block", "n_block", "estimate_seconds"}));
       plan.steps.push_back(TRY(parse_step(line)));
     } else if (line.kind == "tensor") {
+      TRY(line.only({"id", "location", "dtype"}));
       uint32_t id = TRY(line.number_of<uint32_t>("id"));
       if (id != plan.tensors.size() || id > kCountMax)
         return bad_input(fmt::format("tensor id {} where {} is next", id, plan.tensors.size()), line.where());

@@ -9,7 +9,7 @@ namespace {
 
 Plan random_plan(uint64_t seed) {
   Prng prng(seed);
-  Plan plan{.model = "m", .chip = "trn2", .spec_hash = prng.next(), .precision = "bf16"};
+  Plan plan{.model = "a model = 50% #", .chip = "trn2", .spec_hash = prng.next(), .precision = "bf16"};
   for (uint64_t i = 0; i < 1 + prng.below(9); ++i) {
     Step s;
     s.kind = static_cast<StepKind>(prng.below(kStepKindCount));
@@ -46,6 +46,8 @@ TEST(Plan, MessagesNameLineAndNearestWord) {
             "plan:1: plan version 9, this presil reads 1");
   EXPECT_EQ(message(header + "stge first=0"), "plan:2: 'stge' is not a line of a plan (did you mean 'stage'?)");
   EXPECT_EQ(message(header + "stage first=0 last=x bands=1"), "plan:2: 'last=x' is not a number in range");
+  EXPECT_EQ(message(header + "stage first=0 last=1 band=1"),
+            "plan:2: 'stage' has no word 'band' (did you mean 'bands'?)");
   EXPECT_EQ(message(header + "stage first=0 last=1"), "plan:2: 'stage' has no 'bands='");
   EXPECT_EQ(message(header + "tensor id=3 location=hbm"), "plan:2: tensor id 3 where 0 is next");
   EXPECT_EQ(message(header + "tensor id=0 location=hmb"), "plan:2: 'hmb' is not a location (did you mean 'hbm'?)");

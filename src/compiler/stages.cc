@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "compiler/steps.h"
 
@@ -14,6 +15,7 @@ using graph::TensorId;
 
 // Share of SBUF that values of a stage may fill: the rest holds weights, chains' temporaries and the next band's loads.
 constexpr double kBandShare = 0.4;
+constexpr double kSingleStepShare = 0.75;
 // A tensor up to this share of SBUF stays there whole.
 constexpr double kResidentShare = 0.2;
 
@@ -88,40 +90,66 @@ struct Planner {
     return peak;
   }
 
-  int64_t rows_max(const Stage& stage) const {
-    int64_t rows = 1;
-    for (uint32_t s = stage.first; s < stage.last; ++s) {
-      const graph::Shape& shape = graph.at(plan.steps[s].output).shape;
-      if (shape.size() == 4) rows = std::max(rows, shape[2]);
+  // Every band owns at least a row of everything that leaves the stage.
+  int64_t bands_max(Stage stage) const {
+    stage.bands = 1;
+    int64_t rows = INT64_MAX;
+    for (const Rows& owned : band_rows(graph, plan, stage, 0).owned) {
+      if (!owned.empty()) rows = std::min(rows, owned.end - owned.begin);
     }
     return rows;
   }
 
-  Result<void> choose_bands(Stage& stage) const {
-    int64_t limit = rows_max(stage);
-    for (uint32_t bands = 2; bands <= static_cast<uint32_t>(std::max<int64_t>(2, limit));
-         bands += std::max<uint32_t>(1, bands / 4)) {
-      stage.bands = bands;
-      if (std::max(band_bytes(stage, 0), band_bytes(stage, bands / 2)) <= kBandShare * sbuf()) return {};
+  // The fewest bands with which a stage's values leave room; nothing when even single rows are too large.
+  std::optional<uint32_t> bands_of(Stage stage, double share) const {
+    int64_t limit = bands_max(stage);
+    for (int64_t bands = 2; bands <= limit;
+         bands = bands == limit ? limit + 1 : std::min(limit, bands + std::max<int64_t>(1, bands / 4))) {
+      stage.bands = static_cast<uint32_t>(bands);
+      if (std::max(band_bytes(stage, 0), band_bytes(stage, stage.bands / 2)) <= share * sbuf()) return stage.bands;
     }
-    const Step& step = plan.steps[stage.first];
-    return unsupported(fmt::format("a single row of this stage's tensors needs {:.0f} bytes per partition, SBUF has {}",
-                                   band_bytes(stage, stage.bands / 2), spec.sbuf.bytes_per_partition),
-                       graph.nodes[step.anchor].source);
+    return std::nullopt;
   }
 
-  void make_stages() {
+  // A stage whose single rows are too large together is cut in two; a single step may fill more of SBUF.
+  Result<void> add_banded(uint32_t first, uint32_t last) {
+    bool single = last - first == 1;
+    Stage stage{first, last, 2};
+    auto bands = bands_of(stage, single ? kSingleStepShare : kBandShare);
+    if (bands) {
+      stage.bands = *bands;
+      plan.stages.push_back(stage);
+      return {};
+    }
+    if (single && bands_max(stage) < 2) {
+      plan.stages.push_back({first, last, 1});
+      return {};
+    }
+    if (!single) {
+      TRY(add_banded(first, (first + last) / 2));
+      return add_banded((first + last) / 2, last);
+    }
+    stage.bands = static_cast<uint32_t>(bands_max(stage));
+    return unsupported(
+        fmt::format(
+            "one row of what this step touches takes {:.0f} bytes per partition; values may fill {:.0f} of SBUF's {}",
+            band_bytes(stage, stage.bands / 2), kSingleStepShare * sbuf(), spec.sbuf.bytes_per_partition),
+        graph.nodes[plan.steps[first].anchor].source);
+  }
+
+  Result<void> make_stages() {
     for (uint32_t s = 0; s < plan.steps.size();) {
       uint32_t end = s + 1;
       if (bandable(plan.steps[s])) {
         // A reduction ends its stage: what follows may need the total.
         while (end < plan.steps.size() && bandable(plan.steps[end]) && !reads_reduction(s, end)) ++end;
-        plan.stages.push_back({s, end, 2});
+        TRY(add_banded(s, end));
       } else {
         plan.stages.push_back({s, end, 1});
       }
       s = end;
     }
+    return {};
   }
   // Whether step `at` reads the result of a reduction in [first, at).
   bool reads_reduction(uint32_t first, uint32_t at) const {
@@ -268,10 +296,7 @@ Result<void> plan_stages(const Graph& graph, const spec::ChipSpec& spec, Plan& p
   Planner planner{graph, spec, plan, {}, {}, {}};
   planner.index();
   planner.choose_streams();
-  planner.make_stages();
-  for (Stage& stage : plan.stages) {
-    if (stage.bands > 1) TRY(planner.choose_bands(stage));
-  }
+  TRY(planner.make_stages());
   planner.place();
   return {};
 }
