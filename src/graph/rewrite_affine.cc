@@ -2,39 +2,11 @@
 // in double and rounded once; without data only the structure changes, in the same way.
 #include <algorithm>
 
-#include "graph/host_tensor.h"
-#include "graph/rewriter.h"
+#include "graph/linear.h"
 #include "graph/shape.h"
-#include "numerics/convert.h"
 
 namespace presil::graph {
 namespace {
-
-constexpr int64_t kWeightElementsMax = int64_t{1} << 31;
-
-using Values = std::optional<std::vector<double>>;  // nothing: not read
-
-struct Constant {
-  Values values;
-  bool opaque = false;
-};
-
-Constant read(const Rewriter& r, TensorId id) {
-  const Tensor& t = r.at(id);
-  return {t.data ? Values(load_floats(t.dtype, *t.data)) : Values(), t.opaque};
-}
-
-TensorId write(Rewriter& r, std::string name, DType dtype, Shape shape, const Constant& c) {
-  Bytes data = c.values ? std::make_shared<const std::vector<std::byte>>(store_floats(dtype, *c.values)) : nullptr;
-  return r.add_constant(std::move(name), {dtype, std::move(shape)}, std::move(data), c.opaque);
-}
-
-bool is_linear(const Node& node) {
-  return node.op == Op::conv || node.op == Op::conv_transpose || node.op == Op::matmul;
-}
-
-// Where channels lie in a tensor that a linear node reads or writes.
-size_t channel_axis(const Node& linear, size_t rank) { return linear.op == Op::matmul ? rank - 1 : 1; }
 
 // A constant of the given shape acts on a tensor per channel, or as one value, without enlarging it.
 bool per_channel(const Shape& constant, const Shape& tensor, size_t channel) {
@@ -45,8 +17,6 @@ bool per_channel(const Shape& constant, const Shape& tensor, size_t channel) {
   }
   return true;
 }
-
-int64_t weight_count(const Rewriter& r, const Node& linear) { return element_count(r.shape(linear.inputs[1])); }
 
 // A weight as [rows, columns, taps]; which channel an element writes or reads depends on its row and column.
 struct WeightView {
@@ -66,11 +36,6 @@ int64_t output_channel(const Node& linear, const WeightView& v, int64_t row, int
 int64_t input_channel(const Node& linear, const WeightView& v, int64_t row, int64_t column) {
   if (linear.op != Op::conv) return row;
   return row / (v.rows / linear.attrs.group) * v.columns + column;
-}
-
-int64_t output_channels(const Rewriter& r, const Node& linear) {
-  const Shape& out = r.shape(linear.output);
-  return out[channel_axis(linear, out.size())];
 }
 
 // One value per channel from a constant that holds one value or one per channel.
@@ -112,15 +77,8 @@ double act(Action action, double x, double c) {
 
 bool scales(Action action) { return action == Action::scale || action == Action::divide; }
 
-// Weights can be large: they stay in fp32, and each product is rounded once from double.
-std::vector<float> read_weight(const Tensor& t) {
-  std::vector<float> values(element_count(t.shape));
-  if (!values.empty()) numerics::load_span(t.dtype, t.data->data(), values.data(), values.size());
-  return values;
-}
-
 // weight (*|/) c[channel]
-TensorId scaled_weight(Rewriter& r, const Node& linear, Action action, const Constant& c, ChannelOf channel) {
+TensorId scaled_weight(Rewriter& r, const Node& linear, Action action, const ConstantValues& c, ChannelOf channel) {
   Tensor t = r.at(linear.inputs[1]);
   bool opaque = t.opaque || c.opaque;
   if (!t.data || !c.values) return r.add_constant(t.name, {t.dtype, t.shape}, nullptr, opaque);
@@ -133,31 +91,13 @@ TensorId scaled_weight(Rewriter& r, const Node& linear, Action action, const Con
       for (int64_t tap = 0; tap < v.taps; ++tap, ++at) *at = static_cast<float>(act(action, *at, factor));
     }
   }
-  auto data = std::make_shared<std::vector<std::byte>>(t.data->size());
-  if (!values.empty()) numerics::store_span(t.dtype, values.data(), data->data(), values.size());
-  return r.add_constant(t.name, {t.dtype, t.shape}, std::move(data), opaque);
-}
-
-Constant bias_of(const Rewriter& r, const Node& linear) {
-  if (linear.inputs.size() == 3) return read(r, linear.inputs[2]);
-  return {std::vector<double>(output_channels(r, linear), 0.0), false};
-}
-
-TensorId write_bias(Rewriter& r, const Node& linear, const Constant& bias) {
-  return write(r, linear.source + ".bias", r.at(linear.output).dtype, {output_channels(r, linear)}, bias);
-}
-
-bool foldable_linear(const Rewriter& r, const Node& linear) {
-  if (!is_linear(linear) || !r.constant(linear.inputs[1]) || !is_float(r.at(linear.output).dtype)) return false;
-  // The weight of a model without data may claim any size.
-  if (weight_count(r, linear) > kWeightElementsMax) return false;
-  return linear.inputs.size() < 3 || r.constant(linear.inputs[2]);
+  return write_weight(r, t, values, opaque);
 }
 
 // Sum over a weight's elements of weight * c[input channel], added to the bias per output channel.
-Constant shifted_bias(const Rewriter& r, const Node& linear, Action action, const Constant& c) {
+ConstantValues shifted_bias(const Rewriter& r, const Node& linear, Action action, const ConstantValues& c) {
   const Tensor& t = r.at(linear.inputs[1]);
-  Constant bias = bias_of(r, linear);
+  ConstantValues bias = bias_of(r, linear);
   bias.opaque |= t.opaque || c.opaque;
   if (!t.data || !c.values) bias.values.reset();
   if (!bias.values) return bias;
@@ -181,15 +121,15 @@ bool fold_affine_after(Rewriter& r, Node& node) {
   std::optional<ConstantOperand> split = split_constant(r, node);
   std::optional<Action> action = split ? action_of(r, node, *split) : std::nullopt;
   const Node* linear = action ? r.producer(split->variable) : nullptr;
-  if (!linear || !foldable_linear(r, *linear) || !r.single_use(split->variable)) return false;
+  if (!linear || !has_constant_weight(r, *linear) || !r.single_use(split->variable)) return false;
   const Shape& shape = r.shape(split->variable);
   if (shape != r.shape(node.output)) return false;
   if (!per_channel(r.shape(split->constant), shape, channel_axis(*linear, shape.size()))) return false;
-  Constant c = read(r, split->constant);
+  ConstantValues c = read_values(r, split->constant);
   Node folded = *linear;
   if (scales(*action)) folded.inputs[1] = scaled_weight(r, *linear, *action, c, output_channel);
   if (!scales(*action) || linear->inputs.size() == 3) {
-    Constant bias = bias_of(r, *linear);
+    ConstantValues bias = bias_of(r, *linear);
     bias.opaque |= c.opaque;
     if (!c.values) bias.values.reset();
     for (size_t i = 0; bias.values && i < bias.values->size(); ++i) {
@@ -208,7 +148,7 @@ bool fold_affine_after(Rewriter& r, Node& node) {
 
 // linear(x op c): a factor always moves into the weight; an addend into the bias where no padding mixes with it.
 bool fold_affine_before(Rewriter& r, Node& node) {
-  if (!is_linear(node) || !foldable_linear(r, node) || !r.single_use(node.inputs[0])) return false;
+  if (!has_constant_weight(r, node) || !r.single_use(node.inputs[0])) return false;
   const Node* before = r.producer(node.inputs[0]);
   std::optional<ConstantOperand> split = before ? split_constant(r, *before) : std::nullopt;
   std::optional<Action> action = split ? action_of(r, *before, *split) : std::nullopt;
@@ -218,7 +158,7 @@ bool fold_affine_before(Rewriter& r, Node& node) {
   if (!per_channel(r.shape(split->constant), shape, channel_axis(node, shape.size()))) return false;
   bool padded = std::ranges::any_of(node.attrs.pads, [](int64_t p) { return p != 0; });
   if (!scales(*action) && (padded || node.op == Op::conv_transpose)) return false;
-  Constant c = read(r, split->constant);
+  ConstantValues c = read_values(r, split->constant);
   std::vector<TensorId> inputs = node.inputs;
   inputs[0] = split->variable;
   if (scales(*action)) {

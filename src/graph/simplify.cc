@@ -42,6 +42,7 @@ Result<Graph> simplify(Graph graph) {
       {"fold_affine_after", fold_affine_after},
       {"fold_affine_before", fold_affine_before},
       {"merge_constants", merge_constants},
+      {"merge_linear", merge_linear},
   };
   // Only once transposes have met: a reshape between two would keep them apart.
   static const Rewrites kReshapes = {

@@ -103,6 +103,25 @@ TEST(Simplify, AffineAroundMatmul) {
   EXPECT_EQ(simplified(m.finish(*m.b.binary(kMul, y, 0.25))), "elementwise.tanh 1, matmul 1");
 }
 
+TEST(Simplify, LinearNodesMergeWhereThatSavesWork) {
+  auto pair_of = [](int64_t middle, int64_t kernel, int64_t pad, bool inner_bias) {
+    Model m;
+    TensorId y = m.conv(m.input({2, 4, 6, 5}), m.weight({middle, 4, 1, 1}), 0);
+    if (inner_bias) y = *m.b.binary(kAdd, y, m.weight({middle, 1, 1}));
+    y = m.conv(y, m.weight({3, middle, kernel, kernel}), pad);
+    return simplified(m.finish(*m.b.binary(kAdd, y, m.weight({3, 1, 1}))));
+  };
+  EXPECT_EQ(pair_of(8, 1, 0, true), "conv 1");
+  EXPECT_EQ(pair_of(8, 3, 1, false), "conv 1");
+  EXPECT_EQ(pair_of(8, 3, 0, true), "conv 1");
+  EXPECT_EQ(pair_of(8, 3, 1, true), "conv 2");  // the padding would see the first bias
+  EXPECT_EQ(pair_of(1, 1, 0, true), "conv 2");  // a bottleneck is cheaper as it is
+  Model m;
+  TensorId y = *m.b.add(Op::matmul, {m.input({2, 3, 4}), m.weight({4, 9})});
+  y = *m.b.binary(kAdd, y, m.weight({9}));
+  EXPECT_EQ(simplified(m.finish(*m.b.add(Op::matmul, {y, m.weight({9, 5})}))), "matmul 1");
+}
+
 TEST(Simplify, KeepsWhatOthersRead) {
   Model m;
   TensorId y = m.conv(m.input({1, 2, 3, 3}), m.weight({2, 2, 1, 1}), 0);

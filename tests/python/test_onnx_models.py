@@ -31,9 +31,9 @@ def test_interpreter_agrees_with_onnxruntime(models, name, shape, simplify):
 
 # What remains after simplification: the work that a compiler has to place.
 HISTOGRAMS = {
-    DETECT: "conv 62, elementwise.add 25, elementwise.hard_swish 24, elementwise.mul 24, elementwise.relu 12, "
+    DETECT: "conv 61, elementwise.add 25, elementwise.hard_swish 24, elementwise.mul 24, elementwise.relu 12, "
             "elementwise.hard_sigmoid 10, reduce 10, resize 6, conv_transpose 2, concat 1, elementwise.sigmoid 1",
-    DIRECTION: "conv 53, elementwise.hard_swish 18, elementwise.relu 15, reduce 10, elementwise.hard_sigmoid 9, "
+    DIRECTION: "conv 52, elementwise.hard_swish 18, elementwise.relu 15, reduce 10, elementwise.hard_sigmoid 9, "
                "elementwise.mul 9, elementwise.add 7, matmul 1, pool 1, reshape 1, softmax 1",
     RECOGNIZE: "conv 38, elementwise.hard_swish 28, elementwise.add 20, elementwise.mul 20, matmul 13, reshape 13, "
                "transpose 9, elementwise.silu 7, slice 6, layer_norm 5, softmax 3, elementwise.hard_sigmoid 2, "
