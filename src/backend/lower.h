@@ -14,9 +14,10 @@ struct Options {
   uint32_t window = 256;              // instructions that may overtake one another; 1 keeps the program's order
   uint32_t reorder_gain_percent = 2;  // least gain for which the program's order (and its loops) is given up
   bool reroll = true;                 // encode periodic code as repeats
-  // Unfinished transfers of one DMA queue: semaphores that its transfers rotate over. Two were as fast as eight on
-  // every program measured, and shorter periods make shorter repeats.
-  uint32_t transfers_ahead = 2;
+  // Unfinished transfers of one DMA queue: semaphores that its transfers rotate over. Two are enough when the backend
+  // spreads transfers over queues, but not for a kernel that puts them all on one (K05 of the suite: 76 instead of 52
+  // ms).
+  uint32_t transfers_ahead = 4;
   uint32_t load_queues_percent = 50;  // of the DMA queues carry loads, the others stores and moves
 };
 
