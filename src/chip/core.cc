@@ -49,11 +49,11 @@ class Core final : DmaEngines::Listener {
         sink_(sink),
         wake_(spec.semaphores.wake),
         events_(options.limits),
-        dma_(loaded, spec, {options.contention, static_cast<uint32_t>(loaded.queues.size())}, events_, *this),
+        dma_(loaded, spec, {options.contention, options.plan_transfers, static_cast<uint32_t>(loaded.queues.size())}, events_, *this),
         semaphores_(loaded.semaphores),
         engines_(loaded.queues.size()),
         executed_(loaded.queues.size()),
-        layers_(loaded.layers, busiest_first(loaded)) {}
+        layers_(loaded.layers, loaded.busiest_first) {}
 
   CoreResult run() {
     if (sink_ != nullptr) sink_->lanes(lane_list(exe_, spec_));
@@ -72,7 +72,9 @@ class Core final : DmaEngines::Listener {
     switch (e.kind) {
       case Event::Kind::issue: return issue(e.index);
       case Event::Kind::raise: return raise(e);
+      case Event::Kind::land: return dma_.land(e.lane, e.payload);
       case Event::Kind::arrive: return dma_.arrive(e.index, e.lane);
+      case Event::Kind::balance: return dma_.balance();
       case Event::Kind::finish: return dma_.finish(e.index, e.payload);
     }
   }
@@ -158,8 +160,8 @@ class Core final : DmaEngines::Listener {
 
   void raise(const Event& e) {
     Semaphore& semaphore = semaphores_[e.index];
-    if (semaphore.value == spec_.semaphores.maximum) return overflow(e);
-    ++semaphore.value;
+    if (semaphore.value + uint64_t{e.count} > spec_.semaphores.maximum) return overflow(e);
+    semaphore.value += e.count;
     for (uint64_t left = semaphore.waiters; left != 0; left &= left - 1) {
       auto q = static_cast<uint32_t>(std::countr_zero(left));
       Engine& engine = engines_[q];

@@ -68,6 +68,7 @@ class Observer {
 
 struct CoreOptions {
   bool contention = true;
+  bool plan_transfers = true;  // dma.h; changes the order of the trace's events, no time
   sim::Limits limits;
   std::vector<Observer*> observers;
 };

@@ -9,6 +9,11 @@
 //
 // Speeds are fixed-point fractions (32 bits). The end of a share is computed when its speed changes and only then;
 // progress is rounded down and durations up, so that shares never end early.
+//
+// Two ways to the same times. While no transfer meets another one, a transfer is *planned*: all its starts and ends
+// are known when it is triggered, one event ends it, and one raises its semaphore. When a transfer is triggered that
+// could meet a planned one, or whose increments are waited for one by one or could mix with another's, what is in
+// flight is *split* into shares with events of their own (dma_split.cc), until nothing is in flight any more.
 #pragma once
 #include <array>
 #include <vector>
@@ -20,9 +25,10 @@
 namespace presil::chip {
 
 struct DmaCounters {
-  uint64_t transfers = 0, shares = 0, bytes = 0;
+  uint64_t transfers = 0;  // ended; every engine takes part in each
+  uint64_t shares = 0, bytes = 0;
   Time busy = 0;       // at least one share active
-  Time waiting = 0;    // nothing active, but a triggered share has not begun: latency, floor, order
+  Time waiting = 0;    // none active, but a transfer is in flight: latency, floor, order, shares of other engines
   Time idle = 0;       // busy + waiting + idle = elapsed
   Time stretched = 0;  // summed over shares: longer than alone because of sharing
 };
@@ -31,6 +37,7 @@ class DmaEngines {
  public:
   struct Options {
     bool contention = true;
+    bool plan = true;         // false: always split; the times are the same
     uint32_t first_lane = 0;  // trace lane of engine 0
   };
 
@@ -45,8 +52,11 @@ class DmaEngines {
 
   // A sequencer triggers transfer `index` of Loaded now; `cause` is the trigger's trace event.
   void trigger(uint32_t index, uint32_t cause);
+  // The events.
+  void land(uint32_t queue, uint32_t sequence);
   void arrive(uint32_t engine, uint32_t queue);
   void finish(uint32_t engine, uint32_t version);
+  void balance();
 
   uint64_t in_flight() const { return in_flight_; }
   Time last_end() const { return last_end_; }
@@ -56,25 +66,31 @@ class DmaEngines {
   std::vector<DmaCounters> counters(Time elapsed) const;
 
  private:
+  // A transfer between its trigger and the end of its last share.
   struct Flight {
     uint32_t transfer = 0;
     uint32_t cause = 0;
     uint32_t shares_left = 0;
+    bool planned = false;
     uint64_t order = 0;  // among all transfers
     Time base = 0;
   };
   // Flights of one queue, oldest first: a ring indexed by sequence number.
   struct Queue {
     std::vector<Flight> ring;
+    std::vector<Time> plans;  // per place in the ring: starts of all engines, then ends
     uint32_t head = 0, tail = 0;
-    Flight& at(uint32_t sequence) { return ring[sequence & (ring.size() - 1)]; }
-    const Flight& at(uint32_t sequence) const { return ring[sequence & (ring.size() - 1)]; }
+    Time first_start = 0, last_end = 0;  // of what is planned
+    bool empty() const { return head == tail; }
+    size_t place(uint32_t sequence) const { return sequence & (ring.size() - 1); }
+    Flight& at(uint32_t sequence) { return ring[place(sequence)]; }
+    const Flight& at(uint32_t sequence) const { return ring[place(sequence)]; }
   };
   // One queue on one engine.
   struct Lane {
     uint32_t next = 0;  // sequence number of the share that is next or active
-    bool busy = false;  // its arrival is scheduled, or it is active
-    uint32_t previous_event = UINT32_MAX;
+    bool busy = false;  // split: its arrival is scheduled, or it is active
+    uint32_t previous_event = trace::kNoEvent;
     Time previous_end = 0, not_before = 0;
   };
   // What a share asks for, by transfer: of every engine but the last used one, and of that.
@@ -84,8 +100,7 @@ class DmaEngines {
     Time alone = 0;         // with nothing but its own transfer in the way
   };
   struct Active {
-    uint32_t queue = 0, cause = 0;
-    trace::Release release = trace::Release::start;
+    uint32_t queue = 0;
     Demand demand;
     Time start = 0;
     uint64_t engine_speed = 0, speed = 0;  // before and after the HBM's factor
@@ -94,23 +109,41 @@ class DmaEngines {
   };
   struct Engine {
     std::vector<Active> active;
-    Time updated = 0;        // counters
-    Time next = kTimeMax;    // the end that is scheduled
-    uint32_t version = 0, pending = 0;
-    uint64_t hbm_rate = 0;   // asked for at engine speeds
-    DmaCounters counters;
+    Time next = kTimeMax;     // the end that is scheduled
+    Time busy_since = 0;
+    uint32_t version = 0;
+    bool changed = false;     // its shares are not those of the last balance
+    uint64_t hbm_rate = 0;    // asked for at engine speeds
+    DmaCounters counters;     // busy as far as ended
   };
 
   Lane& lane(uint32_t queue, uint32_t engine) { return lanes_[queue * engine_count_ + engine]; }
-  void schedule_arrival(uint32_t queue, uint32_t engine);
+  Time* plan(Queue& q, uint32_t sequence) { return q.plans.data() + q.place(sequence) * 2 * engine_count_; }
+  const Demand& demand(const Flight& f, uint32_t engine) const {
+    return demands_[f.transfer][engine + 1 < loaded_.transfers[f.transfer].timing.engines_used ? 0 : 1];
+  }
+  Time base_of(const Flight& f, uint32_t engine) const {
+    return f.base + offsets_[size_t{f.transfer} * engine_count_ + engine];
+  }
   Demand demand_of(const timing::Transfer& transfer, const timing::Share& share) const;
-  void end_share(uint32_t engine, uint32_t queue, const Active* active);
-  void find_oldest();
-  static void pass(Engine& engine, Time now);
-  void settle(Engine& engine) { pass(engine, events_.now()); }
-  void rebalance(uint32_t engine);
+  void add_flight(Queue& q, const Flight& flight);
+  void retire(Queue& q);
+  void record(uint32_t queue, uint32_t engine, Time start, Time end);
+  void raise(const LoadedTransfer& t, Time end, uint32_t count, uint32_t event);
+
+  // Planned.
+  bool plan_flight(uint32_t queue);
+  bool meets_another(uint32_t queue, Time first_start, Time last_end) const;
+
+  // Split.
+  void split_all();
+  void split(uint32_t queue, uint32_t sequence);
+  void schedule_arrival(uint32_t queue, uint32_t engine);
+  void activate(uint32_t engine, uint32_t queue, Time start);
+  void end_share(uint32_t engine, uint32_t queue, Time start);
+  void change(uint32_t engine);
   void share_engine(Engine& engine) const;
-  void apply_factor(uint32_t engine);
+  void reschedule(uint32_t engine);
 
   const Loaded& loaded_;
   Options options_;
@@ -119,11 +152,15 @@ class DmaEngines {
   uint32_t engine_count_;
   uint64_t hbm_limit_;
   Time wake_;
+  bool split_ = false, unbalanced_ = false;
   uint64_t hbm_asked_ = 0, hbm_factor_ = 0;
   uint64_t in_flight_ = 0, triggered_ = 0;
   uint32_t oldest_layer_ = 0;
   Time last_end_ = 0;
+  Time flying_ = 0, flying_since_ = 0;          // time with something in flight
   std::vector<std::array<Demand, 2>> demands_;  // by transfer: full, last
+  std::vector<Time> offsets_;                   // by transfer and engine: start after the first data
+  std::vector<uint32_t> raising_;               // by semaphore: flights that raise it
   std::vector<Queue> queues_;
   std::vector<Lane> lanes_;
   std::vector<Engine> engines_;

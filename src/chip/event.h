@@ -10,6 +10,7 @@ namespace presil::chip {
 enum class Phase : uint8_t {
   complete,  // shares end and semaphores rise: what became true at an instant is seen by everything that starts in it
   arrive,    // shares begin: an engine freed at this instant can be taken at once
+  balance,   // then the shares that are active divide what there is, once per instant
   issue,     // sequencers look at their waits last
 };
 
@@ -20,14 +21,17 @@ inline constexpr int kProducerCount = 6;
 struct Event {
   enum class Kind : uint8_t {
     issue,   // index: queue. Its sequencer looks at the next instruction
-    raise,   // index: semaphore, payload: trace event that raised it
+    raise,   // index: semaphore, lane: producer, count, payload: trace event that raised it
+    land,    // lane: DMA queue, payload: sequence number. A planned transfer has ended, unless it was split
     arrive,  // index: DMA engine, lane: DMA queue. The next share of this queue may begin on this engine
+    balance,  // some DMA engines' shares have changed: new speeds
     finish,  // index: DMA engine, payload: version. The earliest of its shares ends, unless the version is old
   };
   Kind kind = Kind::issue;
   uint8_t lane = 0;
   uint16_t index = 0;
   uint32_t payload = 0;
+  uint16_t count = 1;
 };
 
 using Events = sim::EventQueue<Event>;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <numeric>
 
 #include "chip/bounds.h"
 #include "isa/slots.h"
@@ -39,6 +40,11 @@ class Loader {
     out_.semaphores = exe_.semaphores;
     out_.layers = static_cast<uint32_t>(exe_.layers.size());
     for (uint32_t q = 0; q < exe_.queues.size(); ++q) TRY(load_queue(q));
+    find_partial_raises();
+    out_.busiest_first.resize(totals_.size());
+    std::iota(out_.busiest_first.begin(), out_.busiest_first.end(), 0u);
+    std::stable_sort(out_.busiest_first.begin(), out_.busiest_first.end(),
+                     [&](uint32_t a, uint32_t b) { return totals_[a] > totals_[b]; });
     return std::move(out_);
   }
 
@@ -63,16 +69,39 @@ class Loader {
     queue.repeats = map_repeats(p);
     if (!p.code.empty()) queue.engine = p.code[0].engine;
     queue.steps.reserve(p.code.size());
+    __int128 total = 0, times = 1;
     Cursor depth;  // walks statically: how many repeats are around an instruction
     for (uint32_t pc = 0; pc < p.code.size(); ++pc) {
-      for (uint32_t r = queue.repeats.opened[pc]; r < queue.repeats.opened[pc + 1]; ++r) depth.open[depth.depth++] = r;
+      for (uint32_t r = queue.repeats.opened[pc]; r < queue.repeats.opened[pc + 1]; ++r) {
+        depth.open[depth.depth++] = r;
+        times *= queue.repeats.repeats[r].count;
+      }
       TRY(check(q, pc, depth.depth));
       TRY(load_waits(q, pc, queue));
       queue.steps.push_back(make_step(p, p.code[pc], queue));
       queue.steps.back().may_leave = may_leave(p, p.code[pc], repeats_around(queue.repeats, depth), exe_, spec_);
-      depth.depth -= queue.repeats.closes[pc];
+      total += times * queue.steps.back().occupancy;
+      for (uint32_t k = 0; k < queue.repeats.closes[pc]; ++k) times /= queue.repeats.repeats[depth.open[--depth.depth]].count;
     }
+    totals_.push_back(total);
     return Done{};
+  }
+
+  // Semaphores on which somebody waits for less than a whole transfer, or that engines raise as well.
+  void find_partial_raises() {
+    std::vector<bool> partial(out_.semaphores);
+    const int64_t whole = spec_.dma.engines;
+    for (const LoadedQueue& q : out_.queues) {
+      for (const LoadedWait& w : q.waits) {
+        bool odd = w.value % whole != 0;
+        for (uint32_t d = 0; d < w.delta_count; ++d) odd = odd || q.growths[w.delta_begin + d].step % whole != 0;
+        if (odd) partial[w.semaphore] = true;
+      }
+      for (const Step& s : q.steps) {
+        if (s.kind != Step::Kind::transfer && s.signal != isa::kNoSemaphore) partial[s.signal] = true;
+      }
+    }
+    for (LoadedTransfer& t : out_.transfers) t.raises_whole = t.signal == isa::kNoSemaphore || !partial[t.signal];
   }
 
   static std::vector<uint32_t> repeats_around(const RepeatMap& map, const Cursor& depth) {
@@ -138,7 +167,7 @@ class Loader {
     if (is_dma(i.opcode)) {
       step.kind = Step::Kind::transfer;
       step.extra = static_cast<uint32_t>(out_.transfers.size());
-      out_.transfers.push_back({timing::transfer(p, i, spec_), i.dma_queue, i.signal, step.layer, i.source});
+      out_.transfers.push_back({timing::transfer(p, i, spec_), i.dma_queue, i.signal, true, step.layer, i.source});
       step.occupancy = step.latency = out_.transfers.back().timing.trigger;
       return step;
     }
@@ -157,6 +186,7 @@ class Loader {
   const isa::Executable& exe_;
   const spec::ChipSpec& spec_;
   Loaded out_;
+  std::vector<__int128> totals_;  // occupancy of all instructions of a queue
 };
 
 }  // namespace

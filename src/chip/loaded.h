@@ -60,12 +60,14 @@ struct LoadedTransfer {
   timing::Transfer timing;
   uint8_t queue = 0;
   uint16_t signal = isa::kNoSemaphore;
+  bool raises_whole = true;  // nobody waits for a part of its increments
   uint32_t layer = 0, source = isa::kNoSource;
 };
 
 struct Loaded {
   std::vector<LoadedQueue> queues;
   std::vector<LoadedTransfer> transfers;
+  std::vector<uint32_t> busiest_first;  // queues by the total occupancy of their instructions; equal ones by index
   uint32_t semaphores = 0, layers = 0;
 };
 

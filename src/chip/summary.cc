@@ -3,22 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <numeric>
 
 namespace presil::chip {
 namespace {
-
-Time total_occupancy(const LoadedQueue& q) {
-  Time total = 0;
-  for (uint32_t pc = 0; pc < q.steps.size(); ++pc) {
-    Time times = 1;
-    for (const isa::Repeat& r : q.repeats.repeats) {
-      if (r.first <= pc && pc < r.last) times *= r.count;
-    }
-    total += times * q.steps[pc].occupancy;
-  }
-  return total;
-}
 
 void add_operands(const isa::Program& program, const isa::Instruction& i, uint64_t times, LayerCounters& layer,
                   Counters& counters) {
@@ -78,15 +65,6 @@ std::vector<trace::Lane> lane_list(const isa::Executable& executable, const spec
     lanes.push_back({fmt::format("core0.dma{}", e), trace::Lane::Kind::dma});
   }
   return lanes;
-}
-
-std::vector<uint32_t> busiest_first(const Loaded& loaded) {
-  std::vector<Time> totals;
-  for (const LoadedQueue& q : loaded.queues) totals.push_back(total_occupancy(q));
-  std::vector<uint32_t> order(totals.size());
-  std::iota(order.begin(), order.end(), 0u);
-  std::stable_sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) { return totals[a] > totals[b]; });
-  return order;
 }
 
 void count_executed(const isa::Executable& executable, const Loaded& loaded,

@@ -12,9 +12,6 @@ namespace presil::chip {
 // One lane per queue, then one per DMA engine.
 std::vector<trace::Lane> lane_list(const isa::Executable& executable, const spec::ChipSpec& spec);
 
-// Queue indices by the total occupancy of all their instructions, repeats counted; equal ones by index.
-std::vector<uint32_t> busiest_first(const Loaded& loaded);
-
 // Adds instructions, macs and bytes to totals and layers. executed[queue][instruction] counts executions.
 void count_executed(const isa::Executable& executable, const Loaded& loaded,
                     std::span<const std::vector<uint64_t>> executed, Counters& counters);

@@ -1,0 +1,31 @@
+// Fractions of a rate or a speed in 32 bits after the point; private to this room.
+#pragma once
+#include <cstdint>
+
+#include "base/time.h"
+
+namespace presil::chip {
+
+inline constexpr uint64_t kFull = uint64_t{1} << 32;  // one
+
+// At most one; rounded down.
+inline uint64_t fraction(uint64_t part, uint64_t whole) {
+  if (part >= whole) return kFull;
+  return static_cast<uint64_t>((static_cast<unsigned __int128>(part) << 32) / whole);
+}
+// What is done after `elapsed`; rounded down.
+inline Time progress(Time elapsed, uint64_t speed) {
+  if (speed == kFull) return elapsed;
+  return static_cast<Time>((static_cast<unsigned __int128>(elapsed) * speed) >> 32);
+}
+// How long `work` takes; rounded up.
+inline Time time_for(Time work, uint64_t speed) {
+  if (speed == kFull) return work;
+  unsigned __int128 time = ((static_cast<unsigned __int128>(work) << 32) + speed - 1) / speed;
+  return time > kTimeMax ? kTimeMax : static_cast<Time>(time);
+}
+inline uint64_t scaled(uint64_t rate, uint64_t speed) {
+  return static_cast<uint64_t>((static_cast<unsigned __int128>(rate) * speed) >> 32);
+}
+
+}  // namespace presil::chip
