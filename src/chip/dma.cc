@@ -54,10 +54,13 @@ void DmaEngines::trigger(uint32_t index, uint32_t cause) {
     oldest_layer_ = t.layer;
     split_ = !options_.plan || !options_.contention;
   }
-  add_flight(queues_[queue], {index, cause, engine_count_, false, triggered_++, events_.now() + t.timing.start_latency});
+  Flight flight{.transfer = index, .cause = cause, .shares_left = engine_count_, .order = triggered_++};
+  flight.base = events_.now() + t.timing.start_latency;
+  flight.mixed = t.signal != isa::kNoSemaphore && (raising_[t.signal]++ > 0 || !t.raises_whole);
+  if (flight.mixed) mix(t.signal);
+  add_flight(queues_[queue], flight);
   ++in_flight_;
-  const bool mixes = t.signal != isa::kNoSemaphore && (raising_[t.signal]++ > 0 || !t.raises_whole);
-  if (!split_ && !mixes && plan_flight(queue)) return;
+  if (!split_ && !flight.mixed && plan_flight(queue)) return;
   if (!split_) split_all();
   for (uint32_t e = 0; e < engine_count_; ++e) {
     if (!lane(queue, e).busy) schedule_arrival(queue, e);
@@ -112,19 +115,30 @@ bool DmaEngines::plan_flight(uint32_t queue) {
   return true;
 }
 
-bool DmaEngines::meets_another(uint32_t queue, Time first_start, Time last_end) const {
+bool DmaEngines::meets_another(uint32_t queue, Time first_start, Time last_end) {
+  const Time* plan_of_newest = plan(queues_[queue], queues_[queue].tail - 1);
   for (uint32_t other = 0; other < queues_.size(); ++other) {
-    const Queue& q = queues_[other];
-    if (other != queue && !q.empty() && first_start < q.last_end && q.first_start < last_end) return true;
+    Queue& q = queues_[other];
+    if (other == queue || q.empty() || first_start >= q.last_end || q.first_start >= last_end) continue;
+    for (uint32_t s = q.head; s != q.tail; ++s) {
+      if (meet(plan_of_newest, plan(q, s))) return true;
+    }
   }
   return false;
+}
+
+// Is some engine busy with both at a time?
+bool DmaEngines::meet(const Time* a, const Time* b) const {
+  bool any = false;
+  for (uint32_t e = 0; e < engine_count_; ++e) any |= a[e] < b[engine_count_ + e] && b[e] < a[engine_count_ + e];
+  return any;
 }
 
 // All shares of a planned flight have ended.
 void DmaEngines::land(uint32_t queue, uint32_t sequence) {
   Queue& q = queues_[queue];
   if (sequence != q.head || q.empty() || !q.at(sequence).planned) return;  // it was split
-  const Flight& flight = q.at(sequence);
+  Flight& flight = q.at(sequence);
   const LoadedTransfer& t = loaded_.transfers[flight.transfer];
   const Time* starts = plan(q, sequence);
   uint32_t latest = 0;
@@ -132,7 +146,7 @@ void DmaEngines::land(uint32_t queue, uint32_t sequence) {
     record(queue, e, starts[e], starts[engine_count_ + e]);
     if (e < t.timing.engines_used && starts[engine_count_ + e] >= starts[engine_count_ + latest]) latest = e;
   }
-  raise(t, events_.now(), engine_count_, lane(queue, latest).previous_event);
+  raise(flight, engine_count_, lane(queue, latest).previous_event);
   retire(q);
   if (!q.empty()) q.first_start = *std::min_element(plan(q, q.head), plan(q, q.head) + engine_count_);
 }
@@ -140,9 +154,11 @@ void DmaEngines::land(uint32_t queue, uint32_t sequence) {
 // A share has ended: the trace, counters, and what the next share of the queue on this engine must respect.
 void DmaEngines::record(uint32_t queue, uint32_t engine, Time start, Time end) {
   Lane& l = lane(queue, engine);
-  const Flight& flight = queues_[queue].at(l.next);
+  Flight& flight = queues_[queue].at(l.next);
   const LoadedTransfer& t = loaded_.transfers[flight.transfer];
   ++l.next;
+  --flight.shares_left;
+  flight.last_end = std::max(flight.last_end, end);
   if (engine < t.timing.engines_used) {
     const timing::Share& share = timing::share(t.timing, engine);
     trace::Event shown{.lane = options_.first_lane + engine, .instruction = trace::kNoInstruction, .source = t.source};
@@ -168,12 +184,29 @@ void DmaEngines::record(uint32_t queue, uint32_t engine, Time start, Time end) {
   l.not_before = start + t.timing.floor;
 }
 
-void DmaEngines::raise(const LoadedTransfer& t, Time end, uint32_t count, uint32_t event) {
-  if (t.signal == isa::kNoSemaphore) return;
-  const Time time = std::max(events_.now(), end + t.timing.completion + wake_);
+// The semaphore rises by `count` for the latest share that has ended.
+void DmaEngines::raise(Flight& flight, uint32_t count, uint32_t event) {
+  const LoadedTransfer& t = loaded_.transfers[flight.transfer];
+  flight.shares_raised += count;
+  if (t.signal == isa::kNoSemaphore || count == 0) return;
   Event raised{Event::Kind::raise, static_cast<uint8_t>(Producer::dma), t.signal, event};
   raised.count = static_cast<uint16_t>(count);
-  events_.push(time, static_cast<uint8_t>(Phase::complete), raised);
+  events_.push(std::max(events_.now(), flight.last_end + t.timing.completion + wake_),
+               static_cast<uint8_t>(Phase::complete), raised);
+}
+
+// Another transfer begins to raise this semaphore. So far nobody could see the increments of an unfinished one, from
+// now on they count one by one: the new ones come later than those of shares that have ended.
+void DmaEngines::mix(uint16_t semaphore) {
+  for (Queue& q : queues_) {
+    for (uint32_t s = q.head; s != q.tail; ++s) {
+      Flight& flight = q.at(s);
+      if (flight.mixed || loaded_.transfers[flight.transfer].signal != semaphore) continue;
+      if (!split_) split_all();
+      flight.mixed = true;
+      raise(flight, engine_count_ - flight.shares_left - flight.shares_raised, flight.cause);
+    }
+  }
 }
 
 // The oldest flight of `q` has ended.

@@ -71,9 +71,12 @@ class DmaEngines {
     uint32_t transfer = 0;
     uint32_t cause = 0;
     uint32_t shares_left = 0;
+    uint32_t shares_raised = 0;
     bool planned = false;
+    bool mixed = false;  // its increments count one by one
     uint64_t order = 0;  // among all transfers
     Time base = 0;
+    Time last_end = 0;   // of the shares that have ended
   };
   // Flights of one queue, oldest first: a ring indexed by sequence number.
   struct Queue {
@@ -129,11 +132,13 @@ class DmaEngines {
   void add_flight(Queue& q, const Flight& flight);
   void retire(Queue& q);
   void record(uint32_t queue, uint32_t engine, Time start, Time end);
-  void raise(const LoadedTransfer& t, Time end, uint32_t count, uint32_t event);
+  void raise(Flight& flight, uint32_t count, uint32_t event);
+  void mix(uint16_t semaphore);
 
   // Planned.
   bool plan_flight(uint32_t queue);
-  bool meets_another(uint32_t queue, Time first_start, Time last_end) const;
+  bool meets_another(uint32_t queue, Time first_start, Time last_end);
+  bool meet(const Time* a, const Time* b) const;
 
   // Split.
   void split_all();

@@ -22,7 +22,6 @@ void DmaEngines::split_all() {
 void DmaEngines::split(uint32_t queue, uint32_t sequence) {
   Queue& q = queues_[queue];
   Flight& flight = q.at(sequence);
-  const LoadedTransfer& t = loaded_.transfers[flight.transfer];
   const Time* starts = plan(q, sequence);
   const Time* ends = starts + engine_count_;
   const Time now = events_.now();
@@ -30,8 +29,6 @@ void DmaEngines::split(uint32_t queue, uint32_t sequence) {
     if (lane(queue, e).next != sequence) continue;  // behind a share that has not ended
     if (ends[e] <= now) {
       record(queue, e, starts[e], ends[e]);
-      raise(t, ends[e], 1, e < t.timing.engines_used ? lane(queue, e).previous_event : flight.cause);
-      --flight.shares_left;
     } else if (starts[e] <= now) {
       lane(queue, e).busy = true;
       activate(e, queue, starts[e]);
@@ -99,14 +96,17 @@ void DmaEngines::end_share(uint32_t engine, uint32_t queue, Time start) {
   const LoadedTransfer& t = loaded_.transfers[flight.transfer];
   const bool idle = engine >= t.timing.engines_used;
   record(queue, engine, start, events_.now());
-  raise(t, events_.now(), 1, idle ? flight.cause : l.previous_event);
-  if (--flight.shares_left == 0) retire(q);
+  if (flight.mixed || flight.shares_left == 0) {
+    raise(flight, engine_count_ - flight.shares_left - flight.shares_raised, idle ? flight.cause : l.previous_event);
+  }
+  if (flight.shares_left == 0) retire(q);
   schedule_arrival(queue, engine);
 }
 
 void DmaEngines::change(uint32_t engine) {
   engines_[engine].changed = true;
   if (unbalanced_) return;
+  if (events_.advance_if_next(events_.now(), static_cast<uint8_t>(Phase::balance))) return balance();
   unbalanced_ = true;
   events_.push(events_.now(), static_cast<uint8_t>(Phase::balance), {Event::Kind::balance});
 }

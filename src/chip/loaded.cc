@@ -87,7 +87,8 @@ class Loader {
     return Done{};
   }
 
-  // Semaphores on which somebody waits for less than a whole transfer, or that engines raise as well.
+  // Semaphores on which somebody waits for less than a whole transfer, or that engines raise as well. Increments of a
+  // transfer must not be able to overtake those of an earlier one, either.
   void find_partial_raises() {
     std::vector<bool> partial(out_.semaphores);
     const int64_t whole = spec_.dma.engines;
@@ -101,7 +102,10 @@ class Loader {
         if (s.kind != Step::Kind::transfer && s.signal != isa::kNoSemaphore) partial[s.signal] = true;
       }
     }
-    for (LoadedTransfer& t : out_.transfers) t.raises_whole = t.signal == isa::kNoSemaphore || !partial[t.signal];
+    for (LoadedTransfer& t : out_.transfers) {
+      const bool late = t.timing.start_latency > t.timing.completion + spec_.semaphores.wake;
+      t.raises_whole = t.signal == isa::kNoSemaphore || (late && !partial[t.signal]);
+    }
   }
 
   static std::vector<uint32_t> repeats_around(const RepeatMap& map, const Cursor& depth) {
