@@ -72,7 +72,8 @@ class Core final : DmaEngines::Listener {
     switch (e.kind) {
       case Event::Kind::issue: return issue(e.index);
       case Event::Kind::raise: return raise(e);
-      case Event::Kind::land: return dma_.land(e.lane, e.payload);
+      case Event::Kind::plan: return dma_.plan();
+      case Event::Kind::land: return dma_.land(e.lane);
       case Event::Kind::arrive: return dma_.arrive(e.index, e.lane);
       case Event::Kind::balance: return dma_.balance();
       case Event::Kind::finish: return dma_.finish(e.index, e.payload);

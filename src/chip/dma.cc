@@ -15,22 +15,24 @@ DmaEngines::DmaEngines(const Loaded& loaded, const spec::ChipSpec& spec, const O
       engine_count_(spec.dma.engines),
       hbm_limit_(spec.hbm.bytes_per_s),
       wake_(spec.semaphores.wake),
-      hbm_factor_(kFull),
       raising_(loaded.semaphores),
       queues_(spec.dma.queues),
       lanes_(size_t{spec.dma.queues} * spec.dma.engines),
-      engines_(spec.dma.engines) {
-  for (Queue& q : queues_) {
-    q.ring.resize(4);
-    q.plans.resize(q.ring.size() * 2 * engine_count_);
-  }
-  for (Engine& e : engines_) e.active.reserve(spec.dma.queues);
+      engines_(spec.dma.engines),
+      hbm_factor_(kFull) {
+  uint64_t sides = 0;  // of a transfer that lie in HBM
   for (const LoadedTransfer& t : loaded.transfers) {
     demands_.push_back({demand_of(t.timing, t.timing.full), demand_of(t.timing, t.timing.last)});
     for (uint32_t e = 0; e < engine_count_; ++e) {
       offsets_.push_back(e < t.timing.engines_used ? timing::start_offset(t.timing, e) : 0);
     }
+    const timing::Share& s = t.timing.full;
+    sides = std::max<uint64_t>(sides, (s.hbm_read_bytes > 0) + (s.hbm_write_bytes > 0));
   }
+  plannable_ = options.plan && options.contention &&
+               sides * spec.dma.engine_bytes_per_s * engine_count_ <= hbm_limit_;
+  for (Queue& q : queues_) q.ring.resize(4);
+  scratch_lanes_.resize(queues_.size());
 }
 
 DmaEngines::Demand DmaEngines::demand_of(const timing::Transfer& transfer, const timing::Share& share) const {
@@ -48,140 +50,62 @@ DmaEngines::Demand DmaEngines::demand_of(const timing::Transfer& transfer, const
 
 void DmaEngines::trigger(uint32_t index, uint32_t cause) {
   const LoadedTransfer& t = loaded_.transfers[index];
-  const uint32_t queue = t.queue;
   if (in_flight_ == 0) {
     flying_since_ = events_.now();
     oldest_layer_ = t.layer;
-    split_ = !options_.plan || !options_.contention;
+    split_ = !plannable_;
   }
   Flight flight{.transfer = index, .cause = cause, .shares_left = engine_count_, .order = triggered_++};
   flight.base = events_.now() + t.timing.start_latency;
   flight.mixed = t.signal != isa::kNoSemaphore && (raising_[t.signal]++ > 0 || !t.raises_whole);
   if (flight.mixed) mix(t.signal);
-  add_flight(queues_[queue], flight);
+  add_flight(queues_[t.queue], flight);
   ++in_flight_;
-  if (!split_ && !flight.mixed && plan_flight(queue)) return;
-  if (!split_) split_all();
   for (uint32_t e = 0; e < engine_count_; ++e) {
-    if (!lane(queue, e).busy) schedule_arrival(queue, e);
+    Lane& l = lane(t.queue, e);
+    if (l.busy || l.next + 1 != queues_[t.queue].tail) continue;  // not the next one
+    make_ready(t.queue, e, l);
+    if (split_) schedule_arrival(t.queue, e);
   }
+  if (!split_) plan_at(flight.base);
 }
 
 void DmaEngines::add_flight(Queue& q, const Flight& flight) {
-  if (q.tail - q.head == q.ring.size()) {  // full: twice the ring, flights and plans at their new places
+  if (q.tail - q.head == q.ring.size()) {  // full: twice the ring, flights at their new places
     Queue larger = q;
     larger.ring.resize(q.ring.size() * 2);
-    larger.plans.resize(q.plans.size() * 2);
-    for (uint32_t s = q.head; s != q.tail; ++s) {
-      larger.at(s) = q.at(s);
-      std::copy_n(plan(q, s), 2 * engine_count_, plan(larger, s));
-    }
+    for (uint32_t s = q.head; s != q.tail; ++s) larger.at(s) = q.at(s);
     q = std::move(larger);
   }
   q.at(q.tail++) = flight;
 }
 
-// The newest flight of `queue`, alone. False when it could meet another one.
-bool DmaEngines::plan_flight(uint32_t queue) {
-  Queue& q = queues_[queue];
-  const uint32_t sequence = q.tail - 1;
-  Flight& flight = q.at(sequence);
-  const timing::Transfer& t = loaded_.transfers[flight.transfer].timing;
-  Time* starts = plan(q, sequence);
-  Time* ends = starts + engine_count_;
-  const bool follows = sequence != q.head;  // another planned flight of this queue
-  const Time* before = follows ? plan(q, sequence - 1) : nullptr;
-  const Time floor = follows ? loaded_.transfers[q.at(sequence - 1).transfer].timing.floor : 0;
-  Time first = kTimeMax, last = 0;
-  for (uint32_t e = 0; e < engine_count_; ++e) {
-    const Lane& l = lane(queue, e);
-    const Time previous_end = follows ? before[engine_count_ + e] : l.previous_end;
-    const Time not_before = follows ? before[e] + floor : l.not_before;
-    starts[e] = std::max({base_of(flight, e), previous_end, not_before});
-    ends[e] = starts[e];
-    if (e < t.engines_used) {
-      if (demand(flight, e).hbm_rate * engine_count_ > hbm_limit_) return false;
-      ends[e] += timing::share(t, e).on_queue;
-    }
-    first = std::min(first, starts[e]);
-    last = std::max(last, ends[e]);
-  }
-  if (meets_another(queue, first, last)) return false;
-  if (!follows) q.first_start = first;
-  q.last_end = last;
-  flight.planned = true;
-  events_.push(last, static_cast<uint8_t>(Phase::complete),
-               {Event::Kind::land, static_cast<uint8_t>(queue), 0, sequence});
-  return true;
-}
-
-bool DmaEngines::meets_another(uint32_t queue, Time first_start, Time last_end) {
-  const Time* plan_of_newest = plan(queues_[queue], queues_[queue].tail - 1);
-  for (uint32_t other = 0; other < queues_.size(); ++other) {
-    Queue& q = queues_[other];
-    if (other == queue || q.empty() || first_start >= q.last_end || q.first_start >= last_end) continue;
-    for (uint32_t s = q.head; s != q.tail; ++s) {
-      if (meet(plan_of_newest, plan(q, s))) return true;
-    }
-  }
-  return false;
-}
-
-// Is some engine busy with both at a time?
-bool DmaEngines::meet(const Time* a, const Time* b) const {
-  bool any = false;
-  for (uint32_t e = 0; e < engine_count_; ++e) any |= a[e] < b[engine_count_ + e] && b[e] < a[engine_count_ + e];
-  return any;
-}
-
-// All shares of a planned flight have ended.
-void DmaEngines::land(uint32_t queue, uint32_t sequence) {
-  Queue& q = queues_[queue];
-  if (sequence != q.head || q.empty() || !q.at(sequence).planned) return;  // it was split
-  Flight& flight = q.at(sequence);
-  const LoadedTransfer& t = loaded_.transfers[flight.transfer];
-  const Time* starts = plan(q, sequence);
-  uint32_t latest = 0;
-  for (uint32_t e = 0; e < engine_count_; ++e) {
-    record(queue, e, starts[e], starts[engine_count_ + e]);
-    if (e < t.timing.engines_used && starts[engine_count_ + e] >= starts[engine_count_ + latest]) latest = e;
-  }
-  raise(flight, engine_count_, lane(queue, latest).previous_event);
-  retire(q);
-  if (!q.empty()) q.first_start = *std::min_element(plan(q, q.head), plan(q, q.head) + engine_count_);
-}
-
-// A share has ended: the trace, counters, and what the next share of the queue on this engine must respect.
+// A share has ended, of which its lane has not been closed yet: the trace and counters.
 void DmaEngines::record(uint32_t queue, uint32_t engine, Time start, Time end) {
   Lane& l = lane(queue, engine);
   Flight& flight = queues_[queue].at(l.next);
   const LoadedTransfer& t = loaded_.transfers[flight.transfer];
-  ++l.next;
   --flight.shares_left;
   flight.last_end = std::max(flight.last_end, end);
-  if (engine < t.timing.engines_used) {
-    const timing::Share& share = timing::share(t.timing, engine);
-    trace::Event shown{.lane = options_.first_lane + engine, .instruction = trace::kNoInstruction, .source = t.source};
-    shown.start = start;
-    shown.busy_until = shown.end = end;
-    shown.release = trace::Release::trigger;
-    shown.cause = flight.cause;
-    if (l.previous_event != trace::kNoEvent && (start == l.previous_end || start == l.not_before)) {
-      shown.release = start == l.previous_end ? trace::Release::queue : trace::Release::descriptor;
-      shown.cause = l.previous_event;
-    }
-    shown.amount = share.bytes;
-    shown.dma_queue = static_cast<uint8_t>(queue);
-    l.previous_event = listener_.share_ended(shown);
-    DmaCounters& c = engines_[engine].counters;
-    c.bytes += share.bytes;
-    ++c.shares;
-    c.stretched += end - start - share.on_queue;
-    if (flight.planned) c.busy += end - start;
-    last_end_ = std::max(last_end_, end);
+  if (engine >= t.timing.engines_used) return;  // idle: only its turn came
+  const timing::Share& share = timing::share(t.timing, engine);
+  trace::Event shown{.lane = options_.first_lane + engine, .instruction = trace::kNoInstruction, .source = t.source};
+  shown.start = start;
+  shown.busy_until = shown.end = end;
+  shown.release = trace::Release::trigger;
+  shown.cause = flight.cause;
+  if (l.previous_event != trace::kNoEvent && (start == l.previous_end || start == l.not_before)) {
+    shown.release = start == l.previous_end ? trace::Release::queue : trace::Release::descriptor;
+    shown.cause = l.previous_event;
   }
-  l.previous_end = end;
-  l.not_before = start + t.timing.floor;
+  shown.amount = share.bytes;
+  shown.dma_queue = static_cast<uint8_t>(queue);
+  l.previous_event = listener_.share_ended(shown);
+  DmaCounters& c = engines_[engine].counters;
+  c.bytes += share.bytes;
+  ++c.shares;
+  c.stretched += end - start - share.on_queue;
+  last_end_ = std::max(last_end_, end);
 }
 
 // The semaphore rises by `count` for the latest share that has ended.
@@ -195,14 +119,14 @@ void DmaEngines::raise(Flight& flight, uint32_t count, uint32_t event) {
                static_cast<uint8_t>(Phase::complete), raised);
 }
 
-// Another transfer begins to raise this semaphore. So far nobody could see the increments of an unfinished one, from
-// now on they count one by one: the new ones come later than those of shares that have ended.
+// Increments of this semaphore count one by one from now on. So far nobody could see those of an unfinished transfer;
+// increments of the next one come later than those of the shares that have ended.
 void DmaEngines::mix(uint16_t semaphore) {
+  if (!split_) split_all();
   for (Queue& q : queues_) {
     for (uint32_t s = q.head; s != q.tail; ++s) {
       Flight& flight = q.at(s);
       if (flight.mixed || loaded_.transfers[flight.transfer].signal != semaphore) continue;
-      if (!split_) split_all();
       flight.mixed = true;
       raise(flight, engine_count_ - flight.shares_left - flight.shares_raised, flight.cause);
     }
@@ -230,8 +154,8 @@ std::vector<DmaCounters> DmaEngines::counters(Time elapsed) const {
   std::vector<DmaCounters> all;
   for (const Engine& e : engines_) {
     DmaCounters c = e.counters;
-    if (!e.active.empty()) c.busy += elapsed - e.busy_since;
     c.transfers = triggered_ - in_flight_;
+    c.busy = e.service.busy + (e.service.active.empty() ? 0 : elapsed - e.service.busy_since);
     c.waiting = flying - c.busy;
     c.idle = elapsed - flying;
     all.push_back(c);

@@ -10,12 +10,15 @@
 // Speeds are fixed-point fractions (32 bits). The end of a share is computed when its speed changes and only then;
 // progress is rounded down and durations up, so that shares never end early.
 //
-// Two ways to the same times. While no transfer meets another one, a transfer is *planned*: all its starts and ends
-// are known when it is triggered, one event ends it, and one raises its semaphore. When a transfer is triggered that
-// could meet a planned one, or whose increments are waited for one by one or could mix with another's, what is in
-// flight is *split* into shares with events of their own (dma_split.cc), until nothing is in flight any more.
+// Two ways to the same times. *Planned*: as long as the HBM cannot be the limit, engines do not know of each other, and
+// a transfer disturbs nobody before its start latency is over. So when the first of the triggered transfers begins,
+// all that are known by then run on a copy of each engine up to their ends (dma_planned.cc): one event for that, one
+// for the end of each transfer, one to raise its semaphore. *Split*: every share has events of its own (dma_split.cc);
+// when the HBM may be the limit, when somebody waits for a part of a transfer's increments, or when the increments of
+// two transfers could mix, until nothing is in flight any more.
 #pragma once
 #include <array>
+#include <span>
 #include <vector>
 
 #include "chip/event.h"
@@ -52,8 +55,9 @@ class DmaEngines {
 
   // A sequencer triggers transfer `index` of Loaded now; `cause` is the trigger's trace event.
   void trigger(uint32_t index, uint32_t cause);
-  // The events.
-  void land(uint32_t queue, uint32_t sequence);
+  // The events, by their names (event.h).
+  void plan();
+  void land(uint32_t queue);
   void arrive(uint32_t engine, uint32_t queue);
   void finish(uint32_t engine, uint32_t version);
   void balance();
@@ -72,29 +76,28 @@ class DmaEngines {
     uint32_t cause = 0;
     uint32_t shares_left = 0;
     uint32_t shares_raised = 0;
-    bool planned = false;
     bool mixed = false;  // its increments count one by one
     uint64_t order = 0;  // among all transfers
-    Time base = 0;
+    Time base = 0;       // first data at the earliest
     Time last_end = 0;   // of the shares that have ended
+    Time land_time = kTimeMax;  // planned: end of the last share
   };
   // Flights of one queue, oldest first: a ring indexed by sequence number.
   struct Queue {
     std::vector<Flight> ring;
-    std::vector<Time> plans;  // per place in the ring: starts of all engines, then ends
     uint32_t head = 0, tail = 0;
-    Time first_start = 0, last_end = 0;  // of what is planned
+    size_t first_prediction = 0;
     bool empty() const { return head == tail; }
-    size_t place(uint32_t sequence) const { return sequence & (ring.size() - 1); }
-    Flight& at(uint32_t sequence) { return ring[place(sequence)]; }
-    const Flight& at(uint32_t sequence) const { return ring[place(sequence)]; }
+    Flight& at(uint32_t sequence) { return ring[sequence & (ring.size() - 1)]; }
+    const Flight& at(uint32_t sequence) const { return ring[sequence & (ring.size() - 1)]; }
   };
   // One queue on one engine.
   struct Lane {
     uint32_t next = 0;  // sequence number of the share that is next or active
-    bool busy = false;  // split: its arrival is scheduled, or it is active
     uint32_t previous_event = trace::kNoEvent;
+    bool busy = false;  // its share is active; split: or its arrival is scheduled
     Time previous_end = 0, not_before = 0;
+    Time ready = kTimeMax;  // the next share may begin; none: never
   };
   // What a share asks for, by transfer: of every engine but the last used one, and of that.
   struct Demand {
@@ -110,24 +113,22 @@ class DmaEngines {
     Time updated = 0, remaining = 0;       // of its time alone, when the speed last changed
     Time end = 0;                          // at this speed
   };
-  struct Engine {
+  struct Service {
     std::vector<Active> active;
-    Time next = kTimeMax;     // the end that is scheduled
-    Time busy_since = 0;
+    Time busy_since = 0, busy = 0;  // as far as ended
+    bool shared = false;            // some share is slower than alone
+  };
+  struct Engine {
+    Service service;
+    DmaCounters counters;
+    // Split.
+    Time next = kTimeMax;   // the end that is scheduled
     uint32_t version = 0;
-    bool changed = false;     // its shares are not those of the last balance
-    uint64_t hbm_rate = 0;    // asked for at engine speeds
-    DmaCounters counters;     // busy as far as ended
+    bool changed = false;   // its shares are not those of the last balance
+    uint64_t hbm_rate = 0;  // asked for at engine speeds
   };
 
-  Lane& lane(uint32_t queue, uint32_t engine) { return lanes_[queue * engine_count_ + engine]; }
-  Time* plan(Queue& q, uint32_t sequence) { return q.plans.data() + q.place(sequence) * 2 * engine_count_; }
-  const Demand& demand(const Flight& f, uint32_t engine) const {
-    return demands_[f.transfer][engine + 1 < loaded_.transfers[f.transfer].timing.engines_used ? 0 : 1];
-  }
-  Time base_of(const Flight& f, uint32_t engine) const {
-    return f.base + offsets_[size_t{f.transfer} * engine_count_ + engine];
-  }
+  // Transfers in flight.
   Demand demand_of(const timing::Transfer& transfer, const timing::Share& share) const;
   void add_flight(Queue& q, const Flight& flight);
   void retire(Queue& q);
@@ -135,19 +136,28 @@ class DmaEngines {
   void raise(Flight& flight, uint32_t count, uint32_t event);
   void mix(uint16_t semaphore);
 
+  // One engine.
+  std::span<Lane> lanes(uint32_t engine) { return {lanes_.data() + engine * queues_.size(), queues_.size()}; }
+  Lane& lane(uint32_t queue, uint32_t engine) { return lanes_[engine * queues_.size() + queue]; }
+  void make_ready(uint32_t queue, uint32_t engine, Lane& l) const;
+  void activate(Service& service, uint32_t engine, uint32_t queue, Lane& l, Time start) const;
+  void close(uint32_t queue, uint32_t engine, Lane& l, Time start, Time end) const;
+  static bool share_engine(std::vector<Active>& active);
+  static void set_speed(Active& a, uint64_t speed, Time now);
+
   // Planned.
-  bool plan_flight(uint32_t queue);
-  bool meets_another(uint32_t queue, Time first_start, Time last_end);
-  bool meet(const Time* a, const Time* b) const;
+  template <class Ended>
+  void run_engine(uint32_t engine, Service& service, std::span<Lane> lanes, Time until, Ended&& ended) const;
+  void commit(Time until);
+  bool postpone();
+  void predict();
+  void plan_at(Time time);
 
   // Split.
   void split_all();
-  void split(uint32_t queue, uint32_t sequence);
   void schedule_arrival(uint32_t queue, uint32_t engine);
-  void activate(uint32_t engine, uint32_t queue, Time start);
   void end_share(uint32_t engine, uint32_t queue, Time start);
   void change(uint32_t engine);
-  void share_engine(Engine& engine) const;
   void reschedule(uint32_t engine);
 
   const Loaded& loaded_;
@@ -157,8 +167,7 @@ class DmaEngines {
   uint32_t engine_count_;
   uint64_t hbm_limit_;
   Time wake_;
-  bool split_ = false, unbalanced_ = false;
-  uint64_t hbm_asked_ = 0, hbm_factor_ = 0;
+  bool plannable_ = false, split_ = false;
   uint64_t in_flight_ = 0, triggered_ = 0;
   uint32_t oldest_layer_ = 0;
   Time last_end_ = 0;
@@ -167,8 +176,17 @@ class DmaEngines {
   std::vector<Time> offsets_;                   // by transfer and engine: start after the first data
   std::vector<uint32_t> raising_;               // by semaphore: flights that raise it
   std::vector<Queue> queues_;
-  std::vector<Lane> lanes_;
+  std::vector<Lane> lanes_;  // by engine and queue
   std::vector<Engine> engines_;
+  // Planned.
+  Time plan_time_ = kTimeMax;       // of the plan that is scheduled
+  Service scratch_;
+  std::vector<Lane> scratch_lanes_;
+  std::vector<uint32_t> flying_queues_;
+  std::vector<Time> predicted_;  // landing of every flight, queue by queue
+  // Split.
+  bool unbalanced_ = false;
+  uint64_t hbm_asked_ = 0, hbm_factor_ = 0;
 };
 
 }  // namespace presil::chip

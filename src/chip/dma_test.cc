@@ -79,7 +79,7 @@ TEST(Dma, PlannedAndSplitTransfersTakeTheSameTime) {
     }
     fewer += planned.result.counters.events < split.result.counters.events;
   }
-  EXPECT_GT(fewer, 100u);  // planning happens at all
+  EXPECT_GT(fewer, 50u);  // planning happens at all
 }
 
 }  // namespace

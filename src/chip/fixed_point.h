@@ -11,6 +11,8 @@ inline constexpr uint64_t kFull = uint64_t{1} << 32;  // one
 // At most one; rounded down.
 inline uint64_t fraction(uint64_t part, uint64_t whole) {
   if (part >= whole) return kFull;
+  if (whole == kFull) return part;
+  if (part < kFull) return (part << 32) / whole;
   return static_cast<uint64_t>((static_cast<unsigned __int128>(part) << 32) / whole);
 }
 // What is done after `elapsed`; rounded down.
@@ -21,6 +23,9 @@ inline Time progress(Time elapsed, uint64_t speed) {
 // How long `work` takes; rounded up.
 inline Time time_for(Time work, uint64_t speed) {
   if (speed == kFull) return work;
+  if (static_cast<uint64_t>(work) < kFull - 1) {
+    return static_cast<Time>(((static_cast<uint64_t>(work) << 32) + speed - 1) / speed);
+  }
   unsigned __int128 time = ((static_cast<unsigned __int128>(work) << 32) + speed - 1) / speed;
   return time > kTimeMax ? kTimeMax : static_cast<Time>(time);
 }

@@ -1,0 +1,77 @@
+// What a single DMA engine does with the shares it has; planned and split transfers both.
+#include <algorithm>
+#include <tuple>
+
+#include "chip/dma.h"
+#include "chip/fixed_point.h"
+
+namespace presil::chip {
+
+// When the next share of the lane may begin, if there is one.
+void DmaEngines::make_ready(uint32_t queue, uint32_t engine, Lane& l) const {
+  if (l.next == queues_[queue].tail) {
+    l.ready = kTimeMax;
+    return;
+  }
+  const Flight& flight = queues_[queue].at(l.next);
+  const Time base = flight.base + offsets_[size_t{flight.transfer} * engine_count_ + engine];
+  l.ready = std::max({base, l.previous_end, l.not_before});
+}
+
+// From `start`, at full speed until the engine is shared out. Active shares are kept by what they need, then by queue:
+// rounding may not depend on history.
+void DmaEngines::activate(Service& service, uint32_t engine, uint32_t queue, Lane& l, Time start) const {
+  const Flight& flight = queues_[queue].at(l.next);
+  const timing::Transfer& timing = loaded_.transfers[flight.transfer].timing;
+  std::vector<Active>& active = service.active;
+  if (active.empty()) service.busy_since = start;
+  Active a;
+  a.queue = queue;
+  a.demand = demands_[flight.transfer][engine + 1 < timing.engines_used ? 0 : 1];
+  a.start = a.updated = start;
+  a.remaining = options_.contention ? timing::share(timing, engine).on_queue : a.demand.alone;
+  a.engine_speed = a.speed = kFull;
+  a.end = start + a.remaining;
+  auto after = active.end();
+  for (; after != active.begin(); --after) {
+    const Active& before = *std::prev(after);
+    if (std::tie(before.demand.capacity, before.queue) < std::tie(a.demand.capacity, a.queue)) break;
+  }
+  active.insert(after, a);
+  l.busy = true;
+  l.ready = kTimeMax;
+}
+
+// The lane's share is over; the next one has to respect it.
+void DmaEngines::close(uint32_t queue, uint32_t engine, Lane& l, Time start, Time end) const {
+  const Time floor = loaded_.transfers[queues_[queue].at(l.next).transfer].timing.floor;
+  ++l.next;
+  l.busy = false;
+  l.previous_end = end;
+  l.not_before = start + floor;
+  make_ready(queue, engine, l);
+}
+
+// Equal parts of the engine, filled up from the share that needs least. False if there is enough for all.
+bool DmaEngines::share_engine(std::vector<Active>& active) {
+  uint64_t asked = 0;
+  for (Active& a : active) asked += a.demand.capacity, a.engine_speed = kFull;
+  if (asked <= kFull) return false;
+  uint64_t left = kFull;
+  for (size_t k = 0; k < active.size(); ++k) {
+    const uint64_t part = std::min(active[k].demand.capacity, left / (active.size() - k));
+    active[k].engine_speed = fraction(part, active[k].demand.capacity);
+    left -= part;
+  }
+  return true;
+}
+
+void DmaEngines::set_speed(Active& a, uint64_t speed, Time now) {
+  if (speed == a.speed) return;
+  a.remaining = std::max<Time>(0, a.remaining - progress(now - a.updated, a.speed));
+  a.updated = now;
+  a.speed = std::max<uint64_t>(1, speed);
+  a.end = now + time_for(a.remaining, a.speed);
+}
+
+}  // namespace presil::chip
