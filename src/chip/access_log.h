@@ -40,14 +40,25 @@ class AccessLog {
     uint32_t seen = 0;  // by the query with this number
     bool live = false;
   };
+  // What tells most records apart without looking at them.
+  struct Entry {
+    int64_t begin = 0, end = 0;
+    uint16_t partition = 0, partition_end = 0;
+    uint32_t id = 0;
+    bool near(const Entry& o) const {
+      return begin < o.end && o.begin < end && partition < o.partition_end && o.partition < partition_end;
+    }
+  };
   struct Bucket {
-    std::vector<uint32_t> writes, reads;
+    std::vector<Entry> writes, reads;
   };
 
-  bool meets(const Record& r, const Access& a) const {
-    return r.begin < a.end && a.begin < r.end && overlap(shapes_[r.shape], r.begin, shapes_[a.shape], a.begin);
+  Entry entry_of(const Access& a, uint32_t id) const {
+    const Shape& s = shapes_[a.shape];
+    return {a.begin, a.end, s.partition, static_cast<uint16_t>(s.partition + s.partitions), id};
   }
-  std::vector<uint32_t>& list(Bucket& b, bool write) { return write ? b.writes : b.reads; }
+  std::vector<Entry>& list(Bucket& b, bool write) { return write ? b.writes : b.reads; }
+  bool repeats(const Access& read);
   void insert(const Access& access);
   void remove(uint32_t id);
   size_t first_bucket(const Access& a) const { return static_cast<size_t>(a.begin) / bucket_; }
@@ -67,29 +78,26 @@ void AccessLog::enter(const Access& a, F&& conflict) {
   ++query_;
   covered_.clear();
   const Shape& shape = shapes_[a.shape];
-  bool repeated = false;
+  const Entry self = entry_of(a, 0);
   auto visit = [&](uint32_t id) {
     Record& r = records_[id];
     if (r.seen == query_) return;
     r.seen = query_;
-    if (!a.write && !r.write) {  // the same read again
-      if (r.shape != a.shape || r.begin != a.begin || r.epoch.agent != a.epoch.agent) return;
-      r.epoch = a.epoch;
-      r.site = a.site;
-      repeated = true;
-      return;
-    }
-    if (!meets(r, a)) return;
+    if (!overlap(shapes_[r.shape], r.begin, shape, a.begin)) return;
     conflict(static_cast<const Access&>(r));
     if (a.write && covers(shape, a.begin, shapes_[r.shape], r.begin)) covered_.push_back(id);
   };
   for (size_t b = first_bucket(a); b <= last_bucket(a); ++b) {
-    for (uint32_t id : buckets_[b].writes) visit(id);
-    if (!a.write && b > first_bucket(a)) continue;  // an equal read begins in the same bucket
-    for (uint32_t id : buckets_[b].reads) visit(id);
+    for (const Entry& e : buckets_[b].writes) {
+      if (e.near(self)) visit(e.id);
+    }
+    if (!a.write) continue;
+    for (const Entry& e : buckets_[b].reads) {
+      if (e.near(self)) visit(e.id);
+    }
   }
   for (uint32_t id : covered_) remove(id);
-  if (!repeated) insert(a);
+  if (a.write || !repeats(a)) insert(a);
 }
 
 template <class F>

@@ -19,90 +19,112 @@ uint64_t word_bits(int64_t word, int64_t begin, int64_t end) {
 }  // namespace
 
 PartitionedSet::PartitionedSet(uint32_t partitions, uint64_t bytes_per_partition)
-    : partitions_(partitions),
-      words_((bytes_per_partition + 63) / 64),
-      bits_(size_t{partitions} * words_),
-      full_(size_t{(partitions + kGroup - 1) / kGroup} * ((words_ + 63) / 64)) {}
+    : words_((bytes_per_partition + 63) / 64),
+      full_(size_t{(partitions + kGroup - 1) / kGroup} * words_),
+      bytes_(size_t{partitions} * words_) {}
 
-bool PartitionedSet::summary_full(const Shape& shape, int64_t begin) const {
-  const size_t per_group = (words_ + 63) / 64;
-  const int64_t first = begin / 64, last = (begin + shape.extent() - 1) / 64;
-  for (uint32_t g = shape.partition / kGroup; g <= (shape.partition + shape.partitions - 1u) / kGroup; ++g) {
-    for (int64_t w = first / 64; w <= last / 64; ++w) {
-      uint64_t wanted = word_bits(w, first, last + 1);
-      if ((full_[g * per_group + static_cast<size_t>(w)] & wanted) != wanted) return false;
-    }
+// Is everything from the first to the last byte of the shape there? The usual case, and quickly answered.
+bool PartitionedSet::surely_contains(const Shape& shape, int64_t begin) const {
+  const auto first_word = static_cast<size_t>(begin / 64);
+  const auto last_word = static_cast<size_t>((begin + shape.extent() - 1) / 64);
+  const uint32_t end = uint32_t{shape.partition} + shape.partitions;
+  for (uint32_t first = shape.partition / kGroup * kGroup; first < end; first += kGroup) {
+    const uint32_t partitions = partitions_in_group(shape, first);
+    uint32_t full = partitions;
+    for (size_t w = first_word; w <= last_word; ++w) full &= full_[first / kGroup * words_ + w];
+    if (full != partitions) return false;
   }
   return true;
 }
 
+// The shape's partitions among the 32 from `first`, as bits.
+uint32_t PartitionedSet::partitions_in_group(const Shape& shape, uint32_t first) {
+  const uint32_t end = uint32_t{shape.partition} + shape.partitions;
+  const uint32_t low = std::max<uint32_t>(shape.partition, first) - first, high = std::min(end - first, kGroup);
+  return static_cast<uint32_t>(((uint64_t{1} << high) - 1) & ~((uint64_t{1} << low) - 1));
+}
+
 void PartitionedSet::mark(const Shape& shape, int64_t begin) {
-  mask_.first_word = begin / 64;
-  mask_.words.assign(static_cast<size_t>((begin + shape.extent() - 1) / 64 - mask_.first_word + 1), 0);
+  first_word_ = static_cast<size_t>(begin / 64);
+  const auto last_word = static_cast<size_t>((begin + shape.extent() - 1) / 64);
+  if (shape.dense()) {
+    marked_.assign(last_word - first_word_ + 1, kAll);
+    marked_.front() = word_bits(static_cast<int64_t>(first_word_), begin, begin + shape.run);
+    marked_.back() = word_bits(static_cast<int64_t>(last_word), begin, begin + shape.run);
+    return;
+  }
+  marked_.assign(last_word - first_word_ + 1, 0);
   for_each_run(shape, begin, [&](int64_t from, int64_t to) {
     for (int64_t w = from / 64; w * 64 < to; ++w) {
-      mask_.words[static_cast<size_t>(w - mask_.first_word)] |= word_bits(w, from, to);
+      marked_[static_cast<size_t>(w) - first_word_] |= word_bits(w, from, to);
     }
   });
 }
 
-bool PartitionedSet::contains(const Shape& shape, int64_t begin) {
-  if (summary_full(shape, begin)) return true;
+// Stops with true as soon as f is true for a word of a group: f(bits, partitions, first partition of the group, word,
+// its mask of full partitions).
+template <class F>
+bool PartitionedSet::each_word(const Shape& shape, int64_t begin, F&& f) {
   mark(shape, begin);
-  for (uint32_t p = shape.partition; p < uint32_t{shape.partition} + shape.partitions; ++p) {
-    const uint64_t* bits = row(p) + mask_.first_word;
-    for (size_t w = 0; w < mask_.words.size(); ++w) {
-      if ((bits[w] & mask_.words[w]) != mask_.words[w]) return false;
-    }
-  }
-  return true;
-}
-
-bool PartitionedSet::touches(const Shape& shape, int64_t begin) {
-  mark(shape, begin);
-  for (uint32_t p = shape.partition; p < uint32_t{shape.partition} + shape.partitions; ++p) {
-    const uint64_t* bits = row(p) + mask_.first_word;
-    for (size_t w = 0; w < mask_.words.size(); ++w) {
-      if ((bits[w] & mask_.words[w]) != 0) return true;
+  const uint32_t end = uint32_t{shape.partition} + shape.partitions;
+  for (uint32_t first = shape.partition / kGroup * kGroup; first < end; first += kGroup) {
+    const uint32_t partitions = partitions_in_group(shape, first);
+    uint32_t* full = full_.data() + first / kGroup * words_ + first_word_;
+    for (size_t w = 0; w < marked_.size(); ++w) {
+      if (marked_[w] != 0 && f(marked_[w], partitions, first, first_word_ + w, full[w])) return true;
     }
   }
   return false;
 }
 
-void PartitionedSet::summarize(uint32_t group, int64_t word) {
-  uint64_t all = kAll;
-  for (uint32_t p = group * kGroup; p < std::min(partitions_, (group + 1) * kGroup); ++p) {
-    all &= row(p)[word];
-  }
-  uint64_t& summary = full_[group * ((words_ + 63) / 64) + static_cast<size_t>(word / 64)];
-  uint64_t bit = uint64_t{1} << (word % 64);
-  summary = all == kAll ? summary | bit : summary & ~bit;
+template <class F>
+void for_each_bit(uint32_t mask, F&& f) {
+  for (; mask != 0; mask &= mask - 1) f(static_cast<uint32_t>(std::countr_zero(mask)));
+}
+
+bool PartitionedSet::contains(const Shape& shape, int64_t begin) {
+  if (surely_contains(shape, begin)) return true;
+  return !each_word(shape, begin, [&](uint64_t bits, uint32_t partitions, uint32_t first, size_t word, uint32_t& full) {
+    bool missing = false;
+    for_each_bit(partitions & ~full, [&](uint32_t p) { missing |= (bytes(first + p, word) & bits) != bits; });
+    return missing;
+  });
+}
+
+bool PartitionedSet::touches(const Shape& shape, int64_t begin) {
+  return each_word(shape, begin, [&](uint64_t bits, uint32_t partitions, uint32_t first, size_t word, uint32_t& full) {
+    bool any = (partitions & full) != 0;
+    for_each_bit(partitions & ~full, [&](uint32_t p) { any |= (bytes(first + p, word) & bits) != 0; });
+    return any;
+  });
 }
 
 void PartitionedSet::insert(const Shape& shape, int64_t begin) {
-  never_inserted_ = false;
-  if (summary_full(shape, begin)) return;
-  mark(shape, begin);
-  const uint32_t end = uint32_t{shape.partition} + shape.partitions;
-  for (uint32_t p = shape.partition; p < end; ++p) {
-    uint64_t* bits = row(p) + mask_.first_word;
-    for (size_t w = 0; w < mask_.words.size(); ++w) bits[w] |= mask_.words[w];
-  }
-  for (uint32_t g = shape.partition / kGroup; g <= (end - 1) / kGroup; ++g) {
-    for (size_t w = 0; w < mask_.words.size(); ++w) summarize(g, mask_.first_word + static_cast<int64_t>(w));
-  }
+  never_used_ = false;
+  if (surely_contains(shape, begin)) return;
+  each_word(shape, begin, [&](uint64_t bits, uint32_t partitions, uint32_t first, size_t word, uint32_t& full) {
+    if (bits == kAll) {
+      full |= partitions;
+      return false;
+    }
+    for_each_bit(partitions & ~full, [&](uint32_t p) {
+      uint64_t& held = bytes(first + p, word);
+      held |= bits;
+      if (held == kAll) full |= 1u << p;
+    });
+    return false;
+  });
 }
 
 void PartitionedSet::erase(const Shape& shape, int64_t begin) {
-  mark(shape, begin);
-  const uint32_t end = uint32_t{shape.partition} + shape.partitions;
-  for (uint32_t p = shape.partition; p < end; ++p) {
-    uint64_t* bits = row(p) + mask_.first_word;
-    for (size_t w = 0; w < mask_.words.size(); ++w) bits[w] &= ~mask_.words[w];
-  }
-  for (uint32_t g = shape.partition / kGroup; g <= (end - 1) / kGroup; ++g) {
-    for (size_t w = 0; w < mask_.words.size(); ++w) summarize(g, mask_.first_word + static_cast<int64_t>(w));
-  }
+  each_word(shape, begin, [&](uint64_t bits, uint32_t partitions, uint32_t first, size_t word, uint32_t& full) {
+    for_each_bit(partitions, [&](uint32_t p) {
+      uint64_t& held = bytes(first + p, word);
+      held = (full >> p & 1 ? kAll : held) & ~bits;
+    });
+    full &= ~partitions;
+    return false;
+  });
 }
 
 PagedSet::PagedSet(uint64_t bytes) : pages_((bytes + kPage - 1) / kPage) {}

@@ -9,13 +9,8 @@
 
 namespace presil::chip {
 
-// A bit per byte of a row, built once per question.
-struct RowMask {
-  int64_t first_word = 0;
-  std::vector<uint64_t> words;
-};
-
-// Of a memory with partitions. A summary bit says that 64 bytes are full in 32 partitions.
+// Of a memory with partitions. 64 bytes of a partition are a word. Words that are full are bits in a mask over 32
+// partitions; only of the others the single bytes are kept.
 class PartitionedSet {
  public:
   PartitionedSet(uint32_t partitions, uint64_t bytes_per_partition);
@@ -24,21 +19,23 @@ class PartitionedSet {
   bool touches(const Shape& shape, int64_t begin);   // any byte of it
   void insert(const Shape& shape, int64_t begin);
   void erase(const Shape& shape, int64_t begin);
-  bool empty() const { return never_inserted_; }  // conservative: false once something was inserted
+  bool never_used() const { return never_used_; }  // nothing was ever inserted
 
  private:
   static constexpr uint32_t kGroup = 32;
-  bool summary_full(const Shape& shape, int64_t begin) const;
-  void mark(const Shape& shape, int64_t begin);  // fills mask_
-  uint64_t* row(uint32_t partition) { return bits_.data() + size_t{partition} * words_; }
-  void summarize(uint32_t group, int64_t word);
+  template <class F>
+  bool each_word(const Shape& shape, int64_t begin, F&& f);
+  void mark(const Shape& shape, int64_t begin);
+  bool surely_contains(const Shape& shape, int64_t begin) const;
+  static uint32_t partitions_in_group(const Shape& shape, uint32_t first);
+  uint64_t& bytes(uint32_t partition, size_t word) { return bytes_[partition * words_ + word]; }
 
-  uint32_t partitions_;
-  size_t words_;  // per partition
-  std::vector<uint64_t> bits_;
-  std::vector<uint64_t> full_;  // per group of partitions, a bit per word
-  RowMask mask_;
-  bool never_inserted_ = true;
+  size_t words_;                 // per partition
+  std::vector<uint32_t> full_;   // by group of partitions and word
+  std::vector<uint64_t> bytes_;  // by partition and word; of words that are not full
+  std::vector<uint64_t> marked_; // the words of the shape in question
+  size_t first_word_ = 0;
+  bool never_used_ = true;
 };
 
 // Of a linear memory, in pages that are empty, full, or a bit per byte.

@@ -149,7 +149,7 @@ struct Checker::State {
       } else {
         report(Finding::Kind::never_written, site, "reads", o, begin, "nothing has written");
       }
-    } else if (accumulates && !psum_foreign.empty() && psum_foreign.touches(shape, begin)) {
+    } else if (accumulates && !psum_foreign.never_used() && psum_foreign.touches(shape, begin)) {
       report(Finding::Kind::psum, site, "accumulates onto", o, begin, "another engine has written");
     }
     if (o.constant || accumulates) return;  // an accumulating matmul is ordered as a write
@@ -166,7 +166,7 @@ struct Checker::State {
         psum_written.insert(shape, begin);
         if (!s.tensor) {
           psum_foreign.insert(shape, begin);
-        } else if (!s.accumulates && !psum_foreign.empty()) {
+        } else if (!s.accumulates && !psum_foreign.never_used()) {
           psum_foreign.erase(shape, begin);
         }
         return;
