@@ -21,25 +21,40 @@ Assembler convolution(uint32_t tiles, uint32_t shares) {
   int64_t w = a.tensor("w", isa::TensorRole::constant, 128 * 9 * 128);
   a.dma(EngineKind::sync, sbuf(128, 65536, 9 * 128), hbm(w, 128 * 9 * 128)).signal(kWeights);
   a.dma(EngineKind::sync, sbuf(128, 0, 512), hbm(x, 128 * 512))
-      .wait(kProduct, 0).grow(Target::wait, 0, 0, 1).signal(kLoaded);
+      .wait(kProduct, 0)
+      .grow(Target::wait, 0, 0, 1)
+      .signal(kLoaded);
   a.repeat(EngineKind::sync, 1, tiles);
   for (int k = 0; k < 9; ++k) {
     auto m = a.matmul(psum(128, 0, 512), sbuf(128, 65536 + 512 * k, 128), sbuf(128, 0, 512), k > 0);
     if (k == 0) {
-      m.wait(kLoaded, shares).wait(kCopied, 0).wait(kWeights, shares).grow(Target::wait, 0, 0, shares).grow(Target::wait, 1, 0, 1);
+      m.wait(kLoaded, shares)
+          .wait(kCopied, 0)
+          .wait(kWeights, shares)
+          .grow(Target::wait, 0, 0, shares)
+          .grow(Target::wait, 1, 0, 1);
     }
     if (k == 8) m.signal(kProduct);
   }
   a.repeat(EngineKind::tensor, 9, tiles);
   a.copy(EngineKind::vector, sbuf(128, 4096, 512), psum(128, 0, 512))
-      .wait(kProduct, 1).wait(kActivated, 0).grow(Target::wait, 0, 0, 1).grow(Target::wait, 1, 0, 1).signal(kCopied);
+      .wait(kProduct, 1)
+      .wait(kActivated, 0)
+      .grow(Target::wait, 0, 0, 1)
+      .grow(Target::wait, 1, 0, 1)
+      .signal(kCopied);
   a.repeat(EngineKind::vector, 1, tiles);
   a.activation(Activation::silu, sbuf(128, 8192, 512), sbuf(128, 4096, 512))
-      .wait(kCopied, 1).wait(kStored, 0).grow(Target::wait, 0, 0, 1).grow(Target::wait, 1, 0, shares)
+      .wait(kCopied, 1)
+      .wait(kStored, 0)
+      .grow(Target::wait, 0, 0, 1)
+      .grow(Target::wait, 1, 0, shares)
       .signal(kActivated);
   a.repeat(EngineKind::scalar, 1, tiles);
   a.dma(EngineKind::gpsimd, hbm(out, 128 * 512), sbuf(128, 8192, 512), 1)
-      .wait(kActivated, 1).grow(Target::wait, 0, 0, 1).signal(kStored);
+      .wait(kActivated, 1)
+      .grow(Target::wait, 0, 0, 1)
+      .signal(kStored);
   a.repeat(EngineKind::gpsimd, 1, tiles);
   return a;
 }

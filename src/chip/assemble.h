@@ -47,8 +47,8 @@ inline View hbm(int64_t offset, uint32_t count) { return view(Memory::hbm, 0, 1,
 inline spec::ChipSpec round_chip() {
   spec::ChipSpec s;
   s.name = "round";
-  for (spec::EngineSpec* e : std::initializer_list<spec::EngineSpec*>{&s.tensor, &s.vector, &s.scalar, &s.gpsimd,
-                                                                      &s.sync}) {
+  for (spec::EngineSpec* e :
+       std::initializer_list<spec::EngineSpec*>{&s.tensor, &s.vector, &s.scalar, &s.gpsimd, &s.sync}) {
     e->clock_hz = 1'000'000'000;
     e->initiation_min_cycles = 10;
     e->latency = 100 * kNanosecond;

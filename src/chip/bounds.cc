@@ -11,10 +11,14 @@ struct Room {
 
 Room room_of(isa::Memory memory, const isa::Executable& executable, const spec::ChipSpec& spec) {
   switch (memory) {
-    case isa::Memory::sbuf: return {spec.sbuf.partitions, spec.sbuf.bytes_per_partition};
-    case isa::Memory::psum: return {spec.psum.partitions, spec.psum.bytes_per_partition};
-    case isa::Memory::hbm: return {1, executable.hbm_bytes};
-    case isa::Memory::none: break;
+    case isa::Memory::sbuf:
+      return {spec.sbuf.partitions, spec.sbuf.bytes_per_partition};
+    case isa::Memory::psum:
+      return {spec.psum.partitions, spec.psum.bytes_per_partition};
+    case isa::Memory::hbm:
+      return {1, executable.hbm_bytes};
+    case isa::Memory::none:
+      break;
   }
   return {};
 }
@@ -54,11 +58,11 @@ std::string leaving_text(const isa::Program& program, const isa::Instruction& in
     Room room = room_of(view.memory, executable, spec);
     if (inside(view, bytes, room)) continue;
     const isa::InstructionRow& row = isa::row(instruction.opcode);
-    std::string where = view.memory == isa::Memory::hbm
-                            ? fmt::format("bytes [{}, {}) of hbm", bytes.begin, bytes.end)
-                            : fmt::format("partitions [{}, {}), bytes [{}, {}) of {}", view.partition,
-                                          view.partition + view.partitions, bytes.begin, bytes.end,
-                                          isa::memory_name(view.memory));
+    std::string where =
+        view.memory == isa::Memory::hbm
+            ? fmt::format("bytes [{}, {}) of hbm", bytes.begin, bytes.end)
+            : fmt::format("partitions [{}, {}), bytes [{}, {}) of {}", view.partition, view.partition + view.partitions,
+                          bytes.begin, bytes.end, isa::memory_name(view.memory));
     std::string limit = view.memory == isa::Memory::hbm
                             ? fmt::format("the executable uses {} bytes", room.bytes)
                             : fmt::format("the chip has {} partitions of {} bytes", room.partitions, room.bytes);

@@ -30,10 +30,10 @@ class PartitionedSet {
   static uint32_t partitions_in_group(const Shape& shape, uint32_t first);
   uint64_t& bytes(uint32_t partition, size_t word) { return bytes_[partition * words_ + word]; }
 
-  size_t words_;                 // per partition
-  std::vector<uint32_t> full_;   // by group of partitions and word
-  std::vector<uint64_t> bytes_;  // by partition and word; of words that are not full
-  std::vector<uint64_t> marked_; // the words of the shape in question
+  size_t words_;                  // per partition
+  std::vector<uint32_t> full_;    // by group of partitions and word
+  std::vector<uint64_t> bytes_;   // by partition and word; of words that are not full
+  std::vector<uint64_t> marked_;  // the words of the shape in question
   size_t first_word_ = 0;
   bool never_used_ = true;
 };

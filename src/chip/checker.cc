@@ -122,8 +122,8 @@ struct Checker::State {
     for (size_t k = 0; k < e.wait_values.size(); ++k) {
       order.wait(site, exe.queues[e.queue].waits_of(i)[k].semaphore, e.wait_values[k]);
     }
-    Epoch epoch = s.dma ? order.transfer(site, i.dma_queue, i.signal, &ambiguities)
-                        : order.step(site, i.signal, &ambiguities);
+    Epoch epoch =
+        s.dma ? order.transfer(site, i.dma_queue, i.signal, &ambiguities) : order.step(site, i.signal, &ambiguities);
     for (const HappensBefore::Ambiguity& a : ambiguities) report_ambiguity(a);
     ambiguities.clear();
     // All inputs are read before anything is written.
@@ -161,7 +161,8 @@ struct Checker::State {
     int64_t begin = o.begin + offset;
     enter(site, epoch, s, o, begin, true);
     switch (o.memory) {
-      case isa::Memory::sbuf: return sbuf_written.insert(shape, begin);
+      case isa::Memory::sbuf:
+        return sbuf_written.insert(shape, begin);
       case isa::Memory::psum:
         psum_written.insert(shape, begin);
         if (!s.tensor) {
@@ -172,7 +173,8 @@ struct Checker::State {
         return;
       case isa::Memory::hbm:
         return for_each_run(shape, begin, [&](int64_t from, int64_t to) { hbm_written.insert(from, to); });
-      case isa::Memory::none: return;
+      case isa::Memory::none:
+        return;
     }
   }
 
@@ -204,9 +206,8 @@ struct Checker::State {
   // are complete: it writes after them anyway.
   void clean(AccessLog& log) {
     order.known_to_all(complete, complete_to_others);
-    log.clean([&](const Access& a) {
-      return (a.write ? complete : complete_to_others)[a.epoch.agent] >= a.epoch.number;
-    });
+    log.clean(
+        [&](const Access& a) { return (a.write ? complete : complete_to_others)[a.epoch.agent] >= a.epoch.number; });
   }
 
   std::string name(Site s) const {
@@ -216,7 +217,8 @@ struct Checker::State {
 
   std::string where(const Operand& o, int64_t begin) const {
     const Shape& shape = shapes[o.shape];
-    if (o.memory == isa::Memory::hbm) return fmt::format("hbm bytes [{}, {}){}", begin, begin + o.extent, tensor(begin));
+    if (o.memory == isa::Memory::hbm)
+      return fmt::format("hbm bytes [{}, {}){}", begin, begin + o.extent, tensor(begin));
     return fmt::format("{} partitions [{}, {}) bytes [{}, {})", isa::memory_name(o.memory), shape.partition,
                        shape.partition + shape.partitions, begin, begin + o.extent);
   }
@@ -269,10 +271,14 @@ struct Checker::State {
 
 std::string_view finding_name(Finding::Kind kind) {
   switch (kind) {
-    case Finding::Kind::never_written: return "never_written";
-    case Finding::Kind::race: return "race";
-    case Finding::Kind::psum: return "psum";
-    case Finding::Kind::ambiguous_wait: return "ambiguous_wait";
+    case Finding::Kind::never_written:
+      return "never_written";
+    case Finding::Kind::race:
+      return "race";
+    case Finding::Kind::psum:
+      return "psum";
+    case Finding::Kind::ambiguous_wait:
+      return "ambiguous_wait";
   }
   return {};
 }

@@ -44,7 +44,7 @@ std::vector<std::string> texts(const Checked& c) {
 enum Semaphore : uint16_t { kLoadX, kLoadW, kProduct, kCopied, kActivated, kStored };
 constexpr int kRounds = 3;
 constexpr int64_t kX = 0, kW = 4096, kC = 8192, kE = 12288;  // SBUF
-constexpr uint32_t kShares = 4;                               // DMA engines of the chip
+constexpr uint32_t kShares = 4;                              // DMA engines of the chip
 
 Assembler pipeline() {
   Assembler a;
@@ -52,28 +52,44 @@ Assembler pipeline() {
   int64_t w = a.tensor("w", isa::TensorRole::constant, 128 * 64);
   int64_t out = a.tensor("out", isa::TensorRole::output, kRounds * 64 * 64);
   a.dma(kSync, sbuf(128, kX, 64), hbm(x, 128 * 64))
-      .wait(kProduct, 0).grow(Target::wait, 0, 0, 1).grow(Target::operand, 1, 0, 128 * 64 * 4).signal(kLoadX);
+      .wait(kProduct, 0)
+      .grow(Target::wait, 0, 0, 1)
+      .grow(Target::operand, 1, 0, 128 * 64 * 4)
+      .signal(kLoadX);
   a.dma(kSync, sbuf(128, kW, 64), hbm(w, 128 * 64), 1).signal(kLoadW);
   a.repeat(kSync, 2, kRounds);
 
   a.matmul(psum(64, 0, 64), sbuf(128, kW, 64), sbuf(128, kX, 64))
-      .wait(kLoadX, kShares).wait(kLoadW, kShares).wait(kCopied, 0)
-      .grow(Target::wait, 0, 0, kShares).grow(Target::wait, 1, 0, kShares).grow(Target::wait, 2, 0, 1);
+      .wait(kLoadX, kShares)
+      .wait(kLoadW, kShares)
+      .wait(kCopied, 0)
+      .grow(Target::wait, 0, 0, kShares)
+      .grow(Target::wait, 1, 0, kShares)
+      .grow(Target::wait, 2, 0, 1);
   a.matmul(psum(64, 0, 64), sbuf(128, kW, 64), sbuf(128, kX, 64), true).signal(kProduct);
   a.repeat(kTensor, 2, kRounds);
 
   a.copy(kVector, sbuf(64, kC, 64), psum(64, 0, 64))
-      .wait(kProduct, 1).wait(kActivated, 0)
-      .grow(Target::wait, 0, 0, 1).grow(Target::wait, 1, 0, 1).signal(kCopied);
+      .wait(kProduct, 1)
+      .wait(kActivated, 0)
+      .grow(Target::wait, 0, 0, 1)
+      .grow(Target::wait, 1, 0, 1)
+      .signal(kCopied);
   a.repeat(kVector, 1, kRounds);
 
   a.activation(Activation::exp, sbuf(64, kE, 64), sbuf(64, kC, 64))
-      .wait(kCopied, 1).wait(kStored, 0)
-      .grow(Target::wait, 0, 0, 1).grow(Target::wait, 1, 0, kShares).signal(kActivated);
+      .wait(kCopied, 1)
+      .wait(kStored, 0)
+      .grow(Target::wait, 0, 0, 1)
+      .grow(Target::wait, 1, 0, kShares)
+      .signal(kActivated);
   a.repeat(kScalar, 1, kRounds);
 
   a.dma(kGpsimd, hbm(out, 64 * 64), sbuf(64, kE, 64), 2)
-      .wait(kActivated, 1).grow(Target::wait, 0, 0, 1).grow(Target::operand, 0, 0, 64 * 64 * 4).signal(kStored);
+      .wait(kActivated, 1)
+      .grow(Target::wait, 0, 0, 1)
+      .grow(Target::operand, 0, 0, 64 * 64 * 4)
+      .signal(kStored);
   a.repeat(kGpsimd, 1, kRounds);
   return a;
 }
@@ -274,10 +290,11 @@ TEST(Checker, HbmIsCheckedToo) {
   a.dma(kSync, hbm(scratch, 128 * 64), sbuf(128, 0, 64)).wait(0, 1).signal(1);
   a.dma(kSync, sbuf(128, 4096, 64), hbm(scratch, 128 * 64)).wait(1, kShares - 1);
   a.dma(kSync, sbuf(128, 8192, 64), hbm(scratch, 128 * 64)).wait(1, kShares);
-  EXPECT_THAT(texts(check(a)),
-              ElementsAre("race: sync instruction 1 (dma_copy) of test of node (layer layer0) reads hbm bytes [0, 32768) "
-                          "of tensor 'scratch'; no semaphore orders it after sync instruction 0 (dma_copy) of test of "
-                          "node (layer layer0), which writes there"));
+  EXPECT_THAT(
+      texts(check(a)),
+      ElementsAre("race: sync instruction 1 (dma_copy) of test of node (layer layer0) reads hbm bytes [0, 32768) "
+                  "of tensor 'scratch'; no semaphore orders it after sync instruction 0 (dma_copy) of test of "
+                  "node (layer layer0), which writes there"));
   Assembler unwritten;
   int64_t nothing = unwritten.tensor("scratch", isa::TensorRole::scratch, 128 * 64);
   unwritten.dma(kSync, sbuf(128, 0, 64), hbm(nothing, 128 * 64));

@@ -49,7 +49,8 @@ class Core final : DmaEngines::Listener {
         sink_(sink),
         wake_(spec.semaphores.wake),
         events_(options.limits),
-        dma_(loaded, spec, {options.contention, options.plan_transfers, static_cast<uint32_t>(loaded.queues.size())}, events_, *this),
+        dma_(loaded, spec, {options.contention, options.plan_transfers, static_cast<uint32_t>(loaded.queues.size())},
+             events_, *this),
         semaphores_(loaded.semaphores),
         engines_(loaded.queues.size()),
         executed_(loaded.queues.size()),
@@ -70,13 +71,20 @@ class Core final : DmaEngines::Listener {
  private:
   void handle(const Event& e) {
     switch (e.kind) {
-      case Event::Kind::issue: return issue(e.index);
-      case Event::Kind::raise: return raise(e);
-      case Event::Kind::plan: return dma_.plan();
-      case Event::Kind::land: return dma_.land(e.lane);
-      case Event::Kind::arrive: return dma_.arrive(e.index, e.lane);
-      case Event::Kind::balance: return dma_.balance();
-      case Event::Kind::finish: return dma_.finish(e.index, e.payload);
+      case Event::Kind::issue:
+        return issue(e.index);
+      case Event::Kind::raise:
+        return raise(e);
+      case Event::Kind::plan:
+        return dma_.plan();
+      case Event::Kind::land:
+        return dma_.land(e.lane);
+      case Event::Kind::arrive:
+        return dma_.arrive(e.index, e.lane);
+      case Event::Kind::balance:
+        return dma_.balance();
+      case Event::Kind::finish:
+        return dma_.finish(e.index, e.payload);
     }
   }
 
@@ -208,7 +216,8 @@ class Core final : DmaEngines::Listener {
     const Step& step = queue.steps[engine.cursor.pc];
     std::array<int64_t, UINT8_MAX> offsets;
     std::array<uint32_t, UINT8_MAX> values;
-    Executed executed{q, engine.cursor.pc, {offsets.data(), instruction.operand_count}, {values.data(), step.wait_count}};
+    Executed executed{
+        q, engine.cursor.pc, {offsets.data(), instruction.operand_count}, {values.data(), step.wait_count}};
     operand_offsets(exe_.queues[q], instruction, engine.cursor, {offsets.data(), instruction.operand_count});
     for (uint32_t k = 0; k < step.wait_count; ++k) {
       values[k] = queue.wait_value(queue.waits[step.wait_begin + k], engine.cursor);
@@ -218,8 +227,8 @@ class Core final : DmaEngines::Listener {
     for (size_t k = 0; k < observers_.size() && problem.empty(); ++k) problem = observers_[k]->executed(executed);
     if (problem.empty()) return true;
     faulted_ = true;
-    outcome_ = {Outcome::Kind::fault, queue_name(exe_, q), q, engine.cursor.pc,
-                source_text(exe_, instruction.source), std::move(problem)};
+    outcome_ = {Outcome::Kind::fault, queue_name(exe_, q), q, engine.cursor.pc, source_text(exe_, instruction.source),
+                std::move(problem)};
     return false;
   }
 
@@ -293,15 +302,24 @@ class Core final : DmaEngines::Listener {
 
 std::string_view wait_cause_name(WaitCause c) {
   switch (c) {
-    case WaitCause::tensor: return "tensor";
-    case WaitCause::vector: return "vector";
-    case WaitCause::scalar: return "scalar";
-    case WaitCause::gpsimd: return "gpsimd";
-    case WaitCause::sync: return "sync";
-    case WaitCause::dma: return "dma";
-    case WaitCause::table_load: return "table_load";
-    case WaitCause::stationary_load: return "stationary_load";
-    case WaitCause::finished: return "finished";
+    case WaitCause::tensor:
+      return "tensor";
+    case WaitCause::vector:
+      return "vector";
+    case WaitCause::scalar:
+      return "scalar";
+    case WaitCause::gpsimd:
+      return "gpsimd";
+    case WaitCause::sync:
+      return "sync";
+    case WaitCause::dma:
+      return "dma";
+    case WaitCause::table_load:
+      return "table_load";
+    case WaitCause::stationary_load:
+      return "stationary_load";
+    case WaitCause::finished:
+      return "finished";
   }
   return {};
 }

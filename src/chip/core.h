@@ -21,8 +21,14 @@ namespace presil::chip {
 
 // Why an engine did not work. Semaphores by who raised them.
 enum class WaitCause : uint8_t {
-  tensor, vector, scalar, gpsimd, sync, dma,  // as Producer
-  table_load, stationary_load,
+  tensor,
+  vector,
+  scalar,
+  gpsimd,
+  sync,
+  dma,  // as Producer
+  table_load,
+  stationary_load,
   finished,  // no instruction left, or blocked when the run stopped
 };
 inline constexpr int kWaitCauseCount = 9;
@@ -37,8 +43,8 @@ struct EngineCounters {
 };
 
 struct LayerCounters {
-  Time time = 0;              // layer_clock.h; over layers they sum to elapsed
-  uint64_t macs = 0;          // executed
+  Time time = 0;      // layer_clock.h; over layers they sum to elapsed
+  uint64_t macs = 0;  // executed
   uint64_t hbm_read_bytes = 0, hbm_write_bytes = 0;
   uint64_t instructions = 0;
   std::array<Time, isa::kEngineKindCount> busy{};  // occupancy of its instructions, table loads left out
@@ -56,8 +62,8 @@ struct Counters {
 // Sees every instruction when the core starts it (a transfer: when it is triggered), in a legal order.
 struct Executed {
   uint32_t queue = 0, instruction = 0;
-  std::span<const int64_t> offsets;        // per operand, growth in this iteration
-  std::span<const uint32_t> wait_values;   // per wait
+  std::span<const int64_t> offsets;       // per operand, growth in this iteration
+  std::span<const uint32_t> wait_values;  // per wait
 };
 class Observer {
  public:

@@ -29,8 +29,7 @@ DmaEngines::DmaEngines(const Loaded& loaded, const spec::ChipSpec& spec, const O
     const timing::Share& s = t.timing.full;
     sides = std::max<uint64_t>(sides, (s.hbm_read_bytes > 0) + (s.hbm_write_bytes > 0));
   }
-  plannable_ = options.plan && options.contention &&
-               sides * spec.dma.engine_bytes_per_s * engine_count_ <= hbm_limit_;
+  plannable_ = options.plan && options.contention && sides * spec.dma.engine_bytes_per_s * engine_count_ <= hbm_limit_;
   for (Queue& q : queues_) q.ring.resize(4);
   scratch_lanes_.resize(queues_.size());
 }
@@ -144,7 +143,8 @@ void DmaEngines::retire(Queue& q) {
   }
   const Flight* oldest = nullptr;
   for (const Queue& other : queues_) {
-    if (!other.empty() && (oldest == nullptr || other.at(other.head).order < oldest->order)) oldest = &other.at(other.head);
+    if (!other.empty() && (oldest == nullptr || other.at(other.head).order < oldest->order))
+      oldest = &other.at(other.head);
   }
   oldest_layer_ = loaded_.transfers[oldest->transfer].layer;
 }

@@ -76,10 +76,10 @@ class DmaEngines {
     uint32_t cause = 0;
     uint32_t shares_left = 0;
     uint32_t shares_raised = 0;
-    bool mixed = false;  // its increments count one by one
-    uint64_t order = 0;  // among all transfers
-    Time base = 0;       // first data at the earliest
-    Time last_end = 0;   // of the shares that have ended
+    bool mixed = false;         // its increments count one by one
+    uint64_t order = 0;         // among all transfers
+    Time base = 0;              // first data at the earliest
+    Time last_end = 0;          // of the shares that have ended
     Time land_time = kTimeMax;  // planned: end of the last share
   };
   // Flights of one queue, oldest first: a ring indexed by sequence number.
@@ -122,7 +122,7 @@ class DmaEngines {
     Service service;
     DmaCounters counters;
     // Split.
-    Time next = kTimeMax;   // the end that is scheduled
+    Time next = kTimeMax;  // the end that is scheduled
     uint32_t version = 0;
     bool changed = false;   // its shares are not those of the last balance
     uint64_t hbm_rate = 0;  // asked for at engine speeds
@@ -179,7 +179,7 @@ class DmaEngines {
   std::vector<Lane> lanes_;  // by engine and queue
   std::vector<Engine> engines_;
   // Planned.
-  Time plan_time_ = kTimeMax;       // of the plan that is scheduled
+  Time plan_time_ = kTimeMax;  // of the plan that is scheduled
   Service scratch_;
   std::vector<Lane> scratch_lanes_;
   std::vector<uint32_t> flying_queues_;

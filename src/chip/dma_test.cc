@@ -61,7 +61,8 @@ TEST(Dma, PlannedAndSplitTransfersTakeTheSameTime) {
     if (seed % 2 == 0) {  // waits for whole transfers only
       for (isa::Program& p : exe.queues) {
         for (isa::Wait& w : p.waits) {
-          if (w.semaphore >= isa::kEngineKindCount) w.value = (w.value + spec.dma.engines - 1) / spec.dma.engines * spec.dma.engines;
+          if (w.semaphore >= isa::kEngineKindCount)
+            w.value = (w.value + spec.dma.engines - 1) / spec.dma.engines * spec.dma.engines;
         }
       }
     }

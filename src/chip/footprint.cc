@@ -15,9 +15,7 @@ struct Part {
 
   bool is_run() const { return level == shape->rank; }
   const Stride& stride() const { return shape->strides[static_cast<size_t>(level)]; }
-  Part inner(int64_t at) const {
-    return {shape, level + 1, at, extent - stride().step * (stride().count - 1)};
-  }
+  Part inner(int64_t at) const { return {shape, level + 1, at, extent - stride().step * (stride().count - 1)}; }
 };
 
 int64_t floor_div(int64_t a, int64_t b) { return a / b - (a % b != 0 && (a < 0)); }
@@ -30,8 +28,8 @@ struct Range {
 // k for which [begin + k * step, + extent) meets [other, + other_extent), among first..last.
 Range meeting(int64_t begin, int64_t extent, int64_t step, int64_t other, int64_t other_extent, int64_t first,
               int64_t last) {
-  int64_t low = floor_div(other - begin - extent, step) + 1;          // end beyond other's begin
-  int64_t high = floor_div(other + other_extent - begin - 1, step);   // begin before other's end
+  int64_t low = floor_div(other - begin - extent, step) + 1;         // end beyond other's begin
+  int64_t high = floor_div(other + other_extent - begin - 1, step);  // begin before other's end
   return {std::max(low, first), std::min(high, last)};
 }
 
@@ -52,8 +50,8 @@ bool parts_overlap(const Part& a, const Part& b) {
   const Part& split = split_a ? a : b;
   const Part& other = split_a ? b : a;
   const Part inner = split.inner(split.begin);
-  Range k = meeting(split.begin, inner.extent, split.stride().step, other.begin, other.extent, 0,
-                    split.stride().count - 1);
+  Range k =
+      meeting(split.begin, inner.extent, split.stride().step, other.begin, other.extent, 0, split.stride().count - 1);
   for (int64_t i = k.low; i <= k.high; ++i) {
     if (parts_overlap(split.inner(split.begin + i * split.stride().step), other)) return true;
   }

@@ -28,7 +28,8 @@ struct Shape {
 
   int64_t extent() const {  // first to one past the last byte
     int64_t e = run;
-    for (int k = 0; k < rank; ++k) e += strides[static_cast<size_t>(k)].step * (strides[static_cast<size_t>(k)].count - 1);
+    for (int k = 0; k < rank; ++k)
+      e += strides[static_cast<size_t>(k)].step * (strides[static_cast<size_t>(k)].count - 1);
     return e;
   }
   bool dense() const { return rank == 0; }

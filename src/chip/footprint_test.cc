@@ -21,7 +21,8 @@ View random_view(Prng& prng) {
   v.partitions = static_cast<uint16_t>(1 + prng.below(3));
   v.rank = static_cast<uint8_t>(prng.below(4));
   for (int k = 0; k < v.rank; ++k) {
-    v.dims[static_cast<size_t>(k)] = {static_cast<int32_t>(prng.between(-12, 12)), static_cast<uint32_t>(1 + prng.below(5))};
+    v.dims[static_cast<size_t>(k)] = {static_cast<int32_t>(prng.between(-12, 12)),
+                                      static_cast<uint32_t>(1 + prng.below(5))};
   }
   v.offset = 200 + prng.between(-40, 40);
   return v;

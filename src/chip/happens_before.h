@@ -72,9 +72,9 @@ class HappensBefore {
   void forget(Semaphore& semaphore);
 
   uint32_t engines_ = 0, agents_ = 0, dma_engines_ = 0;
-  std::vector<uint32_t> clocks_;         // per agent, a row
-  std::vector<uint32_t> numbers_;        // instructions or transfers so far
-  std::vector<uint64_t> left_;           // instructions not executed yet, per queue
+  std::vector<uint32_t> clocks_;   // per agent, a row
+  std::vector<uint32_t> numbers_;  // instructions or transfers so far
+  std::vector<uint64_t> left_;     // instructions not executed yet, per queue
   std::vector<Semaphore> semaphores_;
   std::vector<std::vector<uint32_t>> spare_;  // rows to use again
 };

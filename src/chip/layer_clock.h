@@ -37,7 +37,7 @@ class LayerClock {
   std::vector<uint32_t> priority_;
   std::vector<Engine> engines_;
   std::vector<Time> times_;
-  Time until_ = 0;      // everything before is given to a layer or to `unclaimed_`
+  Time until_ = 0;  // everything before is given to a layer or to `unclaimed_`
   Time unclaimed_ = 0;
   uint32_t last_ = 0;
 };

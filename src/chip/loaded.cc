@@ -34,8 +34,8 @@ class Loader {
   Result<Loaded> run() {
     if (exe_.queues.size() > 64) return bad_input(fmt::format("{} queues, at most 64 can run", exe_.queues.size()));
     if (exe_.semaphores > spec_.semaphores.count) {
-      return bad_input(fmt::format("{} semaphores used, chip {} has {}", exe_.semaphores, spec_.name,
-                                   spec_.semaphores.count));
+      return bad_input(
+          fmt::format("{} semaphores used, chip {} has {}", exe_.semaphores, spec_.name, spec_.semaphores.count));
     }
     out_.semaphores = exe_.semaphores;
     out_.layers = static_cast<uint32_t>(exe_.layers.size());
@@ -81,7 +81,8 @@ class Loader {
       queue.steps.push_back(make_step(p, p.code[pc], queue));
       queue.steps.back().may_leave = may_leave(p, p.code[pc], repeats_around(queue.repeats, depth), exe_, spec_);
       total += times * queue.steps.back().occupancy;
-      for (uint32_t k = 0; k < queue.repeats.closes[pc]; ++k) times /= queue.repeats.repeats[depth.open[--depth.depth]].count;
+      for (uint32_t k = 0; k < queue.repeats.closes[pc]; ++k)
+        times /= queue.repeats.repeats[depth.open[--depth.depth]].count;
     }
     totals_.push_back(total);
     return Done{};
@@ -118,8 +119,9 @@ class Loader {
     const isa::Program& p = exe_.queues[q];
     const isa::Instruction& i = p.code[pc];
     if (i.engine != p.code[0].engine || i.engine_index != p.code[0].engine_index) {
-      return error(q, pc, fmt::format("runs on {}{}, its queue on {}{}", isa::engine_name(i.engine), i.engine_index,
-                                      isa::engine_name(p.code[0].engine), p.code[0].engine_index));
+      return error(q, pc,
+                   fmt::format("runs on {}{}, its queue on {}{}", isa::engine_name(i.engine), i.engine_index,
+                               isa::engine_name(p.code[0].engine), p.code[0].engine_index));
     }
     if (i.signal != isa::kNoSemaphore && i.signal >= exe_.semaphores) {
       return error(q, pc, fmt::format("signals semaphore {}, the executable has {}", i.signal, exe_.semaphores));
@@ -133,8 +135,8 @@ class Loader {
     for (const isa::Delta& d : p.deltas_of(i)) {
       uint32_t limit = d.target == isa::Delta::Target::wait ? i.wait_count : i.operand_count;
       if (d.level >= depth || d.index >= limit) {
-        return error(q, pc, fmt::format("a delta names level {} of {} and index {} of {}", d.level, depth, d.index,
-                                        limit));
+        return error(q, pc,
+                     fmt::format("a delta names level {} of {} and index {} of {}", d.level, depth, d.index, limit));
       }
     }
     return Done{};
@@ -146,8 +148,8 @@ class Loader {
     for (uint32_t k = 0; k < i.wait_count; ++k) {
       const isa::Wait& wait = p.waits_of(i)[k];
       if (wait.semaphore >= exe_.semaphores) {
-        return error(q, pc, fmt::format("waits for semaphore {}, the executable has {}", wait.semaphore,
-                                        exe_.semaphores));
+        return error(q, pc,
+                     fmt::format("waits for semaphore {}, the executable has {}", wait.semaphore, exe_.semaphores));
       }
       LoadedWait& loaded = queue.waits.emplace_back();
       loaded.semaphore = wait.semaphore;

@@ -1,5 +1,6 @@
 // A Program made ready to run on one chip: per static instruction its cost or transfer, computed once; waits with
-// their growth per repeat; where in the HBM, SBUF or PSUM it may leave the memory. Flat arrays: the run allocates nothing.
+// their growth per repeat; where in the HBM, SBUF or PSUM it may leave the memory. Flat arrays: the run allocates
+// nothing.
 #pragma once
 #include <cstdint>
 #include <vector>
@@ -29,14 +30,14 @@ struct Growth {
 struct Step {
   enum class Kind : uint8_t { compute, table, transfer };
   Time occupancy = 0, latency = 0, prepare = 0;  // timing::Cost
-  uint64_t amount = 0;       // macs of the tensor engine, bytes of a transfer, else elements
+  uint64_t amount = 0;                           // macs of the tensor engine, bytes of a transfer, else elements
   uint32_t wait_begin = 0;
   uint16_t signal = isa::kNoSemaphore;
   uint8_t wait_count = 0;
   Kind kind = Kind::compute;
-  uint32_t extra = 0;        // table: the activation table; transfer: index into Loaded::transfers
+  uint32_t extra = 0;  // table: the activation table; transfer: index into Loaded::transfers
   uint32_t layer = 0;
-  bool may_leave = false;    // some iteration may touch bytes outside of a memory
+  bool may_leave = false;  // some iteration may touch bytes outside of a memory
 };
 
 struct LoadedQueue {

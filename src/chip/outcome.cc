@@ -6,12 +6,18 @@ namespace presil::chip {
 
 std::string_view outcome_name(Outcome::Kind kind) {
   switch (kind) {
-    case Outcome::Kind::done: return "done";
-    case Outcome::Kind::deadlock: return "deadlock";
-    case Outcome::Kind::fault: return "fault";
-    case Outcome::Kind::time_limit: return "time_limit";
-    case Outcome::Kind::event_limit: return "event_limit";
-    case Outcome::Kind::race: return "race";
+    case Outcome::Kind::done:
+      return "done";
+    case Outcome::Kind::deadlock:
+      return "deadlock";
+    case Outcome::Kind::fault:
+      return "fault";
+    case Outcome::Kind::time_limit:
+      return "time_limit";
+    case Outcome::Kind::event_limit:
+      return "event_limit";
+    case Outcome::Kind::race:
+      return "race";
   }
   return {};
 }

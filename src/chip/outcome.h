@@ -18,10 +18,10 @@ struct Site {
 struct Outcome {
   enum class Kind : uint8_t { done, deadlock, fault, time_limit, event_limit, race };
   Kind kind = Kind::done;
-  std::string engine;                      // "vector", empty when done
-  uint32_t queue = UINT32_MAX;             // index into Executable::queues
-  uint32_t instruction = UINT32_MAX;       // index into that Program
-  std::string source;                      // "conv2d main of Conv_12 (layer conv1)"
+  std::string engine;                 // "vector", empty when done
+  uint32_t queue = UINT32_MAX;        // index into Executable::queues
+  uint32_t instruction = UINT32_MAX;  // index into that Program
+  std::string source;                 // "conv2d main of Conv_12 (layer conv1)"
   std::string detail;
 
   bool ok() const { return kind == Kind::done; }

@@ -67,13 +67,17 @@ class RandomProgram {
       case EngineKind::tensor:
         return a_.matmul(psum(64, bank(), n), sbuf(128, buffer(), 64), sbuf(128, buffer(), n), prng_.below(2) == 0);
       case EngineKind::scalar:
-        return a_.activation(prng_.below(2) ? Activation::exp : prng_.below(2) ? Activation::tanh : Activation::relu,
+        return a_.activation(prng_.below(2)   ? Activation::exp
+                             : prng_.below(2) ? Activation::tanh
+                                              : Activation::relu,
                              sbuf(128, buffer(), n), sbuf(128, buffer(), n));
       case EngineKind::vector:
       case EngineKind::gpsimd:
-      case EngineKind::sync: break;
+      case EngineKind::sync:
+        break;
     }
-    if (engine == EngineKind::vector && prng_.below(2) == 0) return a_.copy(engine, sbuf(64, buffer(), n), psum(64, bank(), n));
+    if (engine == EngineKind::vector && prng_.below(2) == 0)
+      return a_.copy(engine, sbuf(64, buffer(), n), psum(64, bank(), n));
     return a_.add(engine, sbuf(128, buffer(), n), sbuf(128, buffer(), n), sbuf(128, buffer(), n));
   }
 

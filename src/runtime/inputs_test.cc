@@ -58,8 +58,7 @@ TEST(Inputs, Int64IsNarrowedIfItFits) {
 TEST(Inputs, RefusesWhatDoesNotFit) {
   EXPECT_EQ(error_of({{"step", integers({1})}}),
             "--input: the model has no input 'step'; it has x, steps (did you mean 'steps'?)");
-  EXPECT_EQ(error_of({{"y", integers({1})}}),
-            "--input: the model has no input 'y'; it has x, steps");
+  EXPECT_EQ(error_of({{"y", integers({1})}}), "--input: the model has no input 'y'; it has x, steps");
   EXPECT_EQ(error_of({{"steps", integers({1, 2, 3})}, {"steps", integers({1, 2, 3})}}),
             "--input: input 'steps' is given twice");
   EXPECT_EQ(error_of({{"steps", integers({1, 2})}}), "input 'steps': shape [2], expected [3]");

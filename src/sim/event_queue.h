@@ -18,8 +18,8 @@
 namespace presil::sim {
 
 struct Limits {
-  Time time = kTimeMax;           // no event after this is handled
-  uint64_t events = UINT64_MAX;   // no more events than this are handled
+  Time time = kTimeMax;          // no event after this is handled
+  uint64_t events = UINT64_MAX;  // no more events than this are handled
 };
 
 enum class Status : uint8_t { running, drained, time_limit, event_limit };

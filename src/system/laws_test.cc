@@ -35,7 +35,8 @@ spec::ChipSpec random_chip(uint64_t seed) {
   return s;
 }
 
-RunResult done(const Assembler& a, const spec::ChipSpec& spec, const Options& options = {}, trace::Sink* sink = nullptr) {
+RunResult done(const Assembler& a, const spec::ChipSpec& spec, const Options& options = {},
+               trace::Sink* sink = nullptr) {
   Result<RunResult> r = run(a.exe, spec, options, {}, sink);
   EXPECT_TRUE(r) << r.error().text();
   EXPECT_TRUE(r->outcome.ok()) << chip::outcome_text(r->outcome);
@@ -63,7 +64,8 @@ TEST(Laws, NothingIsFasterThanItsResources) {
   for (uint64_t seed = 0; seed < kSeeds; ++seed) {
     spec::ChipSpec spec = random_chip(seed);
     RunResult r = done(random_program(seed), spec);
-    EXPECT_GE(r.elapsed, duration_up(r.counters.macs, uint64_t{spec.tensor.rows} * spec.tensor.columns * spec.tensor.clock_hz));
+    EXPECT_GE(r.elapsed,
+              duration_up(r.counters.macs, uint64_t{spec.tensor.rows} * spec.tensor.columns * spec.tensor.clock_hz));
     uint64_t hbm = r.counters.read_bytes[static_cast<size_t>(isa::Memory::hbm)] +
                    r.counters.written_bytes[static_cast<size_t>(isa::Memory::hbm)];
     EXPECT_GE(r.elapsed, duration_up(hbm, spec.hbm.bytes_per_s)) << "seed " << seed;

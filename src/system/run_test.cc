@@ -111,9 +111,13 @@ TEST(Run, AnExecutableThatDoesNotHoldTogetherIsAnError) {
   EXPECT_EQ(message([](isa::Executable& e) { e.queues[3].code[0].dma_queue = 4; }),
             "queue 3 instruction 0: DMA queue 4, chip round has 4");
   EXPECT_EQ(message([](isa::Executable& e) { e.semaphores = 257; }), "257 semaphores used, chip round has 256");
-  EXPECT_EQ(message([](isa::Executable& e) { e.queues[1].repeats.push_back({0, 2, 3}); }),
+  EXPECT_EQ(message([](isa::Executable& e) {
+              e.queues[1].repeats.push_back({0, 2, 3});
+            }),
             "queue 1: repeat 0 covers instructions [0, 2) of 1");
-  EXPECT_EQ(message([](isa::Executable& e) { e.queues[1].repeats.push_back({0, 1, 0}); }),
+  EXPECT_EQ(message([](isa::Executable& e) {
+              e.queues[1].repeats.push_back({0, 1, 0});
+            }),
             "queue 1: repeat 0 runs 0 times, expected at least once");
   EXPECT_EQ(message([](isa::Executable& e) { e.sources[0].layer = 3; }),
             "queue 1 instruction 0: belongs to layer 3, the executable has 1");

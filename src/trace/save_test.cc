@@ -61,11 +61,14 @@ TEST(TraceSave, RefusesWhatIsNotOne) {
   EXPECT_EQ(message(future), "run.trace: trace of version 9, expected 1");
   std::vector<std::byte> greedy = good;
   greedy[22] = std::byte{1};
-  EXPECT_EQ(message(greedy), "run.trace: claims " + std::to_string((uint64_t{1} << 48) + [&] {
-              uint64_t claimed = 0;
-              std::memcpy(&claimed, good.data() + 16, 8);
-              return claimed;
-            }()) + " bytes in " + std::to_string(good.size() - 32));
+  EXPECT_EQ(message(greedy), "run.trace: claims " +
+                                 std::to_string((uint64_t{1} << 48) +
+                                                [&] {
+                                                  uint64_t claimed = 0;
+                                                  std::memcpy(&claimed, good.data() + 16, 8);
+                                                  return claimed;
+                                                }()) +
+                                 " bytes in " + std::to_string(good.size() - 32));
   std::vector<std::byte> short_one(good.begin(), good.end() - 1);
   EXPECT_EQ(message(short_one), "run.trace: the trace is damaged");
 }

@@ -16,11 +16,11 @@ inline constexpr uint8_t kNoDmaQueue = UINT8_MAX;
 
 // What released a start: the last of the conditions to come true.
 enum class Release : uint8_t {
-  start,            // nothing: the first of its queue
-  queue,            // the previous event of the same queue
-  semaphore,        // the event that raised it
+  start,      // nothing: the first of its queue
+  queue,      // the previous event of the same queue
+  semaphore,  // the event that raised it
   bandwidth,
-  descriptor,       // the least time between transfers of a queue
+  descriptor,  // the least time between transfers of a queue
   port,
   table_load,       // an activation table, loaded after everything else was ready
   trigger,          // a share: the start latency of its transfer; the cause is the trigger
