@@ -45,6 +45,8 @@ struct Context {
   // Estimated seconds of work given so far to the two engines that can both evacuate PSUM and apply affine functions;
   // the next such instruction goes to the one with less.
   double vector_seconds = 0, scalar_seconds = 0;
+  // The same for depthwise convolutions, by the engine that adds.
+  double depthwise_tensor_seconds = 0, depthwise_vector_seconds = 0;
   std::map<std::pair<int64_t, float>, uint32_t> columns;  // tiles filled with a number, by partitions and number
 };
 // A number as an activation's bias: an immediate, or before generation 3 a column that holds it (fact: NKI ISA,

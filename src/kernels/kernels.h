@@ -45,7 +45,7 @@ void conv(Context&, const Window&, const Weights&, const Block& in, const Block&
 void linear(Context&, const Weights&, const Block& in, const Block& out, const Epilogue& = {});
 // Free axes lie row-major without gaps.
 bool is_dense(const Block&);
-// Depthwise (channel multiplier 1): weights [C, kh, kw] fp32, partition axis 0 with in's groups; vector engine.
+// Depthwise (channel multiplier 1; depthwise.cc): weights [C, kh, kw] fp32, partition axis 0 with in's groups.
 void depthwise(Context&, const Window&, const Weights&, const Block& in, const Block& out);
 
 // --- pooling, resize (pool.cc, resize.cc): rank 4, partition axis 1 ---
