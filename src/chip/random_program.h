@@ -12,6 +12,7 @@ struct RandomOptions {
   uint32_t dma_queues = 3;
   uint32_t shares = 4;   // DMA engines of the chip
   bool ordered = false;  // everything waits for everything before it: no races
+  bool written = false;  // begins by writing all memories that it reads
 };
 
 class RandomProgram {
@@ -20,6 +21,7 @@ class RandomProgram {
     x_ = a_.tensor("x", isa::TensorRole::input, kHbm);
     out_ = a_.tensor("out", isa::TensorRole::output, kHbm);
     raised_.assign(isa::kEngineKindCount + options.dma_queues, 0);
+    if (options.written) write_all();
     for (uint32_t k = 0; k < options.instructions; ++k) add(k);
   }
   Assembler take() { return std::move(a_); }
@@ -31,6 +33,20 @@ class RandomProgram {
   int64_t buffer() { return static_cast<int64_t>(prng_.below(16)) * 8192; }
   int64_t bank() { return static_cast<int64_t>(prng_.below(8)) * 2048; }
   uint32_t size() { return static_cast<uint32_t>(1 + prng_.below(prng_.below(3) == 0 ? 512 : 60)); }
+
+  // Every buffer with values of its own, every bank started by a matmul; raised by the vector and the tensor engine.
+  void write_all() {
+    for (int64_t b = 0; b < 16; ++b) {
+      a_.memset(EngineKind::vector, sbuf(128, b * 8192, 2048), static_cast<float>(b + 1) / 8).signal(1);
+    }
+    for (int64_t b = 0; b < 8; ++b) {
+      a_.matmul(psum(64, b * 2048, 512), sbuf(128, b * 8192, 64), sbuf(128, b * 8192, 512)).wait(1, 16).signal(0);
+    }
+    raised_[0] = 8, raised_[1] = 16;
+    for (EngineKind e : {EngineKind::vector, EngineKind::scalar, EngineKind::gpsimd, EngineKind::sync}) {
+      a_.wait(e).wait(0, 8).wait(1, 16);
+    }
+  }
 
   void add(uint32_t index) {
     if (index % 40 == 0) {
