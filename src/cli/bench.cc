@@ -52,7 +52,7 @@ Result<graph::Graph> elementwise(const BenchOptions& o, DType dtype) {
 }  // namespace
 
 Result<int> run_bench(const BenchOptions& options) {
-  Progress progress;
+  Progress progress("compiling");
   Stopwatch watch;
   const DType dtype = TRY(dtype_of(options.precision));
   Workload w{.chip = TRY(spec::load_chip(options.chip))};

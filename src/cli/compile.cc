@@ -16,12 +16,13 @@ Result<int> run_compile(const CompileOptions& options) {
   if (has_suffix(options.workload.path, ".presil")) {
     return bad_input("is compiled already; expected a model", options.workload.path);
   }
-  Progress progress;
+  Progress progress("compiling");
   Workload w = TRY(load_workload(options.workload, !options.no_data));
   progress.phase("writing");
   const auto bytes = TRY(isa::encode(w.executable));
   TRY(runtime::write_file(options.output, bytes));
   if (!options.plan_out.empty()) TRY(runtime::write_file(options.plan_out, compiler::print(*w.plan, &*w.graph)));
+  progress.clear();
   size_t instructions = 0;
   for (const isa::Program& queue : w.executable.queues) instructions += queue.code.size();
   fmt::print("{}: {} instructions in {} queues, {} of HBM, {} on disk; compiled for {} in {}\n", options.output,

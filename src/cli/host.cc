@@ -7,6 +7,11 @@
 #include <cstdio>
 
 namespace presil::cli {
+namespace {
+
+constexpr auto kQuiet = std::chrono::seconds(1);
+
+}  // namespace
 
 uint64_t peak_rss_bytes() {
   rusage usage{};
@@ -14,17 +19,36 @@ uint64_t peak_rss_bytes() {
   return static_cast<uint64_t>(usage.ru_maxrss) * 1024;
 }
 
-Progress::Progress() : terminal_(isatty(STDERR_FILENO) == 1) {}
+Progress::Progress(std::string phase) : phase_(std::move(phase)) {
+  if (isatty(STDERR_FILENO) != 1) return;
+  thread_ = std::thread([this] {
+    std::unique_lock lock(mutex_);
+    if (changed_.wait_for(lock, kQuiet, [this] { return ended_; })) return;
+    shown_ = true;
+    show();
+  });
+}
 
 Progress::~Progress() {
+  if (!thread_.joinable()) return;
+  {
+    std::lock_guard lock(mutex_);
+    ended_ = true;
+  }
+  changed_.notify_one();
+  thread_.join();
   if (shown_) fmt::print(stderr, "\r\033[K");
 }
 
-void Progress::phase(std::string_view name) {
-  if (!terminal_ || watch_.seconds() < 1) return;
-  fmt::print(stderr, "\r\033[Kpresil: {} ...", name);
+void Progress::phase(std::string name) {
+  std::lock_guard lock(mutex_);
+  phase_ = std::move(name);
+  if (shown_) show();
+}
+
+void Progress::show() {
+  fmt::print(stderr, "\r\033[K{}", phase_.empty() ? "" : fmt::format("presil: {} ...", phase_));
   std::fflush(stderr);
-  shown_ = true;
 }
 
 }  // namespace presil::cli

@@ -1,8 +1,11 @@
 // The host that runs presil: its clock, its memory, its terminal. The only place that looks at them.
 #pragma once
 #include <chrono>
+#include <condition_variable>
 #include <cstdint>
-#include <string_view>
+#include <mutex>
+#include <string>
+#include <thread>
 
 namespace presil::cli {
 
@@ -16,19 +19,25 @@ class Stopwatch {
 
 uint64_t peak_rss_bytes();
 
-// One line on stderr naming the present phase, from one second after the start, if stderr is a terminal; erased at the
-// end.
+// Names the present phase in one line on stderr, from one second after the start, if stderr is a terminal. The line is
+// gone at the end. Nothing else happens in its thread.
 class Progress {
  public:
-  Progress();
+  explicit Progress(std::string phase);
   ~Progress();
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
-  void phase(std::string_view name);
+  void phase(std::string name);
+  void clear() { phase({}); }  // before printing results
 
  private:
-  Stopwatch watch_;
-  bool terminal_ = false, shown_ = false;
+  void show();
+
+  std::string phase_;
+  bool ended_ = false, shown_ = false;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::thread thread_;
 };
 
 }  // namespace presil::cli

@@ -4,7 +4,7 @@
 namespace presil::cli {
 
 Result<int> run_run(const RunOptions& options) {
-  Progress progress;
+  Progress progress("compiling");
   Workload workload = TRY(load_workload(options.workload, !options.simulation.no_data));
   return simulate(workload, options.simulation, options.inputs, options.output_dir, progress);
 }

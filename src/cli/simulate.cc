@@ -107,6 +107,7 @@ Result<int> simulate(const Workload& workload, const SimulationOptions& options,
   progress.phase("writing");
   record.outputs = TRY(write_outputs(workload.executable, record.run, output_dir));
   TRY(write_files(record, trace));
+  progress.clear();
   options.json ? fmt::print("{}", result_json(record)) : print_text(record);
   return record.run.outcome.ok() ? 0 : 1;
 }

@@ -70,7 +70,7 @@ void print_suite(const validate::SuiteReport& suite) {
 
 Result<int> run_validate(const ValidateOptions& options) {
   const auto names = options.suite.empty() ? validate::suite_names() : std::vector<std::string>{options.suite};
-  Progress progress;
+  Progress progress("validating");
   std::vector<validate::SuiteReport> suites;
   bool within = true;
   for (const std::string& name : names) {
@@ -78,6 +78,7 @@ Result<int> run_validate(const ValidateOptions& options) {
     suites.push_back(TRY(validate::run_suite(name)));
     within = within && suites.back().mean_abs_error <= kMeanErrorMax;
   }
+  progress.clear();
   if (options.json) {
     fmt::print("{}", json_text(suites));
   } else {

@@ -82,3 +82,28 @@ def test_ops(call):
     instructions = {row["name"]: row for row in json.loads(call("ops", "--isa", "--json")[1])}
     assert instructions["nc_matmul"]["engines"] == ["tensor"]
     assert call("ops")[0] == 0 and "nc_matmul" in call("ops", "--isa")[1]
+
+
+def test_progress_is_for_terminals_and_long_work_only(presil, tmp_path):
+    """On a terminal a long run names its phase and takes the line back; a short one, or a pipe, prints nothing."""
+    import os
+    import pty
+
+    def stderr_on_a_terminal(*arguments):
+        master, slave = pty.openpty()
+        done = subprocess.run([presil, *arguments], stdout=subprocess.PIPE, stderr=slave, cwd=tmp_path)
+        os.close(slave)
+        assert done.returncode == 0
+        text = b""
+        os.set_blocking(master, False)
+        try:
+            while block := os.read(master, 4096):
+                text += block
+        except (BlockingIOError, OSError):
+            pass
+        os.close(master)
+        return text.decode()
+
+    assert stderr_on_a_terminal("chips") == ""
+    long = stderr_on_a_terminal(*"bench gemm --m 3000000 --n 64 --k 64 --no-data".split())
+    assert "presil: compiling ..." in long and long.endswith("\r\033[K")
