@@ -8,6 +8,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 def pytest_addoption(parser):
     parser.addoption("--long", action="store_true", help="run the slow tests too")
+    parser.addoption("--update", action="store_true", help="rewrite what documents show of our output")
 
 
 def pytest_configure(config):
