@@ -107,3 +107,21 @@ def test_progress_is_for_terminals_and_long_work_only(presil, tmp_path):
     assert stderr_on_a_terminal("chips") == ""
     long = stderr_on_a_terminal(*"bench gemm --m 3000000 --n 64 --k 64 --no-data".split())
     assert "presil: compiling ..." in long and long.endswith("\r\033[K")
+
+
+@pytest.mark.parametrize("text, words", [
+    ('[tensr]\nrows = 64\n', ["bad.toml:3", "tensr", "did you mean 'tensor'?"]),
+    ('[tensor]\nrow = 64\n', ["bad.toml:4", "row", "did you mean 'rows'?"]),
+    ('[tensor]\nclock = "2.4"\n', ["bad.toml:4", "unit"]),
+    ('[tensor]\nclock = "2.4 Ghz"\n', ["bad.toml:4", "Ghz"]),
+    ('[tensor]\nrows = 0\n', ["bad.toml:4", "rows", "0"]),
+    ('[dma]\nengines = -1\n', ["bad.toml:4", "engines", "-1"]),
+    ('[sbuf]\nbytes_per_partition = "1 B"\n', ["bad.toml"]),
+    ('[tensor\n', ["bad.toml:3"]),
+])
+def test_bad_chip_files(call, tmp_path, text, words):
+    (tmp_path / "bad.toml").write_text('extends = "trn2"\nname = "bad"\n' + text)
+    code, out, err = call(*"bench gemm --m 8 --n 8 --k 8 --chip bad.toml".split())
+    assert (code, out) == (2, "") and err.startswith("presil: error: bad.toml") and err.count("\n") == 1
+    for word in words:
+        assert word in err
