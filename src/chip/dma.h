@@ -143,6 +143,7 @@ class DmaEngines {
   void activate(Service& service, uint32_t engine, uint32_t queue, Lane& l, Time start) const;
   void close(uint32_t queue, uint32_t engine, Lane& l, Time start, Time end) const;
   static bool share_engine(std::vector<Active>& active);
+  static void share_evenly(std::vector<Active>& active, Time now);
   static void set_speed(Active& a, uint64_t speed, Time now);
 
   // Planned.

@@ -59,11 +59,37 @@ bool DmaEngines::share_engine(std::vector<Active>& active) {
   if (asked <= kFull) return false;
   uint64_t left = kFull;
   for (size_t k = 0; k < active.size(); ++k) {
-    const uint64_t part = std::min(active[k].demand.capacity, left / (active.size() - k));
-    active[k].engine_speed = fraction(part, active[k].demand.capacity);
-    left -= part;
+    const uint64_t part = left / (active.size() - k);
+    if (active[k].demand.capacity <= part) {
+      left -= active[k].demand.capacity;
+      continue;
+    }
+    for (; k < active.size(); ++k) active[k].engine_speed = fraction(part, active[k].demand.capacity);
   }
   return true;
+}
+
+// share_engine() and set_speed() where every share could use the engine for itself, the usual case: all are equally
+// fast, so that only the end of the shortest matters; the others keep none.
+void DmaEngines::share_evenly(std::vector<Active>& active, Time now) {
+  const uint64_t speed = kFull / active.size();
+  Time least = kTimeMax;
+  for (Active& a : active) {
+    if (a.speed == speed && a.updated != now) {  // as fast as before: its end does not change
+      a.end = a.updated + time_for(a.remaining, speed);
+      continue;
+    }
+    a.remaining = std::max<Time>(0, a.remaining - progress(now - a.updated, a.speed));
+    a.updated = now;
+    a.engine_speed = a.speed = speed;
+    a.end = kTimeMax;
+    least = std::min(least, a.remaining);
+  }
+  if (least == kTimeMax) return;
+  const Time end = now + time_for(least, speed);
+  for (Active& a : active) {
+    if (a.updated == now && a.remaining == least) a.end = end;
+  }
 }
 
 void DmaEngines::set_speed(Active& a, uint64_t speed, Time now) {

@@ -38,6 +38,11 @@ void DmaEngines::run_engine(uint32_t engine, Service& service, std::span<Lane> l
         }
       }
     }
+    if (!active.empty() && active.front().demand.capacity == kFull) {
+      service.shared = active.size() > 1;
+      share_evenly(active, now);
+      continue;
+    }
     const bool was_shared = service.shared;
     service.shared = share_engine(active);
     if (!service.shared && !was_shared) continue;

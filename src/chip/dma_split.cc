@@ -12,6 +12,7 @@ void DmaEngines::split_all() {
   plan_time_ = kTimeMax;
   commit(events_.now());
   for (uint32_t e = 0; e < engine_count_; ++e) {
+    for (Active& a : engines_[e].service.active) a.end = a.updated + time_for(a.remaining, a.speed);
     if (!engines_[e].service.active.empty()) change(e);
     for (uint32_t q = 0; q < queues_.size(); ++q) {
       if (!lane(q, e).busy) schedule_arrival(q, e);
