@@ -135,15 +135,22 @@ def check_links(documents):
                 yield f"{path.relative_to(ROOT)}:{number}: broken link {target}"
 
 
+def check_symbolic_links(paths):
+    for path in paths:
+        if path.is_symlink():
+            yield f"{path.relative_to(ROOT)}:1: a symbolic link is tracked; it means nothing in another clone"
+
+
 def tracked(*patterns):
     listed = subprocess.run(["git", "ls-files", "--cached", "--others", "--exclude-standard", *patterns],
                             cwd=ROOT, capture_output=True, text=True, check=True)
-    return sorted(ROOT / name for name in listed.stdout.split("\n") if name and (ROOT / name).exists())
+    return sorted(ROOT / name for name in listed.stdout.split("\n") if name and ((ROOT / name).exists() or (ROOT / name).is_symlink()))
 
 
 def main():
     code = tracked("*.cc", "*.h")
-    findings = [*check_arrows(code), *check_text(code), *check_format(code), *check_links(tracked("*.md"))]
+    findings = [*check_arrows(code), *check_text(code), *check_format(code), *check_links(tracked("*.md")),
+                *check_symbolic_links(tracked())]
     print("\n".join(findings))
     print(f"lint: {len(code)} sources, {len(findings)} findings")
     return 1 if findings else 0

@@ -85,3 +85,11 @@ def test_undeclared_room_is_dead(tmp_path, monkeypatch):
 def test_broken_link(tmp_path, monkeypatch):
     path = in_tree(tmp_path, monkeypatch, "PAGE.md", "[here](PAGE.md) and\n[there](gone.md#part)\n")
     assert list(lint.check_links([path])) == ["PAGE.md:2: broken link gone.md"]
+
+
+def test_symbolic_link(tmp_path, monkeypatch):
+    monkeypatch.setattr(lint, "ROOT", tmp_path)
+    (tmp_path / "link").symlink_to("elsewhere")
+    (tmp_path / "file").write_text("")
+    assert list(lint.check_symbolic_links([tmp_path / "file", tmp_path / "link"])) == [
+        "link:1: a symbolic link is tracked; it means nothing in another clone"]
