@@ -135,6 +135,15 @@ def check_links(documents):
                 yield f"{path.relative_to(ROOT)}:{number}: broken link {target}"
 
 
+def check_named_files(documents):
+    """Files that a document names in code type, like `chip/core.h`, from the top or from src/."""
+    for path in documents:
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            for name in re.findall(r"`([a-z_]+/[a-z0-9_/]+\.(?:cc|h|py|toml|json))`", line):
+                if not (ROOT / name).exists() and not (SRC / name).exists():
+                    yield f"{path.relative_to(ROOT)}:{number}: there is no file {name}"
+
+
 def check_symbolic_links(paths):
     for path in paths:
         if path.is_symlink():
@@ -149,7 +158,7 @@ def tracked(*patterns):
 
 def main():
     code = tracked("*.cc", "*.h")
-    findings = [*check_arrows(code), *check_text(code), *check_format(code), *check_links(tracked("*.md")),
+    findings = [*check_arrows(code), *check_text(code), *check_format(code), *check_links(tracked("*.md")), *check_named_files(tracked("*.md")),
                 *check_symbolic_links(tracked())]
     print("\n".join(findings))
     print(f"lint: {len(code)} sources, {len(findings)} findings")

@@ -93,3 +93,8 @@ def test_symbolic_link(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     assert list(lint.check_symbolic_links([tmp_path / "file", tmp_path / "link"])) == [
         "link:1: a symbolic link is tracked; it means nothing in another clone"]
+
+
+def test_named_file_that_is_gone(tmp_path, monkeypatch):
+    path = in_tree(tmp_path, monkeypatch, "PAGE.md", "`tools/rooms.toml`, `chip/core.h`, `chip/NAME.h`\n")
+    assert list(lint.check_named_files([path])) == ["PAGE.md:1: there is no file chip/core.h"]
