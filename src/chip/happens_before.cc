@@ -15,10 +15,10 @@ void join(std::span<uint32_t> into, std::span<const uint32_t> from) {
 
 HappensBefore::HappensBefore(const isa::Executable& executable, const spec::ChipSpec& spec)
     : engines_(static_cast<uint32_t>(executable.queues.size())),
-      agents_(engines_ + spec.dma.queues),
+      agents_(engines_),
       dma_engines_(spec.dma.engines),
-      clocks_(size_t{agents_} * agents_),
-      numbers_(agents_),
+      dma_queues_(spec.dma.queues),
+      dma_agents_(size_t{engines_} * spec.dma.queues, UINT32_MAX),
       semaphores_(executable.semaphores) {
   for (uint32_t q = 0; q < engines_; ++q) {
     left_.push_back(isa::executed_count(executable.queues[q]));
@@ -26,7 +26,20 @@ HappensBefore::HappensBefore(const isa::Executable& executable, const spec::Chip
       std::vector<uint32_t>& waiters = semaphores_[wait.semaphore].waiters;
       if (waiters.empty() || waiters.back() != q) waiters.push_back(q);
     }
+    for (const isa::Instruction& i : executable.queues[q].code) {
+      uint32_t agent = q;
+      if (i.opcode == isa::Opcode::dma_copy || i.opcode == isa::Opcode::dma_transpose) {
+        uint32_t& dma = dma_agents_[q * dma_queues_ + i.dma_queue];
+        if (dma == UINT32_MAX) dma = agents_++;
+        agent = dma;
+      }
+      if (i.signal == isa::kNoSemaphore) continue;
+      auto& raisers = semaphores_[i.signal].raisers;
+      if (std::find(raisers.begin(), raisers.end(), std::pair(q, agent)) == raisers.end()) raisers.push_back({q, agent});
+    }
   }
+  clocks_.resize(size_t{agents_} * agents_);
+  numbers_.resize(agents_);
 }
 
 void HappensBefore::wait(Site site, uint16_t semaphore, uint32_t value) {
@@ -34,7 +47,7 @@ void HappensBefore::wait(Site site, uint16_t semaphore, uint32_t value) {
   auto after = std::partition_point(batches.begin(), batches.end(), [&](const Batch& b) { return b.total <= value; });
   if (after == batches.begin()) return;  // inside the first, or what everybody knows
   Batch& last = *std::prev(after);
-  if (after == batches.end() && last.relied.queue == UINT32_MAX) last.relied = site;
+  if (last.relied.queue == UINT32_MAX) last.relied = site;
   join(clock(site.queue), last.clock);
 }
 
@@ -48,7 +61,8 @@ Epoch HappensBefore::step(Site site, uint16_t signal, std::vector<Ambiguity>* am
 Epoch HappensBefore::transfer(Site site, uint32_t dma_queue, uint16_t signal, std::vector<Ambiguity>* ambiguities) {
   --left_[site.queue];
   ++numbers_[site.queue];
-  Epoch epoch{dma_agent(dma_queue), ++numbers_[dma_agent(dma_queue)]};
+  const uint32_t agent = dma_agents_[site.queue * dma_queues_ + dma_queue];
+  Epoch epoch{agent, ++numbers_[agent]};
   join(clock(epoch.agent), clock(site.queue));
   if (signal != isa::kNoSemaphore) raise(site, epoch, signal, dma_engines_, ambiguities);
   return epoch;
@@ -65,31 +79,49 @@ void HappensBefore::raise(Site site, Epoch epoch, uint16_t semaphore, uint32_t c
                           std::vector<Ambiguity>* ambiguities) {
   Semaphore& s = semaphores_[semaphore];
   s.total += count;
-  if (s.batches.empty() || follows(s.batches.back(), site.queue, epoch.agent)) {
+  if (!s.batches.empty() && !follows(s.batches.back(), site.queue, epoch.agent)) {
+    join_last(s, site, epoch, semaphore, ambiguities);
+  } else {
     forget(s);
     Batch& batch = s.batches.emplace_back();
     if (!spare_.empty()) batch.clock = std::move(spare_.back()), spare_.pop_back();
     batch.clock.assign(clock(epoch.agent).begin(), clock(epoch.agent).end());
     batch.first = epoch;
-  } else {
-    Batch& batch = s.batches.back();
-    if (batch.relied.queue != UINT32_MAX && ambiguities != nullptr) {
-      ambiguities->push_back({batch.relied, site, semaphore});
-    }
-    join(batch.clock, clock(epoch.agent));
-    batch.more.push_back(epoch);
   }
   Batch& batch = s.batches.back();
   batch.clock[epoch.agent] = std::max(batch.clock[epoch.agent], epoch.number);
   batch.total = s.total;
 }
 
-// Batches that every possible waiter knows to be complete can be told from no batch by nobody. One stays: the next
-// batch is compared with it.
+// Every batch that the new increment could overtake becomes one with it.
+void HappensBefore::join_last(Semaphore& s, Site site, Epoch epoch, uint16_t semaphore,
+                              std::vector<Ambiguity>* ambiguities) {
+  Batch joined = std::move(s.batches.back());
+  while (true) {
+    s.batches.pop_back();
+    if (joined.relied.queue != UINT32_MAX && ambiguities != nullptr) {
+      ambiguities->push_back({joined.relied, site, semaphore});
+    }
+    if (s.batches.empty() || follows(s.batches.back(), site.queue, epoch.agent)) break;
+    Batch& earlier = s.batches.back();
+    join(joined.clock, earlier.clock);
+    joined.more.push_back(earlier.first);
+    joined.more.insert(joined.more.end(), earlier.more.begin(), earlier.more.end());
+    joined.relied = earlier.relied;
+  }
+  join(joined.clock, clock(epoch.agent));
+  joined.more.push_back(epoch);
+  s.batches.push_back(std::move(joined));
+}
+
+// Batches that every possible waiter and raiser knows to be complete can be told from no batch by nobody. One stays:
+// the next batch is compared with it.
 void HappensBefore::forget(Semaphore& s) {
   auto known = [&](const Batch& batch) {
     return std::all_of(s.waiters.begin(), s.waiters.end(),
-                       [&](uint32_t q) { return left_[q] == 0 || follows(batch, q, UINT32_MAX); });
+                       [&](uint32_t q) { return left_[q] == 0 || follows(batch, q, UINT32_MAX); }) &&
+           std::all_of(s.raisers.begin(), s.raisers.end(),
+                       [&](const auto& r) { return left_[r.first] == 0 || follows(batch, r.first, r.second); });
   };
   while (s.batches.size() > 1 && known(s.batches.front())) {
     spare_.push_back(std::move(s.batches.front().clock));

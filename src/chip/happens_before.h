@@ -1,12 +1,13 @@
 // What must have happened before what, whatever the timing: vector clocks over the agents of a core.
 //
-// Agents are the queues of the engines and the DMA queues. The clock of an engine counts its instructions, that of a
-// DMA queue its transfers; "a clock holds (agent, n)" means: whatever the timing, the n-th instruction or transfer of
-// the agent has completed. Engines and DMA queues complete in order, so smaller numbers are included.
+// Agents are the queues of the engines, and each DMA queue once for every engine that triggers transfers on it. The
+// clock of an engine counts its instructions, the others count transfers; "a clock holds (agent, n)" means: whatever the
+// timing, the n-th instruction or transfer of the agent has completed. Agents complete in order, so smaller numbers are
+// included; transfers of two engines on one DMA queue are in no order.
 //
 // A wait for semaphore >= v is satisfied after the increments that no legal order of events can do without. A
-// semaphore's increments are kept in batches: batch n+1 is raised only by those for whom all of batch n is known to be
-// complete; inside a batch, any order is possible. A wait that reaches the total at the end of a batch is ordered after
+// semaphore's increments are kept in batches: batch n+1 is raised only by those for whom all of batches 1 .. n is known to
+// be complete; inside a batch, any order is possible. A wait that reaches the total at the end of a batch is ordered after
 // all of it, one that falls inside is ordered after the batches before. A transfer raises its semaphore once per DMA
 // engine, so a transfer is never ordered by a wait that one of its engines could miss. If a batch grows after some wait
 // was satisfied by its old total, that wait could have been satisfied without it: an ambiguous wait.
@@ -46,7 +47,6 @@ class HappensBefore {
   // Is what `epoch` did complete for an instruction of `queue` that starts now (or a transfer that it triggers)?
   bool complete(Epoch epoch, uint32_t queue) const { return clock(queue)[epoch.agent] >= epoch.number; }
   bool is_engine(uint32_t agent) const { return agent < engines_; }
-  uint32_t dma_agent(uint32_t dma_queue) const { return engines_ + dma_queue; }
   // Per agent: the number that is complete for every engine that has instructions left; `own` leaves out what the
   // agent knows about itself.
   void known_to_all(std::vector<uint32_t>& complete, std::vector<uint32_t>& complete_to_others) const;
@@ -63,15 +63,18 @@ class HappensBefore {
     uint64_t total = 0;
     std::deque<Batch> batches;
     std::vector<uint32_t> waiters;  // queues with waits for it
+    std::vector<std::pair<uint32_t, uint32_t>> raisers;  // queues and the agents as which they raise it
   };
 
   std::span<uint32_t> clock(uint32_t agent) { return {clocks_.data() + size_t{agent} * agents_, agents_}; }
   std::span<const uint32_t> clock(uint32_t agent) const { return {clocks_.data() + size_t{agent} * agents_, agents_}; }
   bool follows(const Batch& batch, uint32_t queue, uint32_t agent) const;
+  void join_last(Semaphore& semaphore, Site site, Epoch epoch, uint16_t id, std::vector<Ambiguity>* ambiguities);
   void raise(Site site, Epoch epoch, uint16_t semaphore, uint32_t count, std::vector<Ambiguity>* ambiguities);
   void forget(Semaphore& semaphore);
 
-  uint32_t engines_ = 0, agents_ = 0, dma_engines_ = 0;
+  uint32_t engines_ = 0, agents_ = 0, dma_engines_ = 0, dma_queues_ = 0;
+  std::vector<uint32_t> dma_agents_;     // by engine and DMA queue
   std::vector<uint32_t> clocks_;   // per agent, a row
   std::vector<uint32_t> numbers_;  // instructions or transfers so far
   std::vector<uint64_t> left_;     // instructions not executed yet, per queue
