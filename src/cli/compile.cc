@@ -16,6 +16,8 @@ Result<int> run_compile(const CompileOptions& options) {
   if (has_suffix(options.workload.path, ".presil")) {
     return bad_input("is compiled already; expected a model", options.workload.path);
   }
+  TRY(runtime::check_folder_of(options.output, "-o"));
+  TRY(runtime::check_folder_of(options.plan_out, "--plan-out"));
   Progress progress("compiling");
   Workload w = TRY(load_workload(options.workload, !options.no_data));
   progress.phase("writing");

@@ -23,6 +23,8 @@ Result<void> check_options(const SimulationOptions& o) {
   if (!o.trace.empty() && !has_suffix(o.trace, ".pftrace")) {
     return bad_input(fmt::format("'{}' does not end in .pftrace", o.trace), "--trace");
   }
+  TRY(runtime::check_folder_of(o.report, "--report"));
+  TRY(runtime::check_folder_of(o.trace, "--trace"));
   return {};
 }
 

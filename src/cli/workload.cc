@@ -8,11 +8,15 @@
 #include "base/hash.h"
 #include "cli/host.h"
 #include "isa/encode.h"
+#include "isa/parse.h"
 #include "onnx/import.h"
 #include "runtime/file.h"
 #include "spec/chip_file.h"
 
 namespace presil::cli {
+
+bool has_suffix(const std::string& path, std::string_view suffix) { return path.ends_with(suffix); }
+
 namespace {
 
 constexpr std::string_view kDefaultChip = "trn2";
@@ -28,9 +32,25 @@ Result<spec::ChipSpec> load_chip(const std::string& name) {
   return spec::load_chip(name.empty() ? std::string(kDefaultChip) : name);
 }
 
+// An executable is compiled for one shape and precision; saying another would change nothing.
+Result<void> refuse_model_options(const WorkloadOptions& options) {
+  const char* option = !options.shapes.empty() ? "--shape" : !options.dims.empty() ? "--dim" : nullptr;
+  if (options.precision != "auto") option = "--precision";
+  if (option != nullptr)
+    return bad_input(fmt::format("'{}' is compiled already", options.path), option, "compile the model again");
+  return {};
+}
+
 Result<Workload> load_executable(const WorkloadOptions& options) {
+  TRY(refuse_model_options(options));
   auto bytes = TRY(runtime::read_file(options.path));
-  Workload w{.executable = TRY(isa::decode(bytes, options.path))};
+  Workload w;
+  if (has_suffix(options.path, ".txt")) {
+    w.executable =
+        TRY(isa::parse_executable({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, options.path));
+  } else {
+    w.executable = TRY(isa::decode(bytes, options.path));
+  }
   w.chip = TRY(load_chip(options.chip.empty() ? w.executable.chip : options.chip));
   const uint64_t hash = spec_hash(w.chip);
   if (w.executable.spec_hash != hash && !options.retime) {
@@ -43,8 +63,6 @@ Result<Workload> load_executable(const WorkloadOptions& options) {
 }
 
 }  // namespace
-
-bool has_suffix(const std::string& path, std::string_view suffix) { return path.ends_with(suffix); }
 
 Result<std::pair<std::string, int64_t>> parse_dim(const std::string& text) {
   const size_t at = text.find('=');
@@ -80,7 +98,7 @@ Result<graph::Graph> load_graph(const std::string& path, const std::vector<std::
 
 Result<Workload> load_workload(const WorkloadOptions& options, bool with_data) {
   Stopwatch watch;
-  if (has_suffix(options.path, ".presil")) {
+  if (has_suffix(options.path, ".presil") || has_suffix(options.path, ".txt")) {
     Workload w = TRY(load_executable(options));
     w.compile_seconds = watch.seconds();
     return w;

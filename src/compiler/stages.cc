@@ -189,7 +189,7 @@ struct Planner {
   // Element-wise steps over large tensors that have nothing to do with rows: streamed through SBUF as one long array.
   void choose_streams() {
     for (Step& step : plan.steps) {
-      if (step.kind != StepKind::elementwise || !touches_any_big(step)) continue;
+      if (step.kind != StepKind::elementwise || !(big(step.output) || scattered(step.output))) continue;
       bool plain = true;
       for (TensorId t : inputs_of(graph, step)) {
         const graph::Tensor& tensor = graph.at(t);
@@ -201,7 +201,12 @@ struct Planner {
       if (plain) step.kind = StepKind::stream;
     }
   }
-  bool touches_any_big(const Step& step) const { return big(step.output); }
+  // A vector, or another shape whose largest axis would take many partition groups and leave little in each.
+  bool scattered(TensorId t) const {
+    const graph::Shape& s = graph.at(t).shape;
+    return s.size() < 3 && !s.empty() &&
+           *std::max_element(s.begin(), s.end()) > 8 * static_cast<int64_t>(spec.sbuf.partitions);
+  }
   bool produced_in_hbm(TensorId t) const {
     uint32_t p = producer[t.value];
     return p != UINT32_MAX && (plan.steps[p].kind == StepKind::gemm || plan.steps[p].kind == StepKind::stream);

@@ -34,8 +34,14 @@ Uses uses_of(const Graph& graph) {
   return uses;
 }
 
+bool narrows(const Graph& graph, const Node& node) {
+  DType from = graph.at(node.inputs[0]).dtype, to = graph.at(node.output).dtype;
+  return node.op == Op::cast && dtype_bytes(to) < dtype_bytes(from);
+}
+
+// A cast that narrows rounds, which only a chain's last instruction does (grow_chain ends there).
 bool is_chain_node(const Graph& graph, const Node& node) {
-  if (node.op == Op::cast) return is_float(graph.at(node.output).dtype) && is_float(graph.at(node.inputs[0]).dtype);
+  if (node.op == Op::cast) return is_float(graph.at(node.output).dtype);
   return node.op == Op::elementwise;
 }
 
@@ -69,9 +75,10 @@ std::vector<uint32_t> grow_chain(const Graph& graph, const Uses& uses, const std
     bool reads_member = false, others_ready = true;
     for (TensorId t : node.inputs) {
       uint32_t p = uses.producer[t.value];
-      if (p != UINT32_MAX && is_member(p))
+      if (p != UINT32_MAX && is_member(p)) {
         reads_member = true;
-      else if (p != UINT32_MAX && p >= anchor)
+        others_ready = others_ready && !narrows(graph, graph.nodes[p]);
+      } else if (p != UINT32_MAX && p >= anchor)
         others_ready = false;
     }
     if (!reads_member || !others_ready) continue;
@@ -148,7 +155,29 @@ Result<StepKind> kind_of(const Graph& graph, const Node& node, const spec::ChipS
   return StepKind::elementwise;
 }
 
-Result<void> check_supported(const Node& node) {
+// More axes than this do not fit the engines' access patterns whatever merges.
+constexpr size_t kRankMax = 6;
+
+Result<void> check_supported(const Graph& graph, const Node& node) {
+  const graph::Tensor& out = graph.at(node.output);
+  if (out.shape.size() > kRankMax)
+    return unsupported(fmt::format("a tensor of rank {}; at most {} here", out.shape.size(), kRankMax), node.source);
+  if (node.op == Op::cast && !is_float(out.dtype)) {
+    return unsupported(fmt::format("cast from {} to {} while the model runs",
+                                   dtype_name(graph.at(node.inputs[0]).dtype), dtype_name(out.dtype)),
+                       node.source);
+  }
+  bool computes =
+      node.op == Op::elementwise || node.op == Op::reduce || node.op == Op::matmul || node.op == Op::softmax;
+  for (graph::TensorId t : node.inputs) {
+    if (!computes || !t.valid()) continue;
+    DType dtype = graph.at(t).dtype;
+    if (is_integer(dtype)) {
+      return unsupported(
+          fmt::format("{} arithmetic while the model runs: the engines would round it to fp32", dtype_name(dtype)),
+          node.source);
+    }
+  }
   if (node.op == Op::elementwise && !kernels::elementwise_supported(node.attrs.fn)) {
     return unsupported(fmt::format("no engine computes '{}'", graph::elementwise_name(node.attrs.fn)), node.source);
   }
@@ -199,7 +228,7 @@ Result<std::vector<Step>> make_steps(const Graph& graph, const spec::ChipSpec& s
   std::vector<bool> taken(graph.nodes.size(), false);
   std::vector<Step> steps;
   for (uint32_t i = 0; i < graph.nodes.size(); ++i) {
-    TRY(check_supported(graph.nodes[i]));
+    TRY(check_supported(graph, graph.nodes[i]));
     if (taken[i]) continue;
     const Node& node = graph.nodes[i];
     Step step;

@@ -158,9 +158,16 @@ class ChunkEmitter {
         return;
       }
       case Fused::Kind::round: {
-        isa::View integer = temporary(UINT32_MAX, DType::int32);
-        b.tensor_copy({.dst = integer, .src = value(f.a)});
-        b.tensor_copy({.dst = dst, .src = integer});
+        // Through int32 where that is exact; from 2^23 on every number is whole, and infinities and NaN stay.
+        isa::View x = value(f.a);
+        isa::View integer = temporary(UINT32_MAX, DType::int32), rounded = temporary(UINT32_MAX, dst.dtype);
+        isa::View small = temporary(UINT32_MAX, DType::fp32);
+        b.tensor_copy({.dst = integer, .src = x});
+        b.tensor_copy({.dst = rounded, .src = integer});
+        b.activation({.dst = small, .data = x, .op = Activation::abs});
+        b.tensor_scalar({.dst = small, .data = small, .op0 = AluOp::lt, .operand0 = 0x1p23f});
+        b.tensor_copy({.dst = dst, .src = x});
+        b.tensor_copy_predicated({.dst = dst, .src = rounded, .predicate = mask(small)});
         return;
       }
     }

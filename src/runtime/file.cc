@@ -49,6 +49,14 @@ Result<void> write_file(const std::string& path, std::string_view text) {
   return write_file(path, std::as_bytes(std::span(text)));
 }
 
+Result<void> check_folder_of(const std::string& path, const std::string& option) {
+  const std::filesystem::path folder = std::filesystem::path(path).parent_path();
+  std::error_code error;
+  if (folder.empty() || std::filesystem::is_directory(folder, error)) return {};
+  return Error{
+      ErrorCode::io, fmt::format("'{}' cannot be written: there is no folder '{}'", path, folder.string()), option, {}};
+}
+
 Result<void> make_folder(const std::string& path) {
   std::error_code code;
   std::filesystem::create_directories(path, code);

@@ -16,6 +16,9 @@ Result<std::vector<std::byte>> read_file(const std::string& path);
 Result<void> write_file(const std::string& path, std::span<const std::byte> bytes);
 Result<void> write_file(const std::string& path, std::string_view text);
 
+// Whether the folder in which `path` would be written exists; an empty path is no file. For asking before work is done.
+Result<void> check_folder_of(const std::string& path, const std::string& option);
+
 // Creates the folder and its parents if they are not there.
 Result<void> make_folder(const std::string& path);
 

@@ -49,6 +49,7 @@ Result<Array> fitted(Array array, const isa::HbmTensor& tensor) {
     return bad_input(fmt::format("shape {}, expected {}", shape_text(array.shape), shape_text(tensor.shape)), where);
   }
   if (array.dtype == DType::int64 && tensor.dtype == DType::int32) return narrowed(array, where);
+  if (array.dtype == DType::boolean && tensor.dtype == DType::uint8) array.dtype = DType::uint8;
   if (array.dtype != tensor.dtype) {
     return bad_input(fmt::format("dtype {}, expected {}", dtype_name(array.dtype), dtype_name(tensor.dtype)), where);
   }

@@ -77,16 +77,16 @@ void check(const graph::Graph& graph, const Chip& chip, const std::string& preci
 }
 
 TEST(Differential, ImageNetworksInFp32) {
-  for (uint64_t seed = 0; seed < 400; ++seed) check(random_image_network(seed), kChips[seed % 5], "fp32", 1e-5, seed);
+  for (uint64_t seed = 0; seed < 150; ++seed) check(random_image_network(seed), kChips[seed % 5], "fp32", 1e-5, seed);
 }
 TEST(Differential, ImageNetworksInBf16) {
-  for (uint64_t seed = 100; seed < 200; ++seed) check(random_image_network(seed), kChips[seed % 5], "bf16", 4e-2, seed);
+  for (uint64_t seed = 100; seed < 140; ++seed) check(random_image_network(seed), kChips[seed % 5], "bf16", 4e-2, seed);
 }
 TEST(Differential, TokenNetworksInFp32) {
-  for (uint64_t seed = 0; seed < 240; ++seed) check(random_token_network(seed), kChips[seed % 5], "fp32", 1e-5, seed);
+  for (uint64_t seed = 0; seed < 80; ++seed) check(random_token_network(seed), kChips[seed % 5], "fp32", 1e-5, seed);
 }
 TEST(Differential, TokenNetworksInBf16) {
-  for (uint64_t seed = 100; seed < 180; ++seed) check(random_token_network(seed), kChips[seed % 5], "bf16", 4e-2, seed);
+  for (uint64_t seed = 100; seed < 130; ++seed) check(random_token_network(seed), kChips[seed % 5], "bf16", 4e-2, seed);
 }
 
 }  // namespace
