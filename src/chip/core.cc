@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <bit>
 
+#include "base/text.h"
 #include "chip/bounds.h"
 #include "chip/layer_clock.h"
 #include "chip/summary.h"
@@ -242,7 +243,7 @@ class Core final : DmaEngines::Listener {
     if (faulted_) return;
     if (events_.status() == sim::Status::time_limit) {
       outcome_.kind = Outcome::Kind::time_limit;
-      outcome_.detail = fmt::format("not finished after {} fs", events_.now());
+      outcome_.detail = "not finished after " + seconds_text(to_seconds(events_.now()));
     } else if (events_.status() == sim::Status::event_limit) {
       outcome_.kind = Outcome::Kind::event_limit;
       outcome_.detail = fmt::format("not finished after {} events", events_.handled());

@@ -241,7 +241,7 @@ TEST(Core, LimitsAreOutcomes) {
   a.repeat(kVector, 1, 1000);
   CoreOptions options;
   options.limits.time = 1000 * ns;
-  EXPECT_EQ(outcome_text(run(a, round_chip(), options).result.outcome), "time_limit: not finished after 1000000000 fs");
+  EXPECT_EQ(outcome_text(run(a, round_chip(), options).result.outcome), "time_limit: not finished after 1.00 us");
   options.limits = {.events = 10};
   EXPECT_EQ(outcome_text(run(a, round_chip(), options).result.outcome), "event_limit: not finished after 10 events");
 }
