@@ -34,7 +34,7 @@ struct Parser {
 };
 
 void add_workload(CLI::App* sub, WorkloadOptions& o) {
-  sub->add_option("MODEL", o.path, "MODEL.onnx, or FILE.presil from `presil compile`, or its text FILE.txt")->required();
+  sub->add_option("MODEL", o.path, "MODEL.onnx, FILE.presil, or FILE.txt from `presil show FILE.presil`")->required();
   sub->add_option("--chip", o.chip, "bundled chip or FILE.toml; default: trn2, or what an executable was compiled for");
   sub->add_option("--precision", o.precision, "auto (the model's own), fp32, bf16, fp16")->capture_default_str();
   sub->add_option("--dim", o.dims, "NAME=N: a dynamic dimension by name");
