@@ -48,7 +48,7 @@ void add_simulation(CLI::App* sub, SimulationOptions& o) {
   sub->add_flag("--no-data", o.no_data, "time only: no tensor values");
   sub->add_flag("--check,!--no-check", o.check, "find races and never-written reads (with data; default on)");
   sub->add_option("--seed", o.seed, "of inputs that are not given")->capture_default_str();
-  sub->add_option("-j", o.threads, "host threads (one is used so far); results never depend on it");
+  sub->add_option("-j", o.threads, "host threads; default: all. Results never depend on it");
   sub->add_option("--report", o.report, "write a report: FILE.html or FILE.md");
   sub->add_option("--trace", o.trace, "write a Perfetto trace: FILE.pftrace");
   sub->add_flag("--json", o.json, "print one JSON object (docs/schema/run.json)");

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <thread>
 
 #include "base/text.h"
 #include "report/perfetto.h"
@@ -102,8 +103,10 @@ Result<int> simulate(const Workload& workload, const SimulationOptions& options,
   const bool wants_trace = !options.trace.empty() || !options.report.empty();
   progress.phase("simulating");
   Stopwatch watch;
-  record.run = TRY(system::run(workload.executable, workload.chip, {.data = data, .check = data && options.check},
-                               views, wants_trace ? &trace : nullptr));
+  const uint32_t threads = options.threads > 0 ? options.threads : std::thread::hardware_concurrency();
+  record.run = TRY(system::run(workload.executable, workload.chip,
+                               {.data = data, .check = data && options.check, .threads = threads}, views,
+                               wants_trace ? &trace : nullptr));
   record.simulate_seconds = watch.seconds();
   record.summary = report::summarize(workload.executable, workload.chip, record.run);
   progress.phase("writing");

@@ -2,34 +2,15 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
+#include <memory>
 #include <optional>
 
-#include "chip/execute.h"
 #include "chip/loaded.h"
+#include "system/executor.h"
 #include "system/hbm_image.h"
 
 namespace presil::system {
 namespace {
-
-// Executes each instruction when the core starts it: any order that the waits allow gives the same bits, unless the
-// program races.
-class Executor final : public chip::Observer {
- public:
-  Executor(const isa::Executable& executable, const spec::ChipSpec& spec, chip::CoreMemory& memory)
-      : exe_(executable), memory_(memory), state_(spec) {}
-
-  std::string executed(const chip::Executed& e) override {
-    const isa::Program& program = exe_.queues[e.queue];
-    chip::execute(program, program.code[e.instruction], e.offsets, memory_, state_);
-    return state_.fault;
-  }
-
- private:
-  const isa::Executable& exe_;
-  chip::CoreMemory& memory_;
-  chip::ExecuteState state_;
-};
 
 // What a run that got through is worth when the checker found something.
 chip::Outcome outcome_of(const isa::Executable& exe, const std::vector<chip::Finding>& findings) {
@@ -58,14 +39,21 @@ Result<RunResult> run(const isa::Executable& executable, const spec::ChipSpec& s
   std::optional<chip::Checker> checker;
   if (options.check) core.observers.push_back(&checker.emplace(executable, spec));
   std::optional<chip::CoreMemory> memory;
-  std::optional<Executor> executor;
+  std::unique_ptr<Executor> executor;
   if (options.data) {
     memory.emplace(spec, executable.hbm_bytes);
     TRY(fill_hbm(executable, inputs, memory->hbm()));
-    core.observers.push_back(&executor.emplace(executable, spec, *memory));
+    const bool behind = options.threads > 1 && sink == nullptr;
+    executor = behind ? execute_behind(executable, spec, *memory) : execute_here(executable, spec, *memory);
+    core.observers.push_back(executor.get());
   }
 
   chip::CoreResult done = chip::run_core(executable, loaded, spec, core, sink);
+  if (executor && !executor->finish().empty()) {  // noticed too late to stop the core where it happened
+    Options alone = options;
+    alone.threads = 1;
+    return run(executable, spec, alone, inputs, sink);
+  }
   RunResult result{std::move(done.outcome), done.elapsed, done.trace_hash, std::move(done.counters)};
   if (checker) result.findings = checker->findings();
   if (result.outcome.ok() && !result.findings.empty()) result.outcome = outcome_of(executable, result.findings);

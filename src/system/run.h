@@ -22,6 +22,7 @@ namespace presil::system {
 struct Options {
   bool data = false;       // execute, from `inputs` and the executable's constants
   bool check = false;      // chip/checker.h
+  uint32_t threads = 1;    // of the host; from two on, data is computed beside time and checks. No result depends on it
   bool contention = true;  // false: transfers of different queues do not slow each other (for laws)
   Time time_limit = kTimeMax;
   uint64_t event_limit = UINT64_MAX;
@@ -40,7 +41,7 @@ struct Output {
 struct RunResult {
   chip::Outcome outcome;
   Time elapsed = 0;         // from the first instruction to the end of the last instruction or transfer
-  uint64_t trace_hash = 0;  // of all events in time; the same with and without a trace, data or the checker
+  uint64_t trace_hash = 0;  // of all events in time; the same with and without a trace, data, checker or threads
   chip::Counters counters;
   std::vector<chip::Finding> findings;  // of the checker; the first one is also the outcome of a run that got through
   std::vector<Output> outputs;          // with data, in the order of the executable's tensors

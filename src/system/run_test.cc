@@ -69,6 +69,38 @@ TEST(Run, DataAndCheckerChangeNoTime) {
   EXPECT_TRUE(timed.outputs.empty());
 }
 
+TEST(Run, ThreadsChangeNothing) {
+  std::vector<std::byte> x = input_bytes(128 * 4096);
+  for (uint64_t seed = 0; seed < 10; ++seed) {
+    isa::Executable exe = random_program(seed, {.instructions = 300, .ordered = true}).exe;
+    RunResult one = *run(exe, round_chip(), {.data = true, .check = true}, {{"x", x}});
+    RunResult two = *run(exe, round_chip(), {.data = true, .check = true, .threads = 2}, {{"x", x}});
+    EXPECT_EQ(one.trace_hash, two.trace_hash) << seed;
+    EXPECT_EQ(one.elapsed, two.elapsed) << seed;
+    EXPECT_EQ(one.outputs[0].bytes, two.outputs[0].bytes) << seed;
+    EXPECT_EQ(one.findings.size(), two.findings.size()) << seed;
+  }
+}
+
+// A fault that only the data shows: an index outside of its table. It stops the core where it happens.
+TEST(Run, AFaultOfTheDataIsTheSameWithThreads) {
+  Assembler a = program();
+  View indices = view(Memory::sbuf, 0, 128, 8192, {{1, 32}}, DType::uint32);
+  a.append(EngineKind::gpsimd, Opcode::nc_n_gather)
+      .operand(0, sbuf(128, 16384, 32)).operand(1, sbuf(128, 0, 32)).operand(2, indices).wait(2, 1);
+  a.memset(EngineKind::gpsimd, sbuf(128, 20480, 32));
+  std::vector<std::byte> x = input_bytes();
+  RunResult one = *run(a.exe, round_chip(), {.data = true}, {{"x", x}});
+  RunResult two = *run(a.exe, round_chip(), {.data = true, .threads = 2}, {{"x", x}});
+  EXPECT_EQ(one.outcome.kind, chip::Outcome::Kind::fault);
+  EXPECT_EQ(one.outcome.engine, "gpsimd");
+  EXPECT_EQ(one.outcome.instruction, 1u);
+  EXPECT_THAT(one.outcome.detail, HasSubstr("nc_n_gather"));
+  EXPECT_EQ(chip::outcome_text(one.outcome), chip::outcome_text(two.outcome));
+  EXPECT_EQ(one.trace_hash, two.trace_hash);
+  EXPECT_EQ(one.elapsed, two.elapsed);
+}
+
 TEST(Run, SaysWhichDataIsMissing) {
   std::vector<std::byte> x = input_bytes(), small = input_bytes(5);
   auto message = [](const Assembler& a, const std::vector<Input>& inputs) {
