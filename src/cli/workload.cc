@@ -42,7 +42,6 @@ Result<void> refuse_model_options(const WorkloadOptions& options) {
 }
 
 Result<Workload> load_executable(const WorkloadOptions& options) {
-  TRY(refuse_model_options(options));
   auto bytes = TRY(runtime::read_file(options.path));
   Workload w;
   if (has_suffix(options.path, ".txt")) {
@@ -51,6 +50,7 @@ Result<Workload> load_executable(const WorkloadOptions& options) {
   } else {
     w.executable = TRY(isa::decode(bytes, options.path));
   }
+  TRY(refuse_model_options(options));
   w.chip = TRY(load_chip(options.chip.empty() ? w.executable.chip : options.chip));
   const uint64_t hash = spec_hash(w.chip);
   if (w.executable.spec_hash != hash && !options.retime) {
