@@ -35,7 +35,8 @@ HappensBefore::HappensBefore(const isa::Executable& executable, const spec::Chip
       }
       if (i.signal == isa::kNoSemaphore) continue;
       auto& raisers = semaphores_[i.signal].raisers;
-      if (std::find(raisers.begin(), raisers.end(), std::pair(q, agent)) == raisers.end()) raisers.push_back({q, agent});
+      if (std::find(raisers.begin(), raisers.end(), std::pair(q, agent)) == raisers.end())
+        raisers.push_back({q, agent});
     }
   }
   clocks_.resize(size_t{agents_} * agents_);

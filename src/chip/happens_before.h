@@ -1,16 +1,16 @@
 // What must have happened before what, whatever the timing: vector clocks over the agents of a core.
 //
 // Agents are the queues of the engines, and each DMA queue once for every engine that triggers transfers on it. The
-// clock of an engine counts its instructions, the others count transfers; "a clock holds (agent, n)" means: whatever the
-// timing, the n-th instruction or transfer of the agent has completed. Agents complete in order, so smaller numbers are
-// included; transfers of two engines on one DMA queue are in no order.
+// clock of an engine counts its instructions, the others count transfers; "a clock holds (agent, n)" means: whatever
+// the timing, the n-th instruction or transfer of the agent has completed. Agents complete in order, so smaller numbers
+// are included; transfers of two engines on one DMA queue are in no order.
 //
 // A wait for semaphore >= v is satisfied after the increments that no legal order of events can do without. A
-// semaphore's increments are kept in batches: batch n+1 is raised only by those for whom all of batches 1 .. n is known to
-// be complete; inside a batch, any order is possible. A wait that reaches the total at the end of a batch is ordered after
-// all of it, one that falls inside is ordered after the batches before. A transfer raises its semaphore once per DMA
-// engine, so a transfer is never ordered by a wait that one of its engines could miss. If a batch grows after some wait
-// was satisfied by its old total, that wait could have been satisfied without it: an ambiguous wait.
+// semaphore's increments are kept in batches: batch n+1 is raised only by those for whom all of batches 1 .. n is known
+// to be complete; inside a batch, any order is possible. A wait that reaches the total at the end of a batch is ordered
+// after all of it, one that falls inside is ordered after the batches before. A transfer raises its semaphore once per
+// DMA engine, so a transfer is never ordered by a wait that one of its engines could miss. If a batch grows after some
+// wait was satisfied by its old total, that wait could have been satisfied without it: an ambiguous wait.
 #pragma once
 #include <cstdint>
 #include <deque>
@@ -62,7 +62,7 @@ class HappensBefore {
   struct Semaphore {
     uint64_t total = 0;
     std::deque<Batch> batches;
-    std::vector<uint32_t> waiters;  // queues with waits for it
+    std::vector<uint32_t> waiters;                       // queues with waits for it
     std::vector<std::pair<uint32_t, uint32_t>> raisers;  // queues and the agents as which they raise it
   };
 
@@ -74,10 +74,10 @@ class HappensBefore {
   void forget(Semaphore& semaphore);
 
   uint32_t engines_ = 0, agents_ = 0, dma_engines_ = 0, dma_queues_ = 0;
-  std::vector<uint32_t> dma_agents_;     // by engine and DMA queue
-  std::vector<uint32_t> clocks_;   // per agent, a row
-  std::vector<uint32_t> numbers_;  // instructions or transfers so far
-  std::vector<uint64_t> left_;     // instructions not executed yet, per queue
+  std::vector<uint32_t> dma_agents_;  // by engine and DMA queue
+  std::vector<uint32_t> clocks_;      // per agent, a row
+  std::vector<uint32_t> numbers_;     // instructions or transfers so far
+  std::vector<uint64_t> left_;        // instructions not executed yet, per queue
   std::vector<Semaphore> semaphores_;
   std::vector<std::vector<uint32_t>> spare_;  // rows to use again
 };

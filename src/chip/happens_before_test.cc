@@ -1,4 +1,5 @@
-// Is "complete whatever the timing" true in every legal order of events? Against all of them, for small random programs.
+// Is "complete whatever the timing" true in every legal order of events? Against all of them, for small random
+// programs.
 #include "chip/happens_before.h"
 
 #include <gtest/gtest.h>
@@ -58,8 +59,8 @@ using Event = std::pair<uint32_t, uint32_t>;  // queue and instruction: of a tra
 // Everything that can be true in the middle of a run.
 struct State {
   std::array<uint32_t, kQueues> started{}, completed{};
-  std::array<std::vector<Event>, kDmaQueues> triggered;                        // in order
-  std::array<std::array<uint32_t, kDmaEngines>, kDmaQueues> moved{};           // shares done
+  std::array<std::vector<Event>, kDmaQueues> triggered;               // in order
+  std::array<std::array<uint32_t, kDmaEngines>, kDmaQueues> moved{};  // shares done
   std::vector<uint32_t> semaphores;
   auto operator<=>(const State&) const = default;
 };

@@ -87,7 +87,10 @@ TEST(Run, AFaultOfTheDataIsTheSameWithThreads) {
   Assembler a = program();
   View indices = view(Memory::sbuf, 0, 128, 8192, {{1, 32}}, DType::uint32);
   a.append(EngineKind::gpsimd, Opcode::nc_n_gather)
-      .operand(0, sbuf(128, 16384, 32)).operand(1, sbuf(128, 0, 32)).operand(2, indices).wait(2, 1);
+      .operand(0, sbuf(128, 16384, 32))
+      .operand(1, sbuf(128, 0, 32))
+      .operand(2, indices)
+      .wait(2, 1);
   a.memset(EngineKind::gpsimd, sbuf(128, 20480, 32));
   std::vector<std::byte> x = input_bytes();
   RunResult one = *run(a.exe, round_chip(), {.data = true}, {{"x", x}});
