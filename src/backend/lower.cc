@@ -7,6 +7,7 @@
 #include "backend/queues.h"
 #include "backend/repeats.h"
 #include "backend/synchronize.h"
+#include "base/text.h"
 #include "tile/verify.h"
 
 namespace presil::backend {
@@ -18,7 +19,7 @@ Result<void> check(const tile::TileProgram& program, const spec::ChipSpec& spec)
   const isa::Finding& first = findings[0];
   std::string where =
       first.instruction < program.code.code.size() ? layer_of(program, first.instruction) : program.model;
-  std::string more = findings.size() > 1 ? fmt::format("; {} more findings", findings.size() - 1) : "";
+  std::string more = findings.size() > 1 ? "; " + count_text(findings.size() - 1, "more finding") : "";
   return bad_input(first.text() + more, where);
 }
 

@@ -41,6 +41,10 @@ std::string nearest_hint(std::string_view name, std::span<const std::string> can
   return best.empty() ? std::string() : fmt::format("did you mean '{}'?", best);
 }
 
+std::string count_text(uint64_t count, std::string_view noun) {
+  return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s");
+}
+
 std::string bytes_text(uint64_t bytes) {
   const char* const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
   double value = static_cast<double>(bytes);

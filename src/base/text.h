@@ -14,6 +14,8 @@ std::string nearest_name(std::string_view name, std::span<const std::string> can
 // "did you mean 'x'?" or empty.
 std::string nearest_hint(std::string_view name, std::span<const std::string> candidates);
 
+std::string count_text(uint64_t count, std::string_view noun);  // "1 finding", "2 findings"
+
 std::string bytes_text(uint64_t bytes);    // "1.50 MiB"
 std::string seconds_text(double seconds);  // "12.3 us"
 

@@ -20,5 +20,11 @@ TEST(Text, Quantities) {
   EXPECT_EQ(seconds_text(1.5e-6), "1.50 us");
 }
 
+TEST(Text, Counts) {
+  EXPECT_EQ(count_text(0, "finding"), "0 findings");
+  EXPECT_EQ(count_text(1, "finding"), "1 finding");
+  EXPECT_EQ(count_text(2, "finding"), "2 findings");
+}
+
 }  // namespace
 }  // namespace presil

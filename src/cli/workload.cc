@@ -62,6 +62,12 @@ Result<Workload> load_executable(const WorkloadOptions& options) {
   return w;
 }
 
+// The compiler knows no files; an option that it names needs none.
+Error in_file(const std::string& path, Error error) {
+  if (!error.where.starts_with("--")) error.where = error.where.empty() ? path : path + ": " + error.where;
+  return error;
+}
+
 }  // namespace
 
 Result<std::pair<std::string, int64_t>> parse_dim(const std::string& text) {
@@ -106,10 +112,11 @@ Result<Workload> load_workload(const WorkloadOptions& options, bool with_data) {
   Workload w{.chip = TRY(load_chip(options.chip))};
   for (const std::string& dim : options.dims) w.dims.insert(TRY(parse_dim(dim)));
   auto graph = TRY(load_graph(options.path, options.dims, options.shapes, with_data, options.double_as_fp32));
-  auto compiled = TRY(compiler::compile(std::move(graph), w.chip, {.precision = options.precision}));
-  w.graph = std::move(compiled.graph);
-  w.plan = std::move(compiled.plan);
-  w.executable = std::move(compiled.executable);
+  auto compiled = compiler::compile(std::move(graph), w.chip, {.precision = options.precision});
+  if (!compiled) return in_file(options.path, compiled.error());
+  w.graph = std::move(compiled->graph);
+  w.plan = std::move(compiled->plan);
+  w.executable = std::move(compiled->executable);
   w.executable.model = std::filesystem::path(options.path).filename().string();
   w.compile_seconds = watch.seconds();
   return w;

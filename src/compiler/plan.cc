@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cmath>
 #include <sstream>
 
 #include "base/text.h"
@@ -19,8 +20,9 @@ constexpr std::array<std::string_view, 4> kLocationNames = {"none", "hbm", "sbuf
 constexpr uint32_t kPlanVersion = 1;
 constexpr size_t kCountMax = 10'000'000;
 
-// A name as one word: whatever would end a word is written %XX.
+// A name as one word: whatever would end a word is written %XX, and so is what stands for no name.
 std::string escaped(std::string_view name) {
+  if (name == "-") return "%2d";
   std::string out;
   for (unsigned char c : name) {
     if (c <= ' ' || c == '%' || c == '#' || c == '=' || c == 0x7f)
@@ -71,7 +73,9 @@ struct Line {
     std::string value = TRY(text(key));
     T result{};
     auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), result);
-    if (error != std::errc() || end != value.data() + value.size()) {
+    bool finite = true;
+    if constexpr (std::is_floating_point_v<T>) finite = std::isfinite(result);
+    if (error != std::errc() || end != value.data() + value.size() || !finite) {
       return bad_input(fmt::format("'{}={}' is not a number in range", key, value), where());
     }
     return result;
@@ -169,8 +173,9 @@ Result<Plan> parse_plan(std::string_view text) {
       uint32_t version = TRY(line.number_of<uint32_t>("version"));
       if (version != kPlanVersion)
         return bad_input(fmt::format("plan version {}, this presil reads {}", version, kPlanVersion), line.where());
-      plan.model = unescaped(TRY(line.text("model")));
-      if (plan.model == "-") plan.model.clear();
+      if (header) return bad_input("a second line 'plan'", line.where());
+      std::string model = TRY(line.text("model"));
+      if (model != "-") plan.model = unescaped(model);
       plan.chip = TRY(line.text("chip"));
       plan.precision = TRY(line.text("precision"));
       std::string hash = TRY(line.text("spec"));

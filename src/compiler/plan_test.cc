@@ -37,6 +37,14 @@ TEST(Plan, TextRoundTrips) {
   }
 }
 
+TEST(Plan, NamesThatLookLikeSyntaxComeBack) {
+  for (const char* name : {"", "-", "%2d", "%", "--", "a b", "%zz", "=#"}) {
+    auto parsed = parse_plan(print({.model = name, .chip = "trn2"}));
+    ASSERT_TRUE(parsed) << parsed.error().text();
+    EXPECT_EQ(parsed->model, name);
+  }
+}
+
 TEST(Plan, MessagesNameLineAndNearestWord) {
   auto message = [](std::string_view text) { return parse_plan(text).error().text(); };
   std::string header = "plan version=1 model=- chip=trn2 spec=00 precision=fp32\n";
@@ -46,6 +54,9 @@ TEST(Plan, MessagesNameLineAndNearestWord) {
             "plan:1: plan version 9, this presil reads 1");
   EXPECT_EQ(message(header + "stge first=0"), "plan:2: 'stge' is not a line of a plan (did you mean 'stage'?)");
   EXPECT_EQ(message(header + "stage first=0 last=x bands=1"), "plan:2: 'last=x' is not a number in range");
+  EXPECT_EQ(message(header + header), "plan:2: a second line 'plan'");
+  EXPECT_EQ(message(header + "step kind=view anchor=0 output=0 chain= estimate_seconds=nan"),
+            "plan:2: 'estimate_seconds=nan' is not a number in range");
   EXPECT_EQ(message(header + "stage first=0 last=1 band=1"),
             "plan:2: 'stage' has no word 'band' (did you mean 'bands'?)");
   EXPECT_EQ(message(header + "stage first=0 last=1"), "plan:2: 'stage' has no 'bands='");

@@ -52,7 +52,8 @@ Result<Shape> resolve_reshape(Conversion& c, Shape wanted, bool allow_zero) {
 
 Result<Tensors> convert_concat(Conversion& c) {
   TRY(c.want_inputs(std::max<size_t>(c.inputs.size(), 1), SIZE_MAX));
-  int64_t axis = TRY(c.axis(TRY(c.integer("axis", 1)), c.rank(0)));
+  if (!c.has_attribute("axis")) return c.error("attribute 'axis' is missing");
+  int64_t axis = TRY(c.axis(TRY(c.integer("axis", 0)), c.rank(0)));
   return Tensors{TRY(c.builder.concat(c.inputs, axis))};
 }
 

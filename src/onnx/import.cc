@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "graph/fold.h"
 #include "graph/narrow.h"
+#include "onnx/declared_types.h"
 #include "onnx/input_shapes.h"
 #include "onnx/mapped_file.h"
 #include "onnx/node_order.h"
@@ -52,7 +53,7 @@ Result<const OperatorRow*> find_operator(const NodeValue& node, int64_t opset) {
 }
 
 Result<void> convert_node(graph::Builder& builder, const NodeValue& node, int64_t opset, const ImportOptions& options,
-                          Environment& environment) {
+                          const DeclaredTypes& declared, Environment& environment) {
   const OperatorRow* row = TRY(find_operator(node, opset));
   builder.set_source(node.title());
   Tensors inputs;
@@ -67,6 +68,7 @@ Result<void> convert_node(graph::Builder& builder, const NodeValue& node, int64_
     if (node.outputs[i].empty()) continue;
     if (i >= outputs.size())
       return conversion.refuse(fmt::format("its output {} '{}' is not supported", i, node.outputs[i]));
+    TRY(declared.check(node.outputs[i], builder.at(outputs[i]), node.title()));
     environment[node.outputs[i]] = outputs[i];
     if (outputs[i].value >= first_new) builder.at(outputs[i]).name = node.outputs[i];
   }
@@ -114,7 +116,8 @@ Result<graph::Graph> import_model(std::span<const std::byte> file, const ImportO
   graph::Builder builder;
   builder.graph().name = model.graph_name;
   Environment environment = TRY(add_inputs(builder, model, options));
-  for (size_t i : order) TRY(convert_node(builder, model.nodes[i], opset, options, environment));
+  DeclaredTypes declared(model, options);
+  for (size_t i : order) TRY(convert_node(builder, model.nodes[i], opset, options, declared, environment));
   finish_outputs(builder.graph(), model, environment);
   return graph::narrow_int64(graph::remove_dead(std::move(builder.graph())));
 }

@@ -34,10 +34,11 @@ std::string weight(const std::string& name, const std::vector<uint64_t>& dims, s
   for (uint64_t d : dims) out += number(1, d);
   return bytes(5, out + number(2, 1) + bytes(8, name) + bytes(9, std::string(data_bytes, '\0')));
 }
-std::string value(uint64_t field, const std::string& name, const std::vector<uint64_t>& dims) {
+constexpr uint64_t kFloat = 1, kInt64 = 7;  // TensorProto.DataType
+std::string value(uint64_t field, const std::string& name, const std::vector<uint64_t>& dims, uint64_t type = kFloat) {
   std::string shape;
   for (uint64_t d : dims) shape += bytes(1, number(1, d));
-  return bytes(field, bytes(1, name) + bytes(2, bytes(1, number(1, 1) + bytes(2, shape))));
+  return bytes(field, bytes(1, name) + bytes(2, bytes(1, number(1, type) + bytes(2, shape))));
 }
 std::string model(const std::string& graph) { return number(1, 8) + bytes(8, number(2, 13)) + bytes(7, graph); }
 
@@ -92,7 +93,7 @@ TEST(Import, WithoutDataOnlySmallConstantsAreRead) {
 TEST(Import, OutputsAreProducedByNodesOfTheirOwn) {
   std::string file = model(node("Relu", {"x"}, "a") + node("Identity", {"a"}, "b") + node("Identity", {"x"}, "c") +
                            node("Shape", {"x"}, "d") + value(11, "x", {2}) + value(12, "a", {}) + value(12, "b", {}) +
-                           value(12, "c", {}) + value(12, "d", {}));
+                           value(12, "c", {}) + value(12, "d", {}, kInt64));
   graph::Graph g = *graph::simplify(*import_model(view(file)));
   EXPECT_TRUE(graph::verify(g).empty());
   std::set<graph::TensorId> produced;

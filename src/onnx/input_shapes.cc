@@ -16,15 +16,6 @@ using Bindings = std::map<std::string, int64_t>;
 
 std::string where_of(const ValueInfo& v) { return fmt::format("input '{}'", v.name); }
 
-std::string declared_text(const ValueInfo& v) {
-  std::string out;
-  for (const Dimension& d : *v.shape) {
-    std::string dim = d.value ? fmt::format("{}", *d.value) : d.name.empty() ? "?" : d.name;
-    out += (out.empty() ? "" : "x") + dim;
-  }
-  return out;
-}
-
 const graph::Shape* shape_option(const ImportOptions& options, const std::string& input) {
   for (const auto& [name, shape] : options.shapes) {
     if (name == input) return &shape;
@@ -118,6 +109,15 @@ Result<graph::Shape> resolve(const ValueInfo& v, const ImportOptions& options, c
 }
 
 }  // namespace
+
+std::string declared_text(const ValueInfo& v) {
+  std::string out;
+  for (const Dimension& d : *v.shape) {
+    std::string dim = d.value ? fmt::format("{}", *d.value) : d.name.empty() ? "?" : d.name;
+    out += (out.empty() ? "" : "x") + dim;
+  }
+  return out;
+}
 
 Result<std::vector<graph::TensorType>> resolve_input_types(const std::vector<ValueInfo>& inputs,
                                                            const ImportOptions& options) {

@@ -64,7 +64,7 @@ struct Model {
   std::vector<std::pair<std::string, int64_t>> opsets;  // domain, version
   std::vector<NodeValue> nodes;
   std::vector<TensorValue> initializers;
-  std::vector<ValueInfo> inputs, outputs;
+  std::vector<ValueInfo> inputs, outputs, values;  // values: between the nodes
   size_t sparse_initializers = 0, functions = 0;
 };
 

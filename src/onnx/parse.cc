@@ -159,6 +159,7 @@ Result<Model> parse_model(std::span<const std::byte> file) {
   for (const auto& t : proto.graph().initializer()) model.initializers.push_back(read_tensor(t, light.payloads));
   for (const auto& v : proto.graph().input()) model.inputs.push_back(read_value_info(v));
   for (const auto& v : proto.graph().output()) model.outputs.push_back(read_value_info(v));
+  for (const auto& v : proto.graph().value_info()) model.values.push_back(read_value_info(v));
   model.sparse_initializers = proto.graph().sparse_initializer_size();
   model.functions = proto.functions_size();
   return model;

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 
+#include "base/text.h"
 #include "chip/loaded.h"
 #include "system/executor.h"
 #include "system/hbm_image.h"
@@ -23,7 +24,7 @@ chip::Outcome outcome_of(const isa::Executable& exe, const std::vector<chip::Fin
   o.instruction = first.site.instruction;
   o.source = chip::source_text(exe, exe.queues[first.site.queue].code[first.site.instruction].source);
   o.detail = first.text;
-  if (findings.size() > 1) o.detail += fmt::format(" (and {} more findings)", findings.size() - 1);
+  if (findings.size() > 1) o.detail += fmt::format(" (and {})", count_text(findings.size() - 1, "more finding"));
   return o;
 }
 

@@ -3,6 +3,7 @@ import json
 import subprocess
 
 import pytest
+from onnx import TensorProto, helper
 
 
 @pytest.fixture
@@ -125,3 +126,16 @@ def test_bad_chip_files(call, tmp_path, text, words):
     assert (code, out) == (2, "") and err.startswith("presil: error: bad.toml") and err.count("\n") == 1
     for word in words:
         assert word in err
+
+
+def test_what_the_compiler_refuses_names_the_file(call, tmp_path):
+    weight = helper.make_tensor("w", TensorProto.FLOAT, [1, 1, 1, 1], [1.0])
+    wide = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 1, 2, 4096]) for name in ("x", "y")]
+    graph = helper.make_graph([helper.make_node("Conv", ["x", "w"], ["y"], name="c")], "g", wide[:1], wide[1:], [weight])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    (tmp_path / "m.onnx").write_bytes(model.SerializeToString())
+    (tmp_path / "tiny.toml").write_text('extends = "trn2"\n[sbuf]\npartition_size = "1 KiB"\n')
+    code, out, err = call("compile", "m.onnx", "--chip", "tiny.toml", "-o", "m.presil")
+    assert (code, out) == (2, "") and err.startswith("presil: error: m.onnx: c: one row of what this step touches takes ")
+    assert call("compile", "m.onnx", "--precision", "fp23", "-o", "m.presil")[2] == (
+        "presil: error: --precision: precision 'fp23' is not one of auto, fp32, bf16, fp16 (did you mean 'fp32'?)\n")

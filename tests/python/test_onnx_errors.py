@@ -133,7 +133,8 @@ CASES = {
                    "n: pad: its output [1099511627777, 3, 4, 4] has more than 1099511627776 elements"),
     "absurd_kernel": (model([node("MaxPool", kernel_shape=[2**62, 1])]), [],
                       "n: MaxPool: kernel 4611686018427387904, stride 1 and dilation 1 of spatial axis 0 must be from 1 to 1048576"),
-    "big_integer": (model([node("Add", ("i", "k"))], [info("i", [2], TensorProto.INT64)], initializers=[array([2**40], "k", np.int64)]), [],
+    "big_integer": (model([node("Add", ("i", "k"))], [info("i", [2], TensorProto.INT64)], [info("y", None, TensorProto.INT64)],
+                          initializers=[array([2**40], "k", np.int64)]), [],
                     "constant 'k': int64 value 1099511627776 does not fit into int32"),
     "channels": (model([node("Conv", ("x", "w"))], initializers=[array(np.zeros((2, 4, 1, 1)), "w")]), [],
                  "n: conv: input [1, 3, 4, 4], weight [2, 4, 1, 1] and group 1 do not fit"),
@@ -145,6 +146,15 @@ CASES = {
                "n: elementwise: operands 'x' is fp32 and 'w' is int64, expected one dtype"),
     "division_by_zero": (model([node("Div", ("a", "b"))], [], initializers=[array([1], "a", np.int64), array([0], "b", np.int64)]), [],
                          "n: div: integer division by zero"),
+    "concat_axis": (model([node("Concat", ("x", "x"))]), [], "n: Concat: attribute 'axis' is missing"),
+    "declared_size": (model([node("Relu")], outputs=[info("y", [1, 3, 4, 5])]), [],
+                      "n: its output 'y' has shape [1, 3, 4, 4], the model declares 1x3x4x5"),
+    "declared_rank": (model([node("Relu")], outputs=[info("y", ["n", 3, 16])]), [],
+                      "n: its output 'y' has shape [1, 3, 4, 4], the model declares nx3x16"),
+    "declared_type": (model([node("Relu")], outputs=[info("y", [1, 3, 4, 4], TensorProto.INT32)]), [],
+                      "n: its output 'y' is fp32, the model declares int32"),
+    "declared_between": (lambda: between([1, 3, 5, 4]), [],
+                         "one: its output 'z' has shape [1, 3, 4, 4], the model declares 1x3x5x4"),
     "operands": (model([node("Relu", ("x", "x"))]), [], "n: Relu: has 2 inputs, takes 1"),
     "omitted": (model([node("Add", ("x", ""))]), [], "n: Add: has 1 inputs, takes 2"),
     "omitted_variadic": (model([node("Max", ("x", "", "x"))]), [], "n: Max: has 2 inputs, takes at least 3"),
@@ -208,6 +218,12 @@ def no_outputs():
     return m
 
 
+def between(shape, first=1):
+    m = model([node("Relu", outputs=("z",), name="one"), node("Relu", ("z",), name="two")], [info("x", [first, 3, 4, 4])])
+    m.graph.value_info.append(info("z", shape))
+    return m
+
+
 def limit_memory():
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CPU, (2, 2))
@@ -255,3 +271,17 @@ def test_double_is_converted_on_request(tmp_path):
     file.write_bytes(model([node("Add", ("x", "w"))], [info("x", [2], TensorProto.DOUBLE)], initializers=[weight]).SerializeToString())
     done = subprocess.run([TOOL, file, "--double-as-fp32", "--print"], capture_output=True, text=True)
     assert '"w" = [0.1]' in done.stdout and " = add(" in done.stdout
+
+
+@pytest.mark.parametrize("shape", [["n", 3, None, 4], [0, 3, 4, 4], [], None])
+def test_declarations_that_leave_something_open_fit(tmp_path, shape):
+    file = tmp_path / "m.onnx"
+    file.write_bytes(between(shape).SerializeToString())
+    assert subprocess.run([TOOL, file], capture_output=True).returncode == 0
+
+
+def test_sizes_of_an_exporters_example_fit(tmp_path):
+    """Between the nodes of a model with dynamic inputs."""
+    file = tmp_path / "m.onnx"
+    file.write_bytes(between([1, 3, 4, 4], first="batch").SerializeToString())
+    assert subprocess.run([TOOL, file, "--dim", "batch=2"], capture_output=True).returncode == 0
