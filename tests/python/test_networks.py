@@ -5,11 +5,10 @@ import subprocess
 import sys
 
 import numpy as np
-import onnx
 import pytest
 from PIL import Image
 
-from graph_tool import run_onnxruntime
+from compare import assert_agrees
 
 DETECT, RECOGNIZE, DIRECTION = ("ch_PP-OCRv4_det_infer.onnx", "ch_PP-OCRv4_rec_infer.onnx",
                                 "ch_ppocr_mobile_v2.0_cls_infer.onnx")
@@ -54,30 +53,6 @@ def picture(cache, shape, source):
     return np.ascontiguousarray((whole / 127.5 - 1).reshape(batch, height, width, 3).transpose(0, 3, 1, 2))
 
 
-def rms(values):
-    return float(np.sqrt(np.mean(np.square(values.astype(np.float64)))))
-
-
-def rounded_operands(path, tmp_path):
-    """The model with both operands x of every convolution and matmul rounded to bf16's 8 bits: t - (t - x), where
-    t = (2^16 + 1) x (Veltkamp's splitting), which old opsets can say."""
-    model = onnx.load(path)
-    model.graph.initializer.append(onnx.helper.make_tensor("split", onnx.TensorProto.FLOAT, [], [65537.0]))
-    make, nodes = onnx.helper.make_node, []
-    for node in model.graph.node:
-        if node.op_type in ("Conv", "ConvTranspose", "MatMul"):
-            for i in range(2):
-                x, t = node.input[i], f"{node.output[0]}.operand{i}"
-                nodes += [make("Mul", [x, "split"], [t]), make("Sub", [t, x], [t + ".low"]),
-                          make("Sub", [t, t + ".low"], [t + ".high"])]
-                node.input[i] = t + ".high"
-        nodes.append(node)
-    del model.graph.node[:]
-    model.graph.node.extend(nodes)
-    onnx.save(model, tmp_path / "rounded.onnx")
-    return tmp_path / "rounded.onnx"
-
-
 @pytest.mark.parametrize("name,shape,precision,source,chip",
                          QUICK + [pytest.param(*case, marks=pytest.mark.long) for case in LONG])
 def test_agrees_with_onnxruntime(presil, root, cache, tmp_path, name, shape, precision, source, chip):
@@ -91,16 +66,7 @@ def test_agrees_with_onnxruntime(presil, root, cache, tmp_path, name, shape, pre
     result = json.loads(done.stdout)
     assert result["outcome"]["kind"] == "done" and result["findings"] == []
     ours = np.load(tmp_path / "out" / result["outputs"][0]["file"])
-    plain, = run_onnxruntime(cache / name, {"x": x})
-    optimized, = run_onnxruntime(cache / name, {"x": x}, True)
-    error = rms(ours - optimized)
-    if precision == "fp32":
-        assert error <= max(1e-4 * rms(optimized), 4 * rms(plain - optimized))
-    else:
-        # On noise these networks amplify what rounding the operands does by itself, whoever multiplies them; 3 because
-        # one draw of a random error is held against another.
-        inherent = rms(run_onnxruntime(rounded_operands(cache / name, tmp_path), {"x": x}, True)[0] - optimized)
-        assert error <= max(3e-2 * rms(optimized), 3 * inherent)
+    optimized, = assert_agrees(cache / name, {"x": x}, [ours], precision, tmp_path)
     # Top-1 where the margin is clear.
     if name != DETECT:
         ordered = np.sort(optimized, axis=-1)
