@@ -60,7 +60,7 @@ IMAGE = noise(input=(None, 3, 224, 224))
 MODELS = {
     "face_detection_front_128x128_barracuda": Model("small", noise(**{"input:0": (1, 128, 128, 3)})),
     "face_detection_back_256x256_barracuda": Model("small", noise(**{"input:0": (1, 256, 256, 3)})),
-    "melspectrogram": Model("small", sound, batches=(1, 4, 8)),
+    "melspectrogram": Model("small", sound, batches=(1, 4, 8), slow=True),
     "embedding_model": Model("small", noise(input_1=(None, 76, 32, 1)), batches=(1, 4, 8)),
     "alexa_v0.1": Model("small", noise(**{"onnx::Flatten_0": (1, 16, 96)})),
     "weather_v0.1": Model("small", noise(**{"onnx::Flatten_0": (1, 22, 96)})),
@@ -77,10 +77,10 @@ MODELS = {
     "efficientnet_b0": Model("export", IMAGE, batches=(1, 4, 8)),
     "vit_b_16": Model("export", IMAGE, batches=(1, 4, 8), slow=True),
     "swin_t": Model("export", IMAGE, batches=(1, 4, 8), slow=True),
-    "decoder_13": Model("export", tokens(5000, 48), batches=(1, 4, 8)),
-    "decoder_17": Model("export", tokens(5000, 48), batches=(1, 4, 8)),
+    "decoder_13": Model("export", tokens(5000, 48), batches=(1, 4, 8), slow=True),
+    "decoder_17": Model("export", tokens(5000, 48), batches=(1, 4, 8), slow=True),
     "encoder": Model("export", noise(x=(1, 50, 256))),
-    "minilm": Model("export", sentences, batches=(1, 4, 8)),
+    "minilm": Model("export", sentences, batches=(1, 4, 8), slow=True),
 }
 
 
