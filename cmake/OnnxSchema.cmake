@@ -24,6 +24,7 @@ add_custom_command(
   DEPENDS ${onnx_folder}/onnx-ml.proto
   VERBATIM)
 add_library(presil_onnx_schema STATIC ${generated}/onnx-ml.pb.cc ${generated}/onnx-ml.pb.h)
+set_target_properties(presil_onnx_schema PROPERTIES POSITION_INDEPENDENT_CODE ON)
 target_compile_options(presil_onnx_schema PRIVATE -w)
 target_include_directories(presil_onnx_schema SYSTEM PUBLIC ${generated})
 target_compile_definitions(presil_onnx_schema PUBLIC PRESIL_ONNX_OPSET_MAX=${PRESIL_ONNX_OPSET_MAX})

@@ -22,6 +22,7 @@ function(presil_room name)
   list(FILTER tests INCLUDE REGEX "_test\\.cc$")
   if(sources)
     add_library(presil_${name} STATIC ${sources})
+    set_target_properties(presil_${name} PROPERTIES POSITION_INDEPENDENT_CODE ON)  # for libpresil
     set(scope PUBLIC)
   else()
     add_library(presil_${name} INTERFACE)
@@ -46,4 +47,16 @@ function(presil_program name room)
   add_executable(${name} ${room}/main.cc)
   target_link_libraries(${name} PRIVATE presil_${room})
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})
+endfunction()
+
+# presil_shared_library(TARGET ROOM): libpresil.so in the build folder's top, from everything that ROOM needs; it shows
+# what ROOM/libpresil.map lists.
+function(presil_shared_library target room)
+  set(map ${CMAKE_CURRENT_SOURCE_DIR}/${room}/libpresil.map)
+  add_library(${target} SHARED ${CMAKE_SOURCE_DIR}/cmake/empty.cc)
+  target_link_libraries(${target} PRIVATE $<LINK_LIBRARY:WHOLE_ARCHIVE,presil_${room}>)
+  target_link_options(${target} PRIVATE -Wl,--version-script=${map} -Wl,--no-undefined)
+  target_include_directories(${target} INTERFACE ${CMAKE_SOURCE_DIR}/include)
+  set_target_properties(${target} PROPERTIES OUTPUT_NAME presil LINK_DEPENDS ${map} VERSION ${PROJECT_VERSION}
+    SOVERSION 0 LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})
 endfunction()

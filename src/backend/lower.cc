@@ -42,13 +42,16 @@ Result<isa::Executable> lower(tile::TileProgram program, const spec::ChipSpec& s
   std::vector<std::vector<std::byte>> data = take_data(program);
   std::vector<LiveRange> ranges = live_ranges(program);
   Placement placement = TRY(arrange(program, ranges, spec, options, counts));
+  TRY(go_on_unless(options.cancel));
   choose_queues(program, spec, options);
   Synchronization sync = TRY(synchronize(program, placement, ranges, spec, options));
+  TRY(go_on_unless(options.cancel));
   isa::Executable out = TRY(emit(std::move(program), placement, sync, spec));
   give_data(std::move(data), out);
   counts.waits = sync.waits.size();
   for (isa::Program& queue : out.queues) {
     counts.instructions += queue.code.size();
+    TRY(go_on_unless(options.cancel));
     if (options.reroll) queue = reroll(queue);
     counts.stored += queue.code.size();
   }

@@ -2,6 +2,7 @@
 // program's sequential meaning: any execution that respects the queues and semaphores ends with the same memory.
 #pragma once
 #include "backend/spill.h"
+#include "base/cancel.h"
 #include "base/result.h"
 #include "isa/executable.h"
 #include "spec/chip_spec.h"
@@ -19,6 +20,7 @@ struct Options {
   // ms).
   uint32_t transfers_ahead = 4;
   uint32_t load_queues_percent = 50;  // of the DMA queues carry loads, the others stores and moves
+  const Cancel* cancel = nullptr;     // asked between passes
 };
 
 struct Statistics {

@@ -14,6 +14,7 @@ enum class ErrorCode {
   bad_input,    // malformed or inconsistent input
   unsupported,  // well-formed, but nothing here can do it
   io,           // a file cannot be read or written
+  cancelled,    // asked to stop (cancel.h)
 };
 
 struct Error {

@@ -240,7 +240,7 @@ class Core final : DmaEngines::Listener {
   }
 
   void settle_outcome() {
-    if (faulted_) return;
+    if (faulted_ || events_.status() == sim::Status::cancelled) return;
     if (events_.status() == sim::Status::time_limit) {
       outcome_.kind = Outcome::Kind::time_limit;
       outcome_.detail = "not finished after " + seconds_text(to_seconds(events_.now()));

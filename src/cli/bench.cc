@@ -6,6 +6,7 @@
 #include "cli/commands.h"
 #include "cli/simulate.h"
 #include "graph/builder.h"
+#include "runtime/host.h"
 #include "spec/chip_file.h"
 #include "spec/quantity.h"
 
@@ -53,14 +54,11 @@ Result<graph::Graph> elementwise(const BenchOptions& o, DType dtype) {
 
 Result<int> run_bench(const BenchOptions& options) {
   Progress progress("compiling");
-  Stopwatch watch;
+  runtime::Stopwatch watch;
   const DType dtype = TRY(dtype_of(options.precision));
-  Workload w{.chip = TRY(spec::load_chip(options.chip))};
+  const spec::ChipSpec chip = TRY(spec::load_chip(options.chip));
   auto graph = options.kind == BenchOptions::Kind::gemm ? TRY(gemm(options, dtype)) : TRY(elementwise(options, dtype));
-  auto compiled = TRY(compiler::compile(std::move(graph), w.chip, {.precision = options.precision}));
-  w.graph = std::move(compiled.graph);
-  w.plan = std::move(compiled.plan);
-  w.executable = std::move(compiled.executable);
+  auto w = TRY(runtime::compile_workload(std::move(graph), chip, {options.precision, cancel_on_signal()}));
   w.compile_seconds = watch.seconds();
   return simulate(w, options.simulation, {}, "", progress);
 }

@@ -1,5 +1,5 @@
-// One function per command: does it, prints, and returns 0 or 1 (the simulated program failed); an Error is bad input
-// and becomes exit code 2 in main.
+// One function per command: does it, prints, and returns 0 or 1 (the simulated program failed); an Error becomes exit
+// code 2 in main, or 130 when the command was interrupted.
 #pragma once
 #include "base/result.h"
 #include "cli/options.h"

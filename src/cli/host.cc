@@ -1,9 +1,10 @@
 #include "cli/host.h"
 
 #include <fmt/format.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
+#include <chrono>
+#include <csignal>
 #include <cstdio>
 
 namespace presil::cli {
@@ -11,13 +12,30 @@ namespace {
 
 constexpr auto kQuiet = std::chrono::seconds(1);
 
+// A handler reaches nothing but globals.
+Cancel signalled;
+volatile std::sig_atomic_t signal_number = SIGINT;
+
+void on_signal(int number) {
+  signal_number = number;
+  signalled.request();
+}
+
 }  // namespace
 
-uint64_t peak_rss_bytes() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  return static_cast<uint64_t>(usage.ru_maxrss) * 1024;
+const Cancel* cancel_on_signal() {
+  struct sigaction action {};
+  action.sa_handler = on_signal;
+  action.sa_flags = static_cast<int>(SA_RESETHAND) | SA_RESTART;
+  for (int number : {SIGINT, SIGTERM}) {
+    struct sigaction before {};
+    sigaction(number, nullptr, &before);
+    if (before.sa_handler != SIG_IGN) sigaction(number, &action, nullptr);  // nohup, background jobs
+  }
+  return &signalled;
 }
+
+int cancelled_exit_code() { return 128 + signal_number; }
 
 Progress::Progress(std::string phase) : phase_(std::move(phase)) {
   if (isatty(STDERR_FILENO) != 1) return;

@@ -1,23 +1,13 @@
-// The host that runs presil: its clock, its memory, its terminal. The only place that looks at them.
+// The terminal: progress while a command works, and its interrupt key.
 #pragma once
-#include <chrono>
 #include <condition_variable>
-#include <cstdint>
 #include <mutex>
 #include <string>
 #include <thread>
 
+#include "base/cancel.h"
+
 namespace presil::cli {
-
-class Stopwatch {
- public:
-  double seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count(); }
-
- private:
-  std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
-};
-
-uint64_t peak_rss_bytes();
 
 // Names the present phase in one line on stderr, from one second after the start, if stderr is a terminal. The line is
 // gone at the end. Nothing else happens in its thread.
@@ -39,5 +29,12 @@ class Progress {
   std::condition_variable changed_;
   std::thread thread_;
 };
+
+// From the first call on, SIGINT and SIGTERM request the Cancel that this returns, and a second one ends the process
+// at once. For commands that write files; others may be ended anywhere.
+const Cancel* cancel_on_signal();
+
+// 128 + the signal that requested it, as shells report; 130 without one.
+int cancelled_exit_code();
 
 }  // namespace presil::cli

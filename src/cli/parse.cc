@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "cli/commands.h"
+#include "cli/host.h"
 
 namespace presil::cli {
 namespace {
@@ -146,6 +147,10 @@ std::vector<std::string> known_names(const CLI::App& app) {
 }
 
 int fail(const Error& error) {
+  if (error.code == ErrorCode::cancelled) {
+    fmt::print(stderr, "presil: interrupted\n");
+    return cancelled_exit_code();
+  }
   fmt::print(stderr, "presil: error: {}\n", error.text());
   return 2;
 }
@@ -165,7 +170,8 @@ int main(int argc, char** argv) {
   p.app.set_version_flag("--version", "presil " PRESIL_VERSION);
   p.app.require_subcommand(1);
   p.app.footer(
-      "Exit code: 0 done; 1 the simulated program failed; 2 bad input.\n`presil COMMAND --help` has an example.");
+      "Exit code: 0 done; 1 the simulated program failed; 2 bad input; 130 interrupted.\n`presil COMMAND --help` has "
+      "an example.");
   add_run(p);
   add_compile(p);
   add_show(p);

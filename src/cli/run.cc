@@ -1,3 +1,4 @@
+#include "cli/arguments.h"
 #include "cli/commands.h"
 #include "cli/simulate.h"
 
@@ -5,7 +6,8 @@ namespace presil::cli {
 
 Result<int> run_run(const RunOptions& options) {
   Progress progress("compiling");
-  Workload workload = TRY(load_workload(options.workload, !options.simulation.no_data));
+  const auto workload = TRY(
+      runtime::load_workload(TRY(workload_options(options.workload, !options.simulation.no_data, cancel_on_signal()))));
   return simulate(workload, options.simulation, options.inputs, options.output_dir, progress);
 }
 

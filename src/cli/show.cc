@@ -1,7 +1,7 @@
 #include <fmt/format.h>
 
+#include "cli/arguments.h"
 #include "cli/commands.h"
-#include "cli/workload.h"
 #include "isa/encode.h"
 #include "isa/print.h"
 #include "runtime/file.h"
@@ -12,15 +12,15 @@ namespace {
 
 Result<std::string> text_of(const ShowOptions& options) {
   const std::string& path = options.what;
-  if (has_suffix(path, ".onnx")) {
-    return graph::print(
-        TRY(load_graph(path, options.dims, options.shapes, /*with_data=*/false, /*double_as_fp32=*/true)));
+  if (path.ends_with(".onnx")) {
+    const WorkloadOptions model{.path = path, .dims = options.dims, .shapes = options.shapes, .double_as_fp32 = true};
+    return graph::print(TRY(runtime::load_graph(TRY(workload_options(model, /*with_data=*/false, nullptr)))));
   }
-  if (has_suffix(path, ".presil")) {
+  if (path.ends_with(".presil")) {
     auto bytes = TRY(runtime::read_file(path));
     return isa::print(TRY(isa::decode(bytes, path)));
   }
-  if (has_suffix(path, ".plan")) {
+  if (path.ends_with(".plan")) {
     auto bytes = TRY(runtime::read_file(path));
     return compiler::print(TRY(compiler::parse_plan({reinterpret_cast<const char*>(bytes.data()), bytes.size()})));
   }

@@ -59,10 +59,13 @@ Result<Plan> make_plan(const graph::Graph& graph, const spec::ChipSpec& spec, co
 
 Result<Compilation> compile(graph::Graph graph, const spec::ChipSpec& spec, const Options& options) {
   graph = TRY(graph::simplify(std::move(graph)));
+  TRY(go_on_unless(options.cancel));
   Plan plan = TRY(make_plan(graph, spec, options));
+  TRY(go_on_unless(options.cancel));
   tile::TileProgram program = TRY(emit(graph, plan, spec));
+  TRY(go_on_unless(options.cancel));
   estimate(program, spec, plan);
-  isa::Executable executable = TRY(backend::lower(std::move(program), spec));
+  isa::Executable executable = TRY(backend::lower(std::move(program), spec, {.cancel = options.cancel}));
   return Compilation{std::move(graph), std::move(plan), std::move(executable)};
 }
 

@@ -2,6 +2,7 @@
 // be printed.
 #pragma once
 #include "backend/lower.h"
+#include "base/cancel.h"
 #include "compiler/plan.h"
 #include "isa/executable.h"
 #include "spec/chip_spec.h"
@@ -11,6 +12,7 @@ namespace presil::compiler {
 
 struct Options {
   std::string precision = "auto";  // auto, fp32, bf16, fp16
+  const Cancel* cancel = nullptr;  // asked between passes
 };
 
 struct Compilation {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -12,10 +13,32 @@
 namespace presil::runtime {
 namespace {
 
+// Between two looks at whether the write is cancelled.
+constexpr size_t kWriteBytes = 1 << 20;
+
 using File = std::unique_ptr<std::FILE, int (*)(std::FILE*)>;
 
 Error io_error(const std::string& path, std::string_view what, int code) {
   return {ErrorCode::io, fmt::format("{}: {}", what, std::strerror(code)), path, {}};
+}
+
+// A new file beside `path`; its name holds the process and a number, because threads may write the same path.
+File create_beside(const std::string& path, std::string& name) {
+  for (int number = 0;; ++number) {
+    name = fmt::format("{}.{}.{}.part", path, getpid(), number);
+    File file(std::fopen(name.c_str(), "wbx"), std::fclose);
+    if (file || errno != EEXIST) return file;
+  }
+}
+
+// 0 or errno; stops early when cancelled.
+int write_all(std::FILE* file, std::span<const std::byte> bytes, const Cancel* cancel) {
+  while (!bytes.empty() && !requested(cancel)) {
+    const auto block = bytes.first(std::min(bytes.size(), kWriteBytes));
+    if (std::fwrite(block.data(), 1, block.size(), file) != block.size()) return errno;
+    bytes = bytes.subspan(block.size());
+  }
+  return 0;
 }
 
 }  // namespace
@@ -32,21 +55,23 @@ Result<std::vector<std::byte>> read_file(const std::string& path) {
   return bytes;
 }
 
-Result<void> write_file(const std::string& path, std::span<const std::byte> bytes) {
-  std::string temporary = fmt::format("{}.{}.part", path, getpid());
-  std::FILE* file = std::fopen(temporary.c_str(), "wb");
-  if (file == nullptr) return io_error(path, "cannot be written", errno);
-  bool written = std::fwrite(bytes.data(), 1, bytes.size(), file) == bytes.size();
-  int code = errno;
-  if (std::fclose(file) != 0 && written) written = false, code = errno;
-  if (written && std::rename(temporary.c_str(), path.c_str()) != 0) written = false, code = errno;
-  if (written) return {};
+Result<void> write_file(const std::string& path, std::span<const std::byte> bytes, const Cancel* cancel) {
+  std::string temporary;
+  File file = create_beside(path, temporary);
+  if (!file) return io_error(path, "cannot be written", errno);
+  int code = write_all(file.get(), bytes, cancel);
+  if (std::fclose(file.release()) != 0 && code == 0) code = errno;
+  if (code == 0 && !requested(cancel)) {
+    if (std::rename(temporary.c_str(), path.c_str()) == 0) return {};
+    code = errno;
+  }
   std::remove(temporary.c_str());
+  if (requested(cancel)) return cancelled();
   return io_error(path, "cannot be written", code);
 }
 
-Result<void> write_file(const std::string& path, std::string_view text) {
-  return write_file(path, std::as_bytes(std::span(text)));
+Result<void> write_file(const std::string& path, std::string_view text, const Cancel* cancel) {
+  return write_file(path, std::as_bytes(std::span(text)), cancel);
 }
 
 Result<void> check_folder_of(const std::string& path, const std::string& option) {

@@ -6,15 +6,16 @@
 #include <string_view>
 #include <vector>
 
+#include "base/cancel.h"
 #include "base/result.h"
 
 namespace presil::runtime {
 
 Result<std::vector<std::byte>> read_file(const std::string& path);
 
-// Writes beside `path` under a temporary name and renames.
-Result<void> write_file(const std::string& path, std::span<const std::byte> bytes);
-Result<void> write_file(const std::string& path, std::string_view text);
+// Writes beside `path` under a temporary name and renames. When cancelled nothing is left.
+Result<void> write_file(const std::string& path, std::span<const std::byte> bytes, const Cancel* cancel = nullptr);
+Result<void> write_file(const std::string& path, std::string_view text, const Cancel* cancel = nullptr);
 
 // Whether the folder in which `path` would be written exists; an empty path is no file. For asking before work is done.
 Result<void> check_folder_of(const std::string& path, const std::string& option);

@@ -83,7 +83,7 @@ Result<NamedArray> read_named(const std::string& argument) {
 }
 
 Result<std::vector<NamedArray>> make_inputs(const isa::Executable& executable, std::vector<NamedArray> given,
-                                            uint64_t seed) {
+                                            uint64_t seed, bool draw) {
   std::vector<const isa::HbmTensor*> wanted;
   for (const isa::HbmTensor& tensor : executable.tensors) {
     if (tensor.role == isa::TensorRole::input) wanted.push_back(&tensor);
@@ -92,6 +92,7 @@ Result<std::vector<NamedArray>> make_inputs(const isa::Executable& executable, s
   std::vector<NamedArray> inputs;
   for (const isa::HbmTensor* tensor : wanted) {
     auto it = std::ranges::find(given, tensor->name, &NamedArray::name);
+    if (it == given.end() && !draw) continue;
     Array array = it == given.end() ? drawn(*tensor, seed) : TRY(fitted(std::move(it->array), *tensor));
     inputs.push_back({tensor->name, std::move(array)});
   }

@@ -17,9 +17,10 @@ struct NamedArray {
 Result<NamedArray> read_named(const std::string& argument);
 
 // One array per input tensor of the executable, in its order and dtype: the given one, or values drawn from `seed` and
-// the tensor's name (floats normal, integers 0 to 9, booleans fair). int64 values are taken for an int32 input if they
-// fit. Errors: an unknown name, one given twice, another shape or dtype, an int64 value out of range.
+// the tensor's name (floats normal, integers 0 to 9, booleans fair); without `draw`, the given ones only. int64 values
+// are taken for an int32 input if they fit. Errors: an unknown name, one given twice, another shape or dtype, an int64
+// value out of range.
 Result<std::vector<NamedArray>> make_inputs(const isa::Executable& executable, std::vector<NamedArray> given,
-                                            uint64_t seed);
+                                            uint64_t seed, bool draw = true);
 
 }  // namespace presil::runtime

@@ -155,6 +155,8 @@ std::vector<std::byte> print_npy(const Array& array) {
 
 Result<Array> read_npy(const std::string& path) { return parse_npy(TRY(read_file(path)), path); }
 
-Result<void> write_npy(const std::string& path, const Array& array) { return write_file(path, print_npy(array)); }
+Result<void> write_npy(const std::string& path, const Array& array, const Cancel* cancel) {
+  return write_file(path, print_npy(array), cancel);
+}
 
 }  // namespace presil::runtime

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/cancel.h"
 #include "base/result.h"
 #include "numerics/dtype.h"
 
@@ -23,6 +24,6 @@ Result<Array> parse_npy(std::span<const std::byte> bytes, const std::string& whe
 std::vector<std::byte> print_npy(const Array& array);
 
 Result<Array> read_npy(const std::string& path);
-Result<void> write_npy(const std::string& path, const Array& array);
+Result<void> write_npy(const std::string& path, const Array& array, const Cancel* cancel = nullptr);
 
 }  // namespace presil::runtime

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <thread>
 
 #include "runtime/file.h"
 
@@ -78,6 +79,37 @@ TEST(File, WritesWholeOrNothing) {
   EXPECT_EQ(failed.error().text(), folder + "/none/a: cannot be written: No such file or directory");
   EXPECT_EQ(read_file(folder).error().text(), folder + ": cannot be read: Is a directory");
   EXPECT_EQ(read_file(folder + "/b").error().text(), folder + "/b: cannot be read: No such file or directory");
+}
+
+TEST(File, ACancelledWriteLeavesTheOldFile) {
+  const std::string folder = testing::TempDir() + "presil_cancelled_write_test";
+  std::filesystem::remove_all(folder);
+  ASSERT_TRUE(std::filesystem::create_directory(folder));
+  ASSERT_TRUE(write_file(folder + "/a", std::string_view("old")).has_value());
+  Cancel cancel;
+  cancel.request();
+  auto stopped = write_file(folder + "/a", std::string_view("new"), &cancel);
+  EXPECT_EQ(stopped.error().code, ErrorCode::cancelled);
+  EXPECT_EQ(*read_file(folder + "/a"), raw("old"));
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder), {}), 1);
+}
+
+// Each ends up whole, the last one wins, and nothing is left of the others.
+TEST(File, ThreadsMayWriteTheSamePath) {
+  const std::string folder = testing::TempDir() + "presil_same_path_test";
+  std::filesystem::remove_all(folder);
+  ASSERT_TRUE(std::filesystem::create_directory(folder));
+  const std::string texts[] = {std::string(100'000, 'a'), std::string(200'000, 'b')};
+  std::vector<std::thread> writers;
+  for (const std::string& text : texts) {
+    writers.emplace_back([&folder, &text] {
+      for (int i = 0; i < 50; ++i) ASSERT_TRUE(write_file(folder + "/x", std::string_view(text)).has_value());
+    });
+  }
+  for (std::thread& writer : writers) writer.join();
+  const auto found = *read_file(folder + "/x");
+  EXPECT_TRUE(found == raw(texts[0]) || found == raw(texts[1]));
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder), {}), 1);
 }
 
 }  // namespace

@@ -8,28 +8,36 @@
 //   while (queue.pop(&event)) { now = queue.now(); ... }
 //   queue.status() == Status::drained
 #pragma once
+#include <algorithm>
 #include <cstdint>
 #include <type_traits>
 #include <vector>
 
+#include "base/cancel.h"
 #include "base/check.h"
 #include "base/time.h"
 
 namespace presil::sim {
 
 struct Limits {
-  Time time = kTimeMax;          // no event after this is handled
-  uint64_t events = UINT64_MAX;  // no more events than this are handled
+  Time time = kTimeMax;            // no event after this is handled
+  uint64_t events = UINT64_MAX;    // no more events than this are handled
+  const Cancel* cancel = nullptr;  // polled every kPollEvents
 };
 
-enum class Status : uint8_t { running, drained, time_limit, event_limit };
+enum class Status : uint8_t { running, drained, time_limit, event_limit, cancelled };
+
+// Few, because with data an event can be milliseconds of work.
+inline constexpr uint64_t kPollEvents = 64;
 
 template <class Payload>
 class EventQueue {
   static_assert(std::is_trivially_copyable_v<Payload>);
 
  public:
-  explicit EventQueue(Limits limits = {}) : limits_(limits) { heap_.reserve(256); }
+  explicit EventQueue(Limits limits = {}) : limits_(limits), pause_(std::min(kPollEvents, limits.events)) {
+    heap_.reserve(256);
+  }
 
   Time now() const { return now_; }
   uint64_t handled() const { return handled_; }
@@ -47,7 +55,7 @@ class EventQueue {
   bool pop(Payload* payload) {
     if (heap_.empty()) return stop(Status::drained);
     if (heap_[0].time > limits_.time) return stop(Status::time_limit);
-    if (handled_ >= limits_.events) return stop(Status::event_limit);
+    if (handled_ >= pause_ && !go_on()) return false;
     ++handled_;
     now_ = heap_[0].time;
     *payload = heap_[0].payload;
@@ -60,7 +68,7 @@ class EventQueue {
   // True, and time moves, when an event pushed now for (time, phase) would be the very next one: its handler may then
   // run at once. Counts as a handled event.
   bool advance_if_next(Time time, uint8_t phase) {
-    if (time > limits_.time || handled_ >= limits_.events) return false;
+    if (time > limits_.time || handled_ >= pause_) return false;
     if (!heap_.empty()) {
       const Entry& top = heap_[0];
       if (top.time < time || (top.time == time && (top.order >> 56) <= phase)) return false;
@@ -77,6 +85,14 @@ class EventQueue {
     Payload payload;
     bool before(const Entry& o) const { return time != o.time ? time < o.time : order < o.order; }
   };
+
+  // At a pause: whether more events may be handled, up to the next one.
+  bool go_on() {
+    if (handled_ >= limits_.events) return stop(Status::event_limit);
+    if (requested(limits_.cancel)) return stop(Status::cancelled);
+    pause_ = handled_ + std::min(kPollEvents, limits_.events - handled_);
+    return true;
+  }
 
   bool stop(Status status) {
     status_ = status;
@@ -115,6 +131,7 @@ class EventQueue {
   Limits limits_;
   Time now_ = 0;
   uint64_t sequence_ = 0, handled_ = 0;
+  uint64_t pause_;  // where `handled_` is looked at: the limits of events are checked there only
   Status status_ = Status::running;
 };
 

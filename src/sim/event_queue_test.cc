@@ -73,5 +73,34 @@ TEST(EventQueue, AdvancesOnlyPastEventsThatWouldComeLater) {
   EXPECT_EQ(queue.now(), 10);
 }
 
+TEST(EventQueue, StopsExactlyAtALimitOfEvents) {
+  for (uint64_t limit : {uint64_t{0}, uint64_t{1}, kPollEvents - 1, kPollEvents, kPollEvents + 1, 3 * kPollEvents}) {
+    EventQueue<int> queue({.events = limit});
+    queue.push(0, 0, 0);
+    for (int e; queue.pop(&e);) {
+      queue.push(queue.now() + 1, 0, e);
+      while (queue.advance_if_next(queue.now(), 0)) continue;
+    }
+    EXPECT_EQ(queue.handled(), limit);
+    EXPECT_EQ(queue.status(), Status::event_limit);
+  }
+}
+
+TEST(EventQueue, ACancelIsSeenWithinAFewEvents) {
+  for (uint64_t at : {uint64_t{0}, uint64_t{1}, kPollEvents, 2 * kPollEvents + 5}) {
+    Cancel cancel;
+    EventQueue<int> queue({.cancel = &cancel});
+    queue.push(0, 0, 0);
+    if (at == 0) cancel.request();
+    for (int e; queue.pop(&e);) {
+      if (queue.handled() == at) cancel.request();
+      queue.push(queue.now() + 1, 0, e);
+    }
+    EXPECT_EQ(queue.status(), Status::cancelled);
+    EXPECT_GE(queue.handled(), at);
+    EXPECT_LE(queue.handled(), at + kPollEvents);
+  }
+}
+
 }  // namespace
 }  // namespace presil::sim

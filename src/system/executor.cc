@@ -39,8 +39,8 @@ constexpr size_t kBatch = 64, kBatchesMax = 64;
 
 class Behind final : public Executor {
  public:
-  Behind(const isa::Executable& executable, const spec::ChipSpec& spec, chip::CoreMemory& memory)
-      : here_(executable, spec, memory), thread_([this] { work(); }) {}
+  Behind(const isa::Executable& executable, const spec::ChipSpec& spec, chip::CoreMemory& memory, const Cancel* cancel)
+      : here_(executable, spec, memory), cancel_(cancel), thread_([this] { work(); }) {}
   ~Behind() override { finish(); }
 
   std::string executed(const chip::Executed& e) override {
@@ -72,7 +72,7 @@ class Behind final : public Executor {
     changed_.notify_all();
   }
 
-  // After a fault nothing is executed any more, but batches are still taken.
+  // After a fault, or when cancelled, nothing is executed any more, but batches are still taken.
   void work() {
     while (true) {
       std::unique_lock lock(mutex_);
@@ -83,13 +83,14 @@ class Behind final : public Executor {
       changed_.notify_all();
       lock.unlock();
       for (const Record& r : batch) {
-        if (!fault_.empty()) break;
+        if (!fault_.empty() || requested(cancel_)) break;
         fault_ = here_.executed({r.queue, r.instruction, {r.offsets.data(), r.operands}, {}});
       }
     }
   }
 
   Here here_;
+  const Cancel* cancel_;
   Batch batch_;
   std::string fault_;  // of the thread, until it has ended
   std::mutex mutex_;
@@ -107,8 +108,8 @@ std::unique_ptr<Executor> execute_here(const isa::Executable& executable, const 
 }
 
 std::unique_ptr<Executor> execute_behind(const isa::Executable& executable, const spec::ChipSpec& spec,
-                                         chip::CoreMemory& memory) {
-  return std::make_unique<Behind>(executable, spec, memory);
+                                         chip::CoreMemory& memory, const Cancel* cancel) {
+  return std::make_unique<Behind>(executable, spec, memory, cancel);
 }
 
 }  // namespace presil::system

@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "base/cancel.h"
 #include "chip/core.h"
 #include "chip/memory.h"
 #include "isa/executable.h"
@@ -21,8 +22,9 @@ class Executor : public chip::Observer {
 std::unique_ptr<Executor> execute_here(const isa::Executable& executable, const spec::ChipSpec& spec,
                                        chip::CoreMemory& memory);
 
-// The core runs ahead, at most some thousand instructions. Faults are returned by finish() only.
+// The core runs ahead, at most some thousand instructions. Faults are returned by finish() only. Nothing more is
+// executed once it is cancelled.
 std::unique_ptr<Executor> execute_behind(const isa::Executable& executable, const spec::ChipSpec& spec,
-                                         chip::CoreMemory& memory);
+                                         chip::CoreMemory& memory, const Cancel* cancel = nullptr);
 
 }  // namespace presil::system

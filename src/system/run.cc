@@ -35,7 +35,7 @@ Result<RunResult> run(const isa::Executable& executable, const spec::ChipSpec& s
   const chip::Loaded loaded = TRY(chip::load(executable, spec));
   chip::CoreOptions core;
   core.contention = options.contention;
-  core.limits = {options.time_limit, options.event_limit};
+  core.limits = {options.time_limit, options.event_limit, options.cancel};
 
   std::optional<chip::Checker> checker;
   if (options.check) core.observers.push_back(&checker.emplace(executable, spec));
@@ -45,12 +45,15 @@ Result<RunResult> run(const isa::Executable& executable, const spec::ChipSpec& s
     memory.emplace(spec, executable.hbm_bytes);
     TRY(fill_hbm(executable, inputs, memory->hbm()));
     const bool behind = options.threads > 1 && sink == nullptr;
-    executor = behind ? execute_behind(executable, spec, *memory) : execute_here(executable, spec, *memory);
+    executor =
+        behind ? execute_behind(executable, spec, *memory, options.cancel) : execute_here(executable, spec, *memory);
     core.observers.push_back(executor.get());
   }
 
   chip::CoreResult done = chip::run_core(executable, loaded, spec, core, sink);
-  if (executor && !executor->finish().empty()) {  // noticed too late to stop the core where it happened
+  const bool late_fault = executor && !executor->finish().empty();
+  TRY(go_on_unless(options.cancel));
+  if (late_fault) {  // noticed too late to stop the core where it happened
     Options alone = options;
     alone.threads = 1;
     return run(executable, spec, alone, inputs, sink);

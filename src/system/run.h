@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "base/cancel.h"
 #include "base/result.h"
 #include "chip/checker.h"
 #include "chip/core.h"
@@ -26,6 +27,7 @@ struct Options {
   bool contention = true;  // false: transfers of different queues do not slow each other (for laws)
   Time time_limit = kTimeMax;
   uint64_t event_limit = UINT64_MAX;
+  const Cancel* cancel = nullptr;
 };
 
 // Row-major bytes of the HBM tensor of that name, in its dtype.
@@ -48,7 +50,8 @@ struct RunResult {
 };
 
 // Errors: an executable that does not hold together for this chip; with data, inputs that are missing, unknown or of
-// another size, constants without bytes. What goes wrong inside the machine is an Outcome.
+// another size, constants without bytes; `cancelled`, within milliseconds of the request. What goes wrong inside the
+// machine is an Outcome.
 Result<RunResult> run(const isa::Executable& executable, const spec::ChipSpec& spec, const Options& options = {},
                       const std::vector<Input>& inputs = {}, trace::Sink* sink = nullptr);
 

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <thread>
 
 #include "chip/random_program.h"
 
@@ -156,6 +157,36 @@ TEST(Run, AnExecutableThatDoesNotHoldTogetherIsAnError) {
             "queue 1: repeat 0 runs 0 times, expected at least once");
   EXPECT_EQ(message([](isa::Executable& e) { e.sources[0].layer = 3; }),
             "queue 1 instruction 0: belongs to layer 3, the executable has 1");
+}
+
+TEST(Run, ACancelledRunIsAnErrorWhateverItWasDoing) {
+  std::vector<std::byte> x = input_bytes();
+  Cancel cancel;
+  cancel.request();
+  for (uint32_t threads : {1u, 2u}) {
+    auto r = run(program().exe, round_chip(), {.data = true, .threads = threads, .cancel = &cancel}, {{"x", x}});
+    ASSERT_FALSE(r);
+    EXPECT_EQ(r.error().code, ErrorCode::cancelled);
+    EXPECT_EQ(r.error().text(), "interrupted");
+  }
+}
+
+// A program that would run for hours ends when another thread says so; in time only, and with data in either thread.
+TEST(Run, ARunIsCancelledFromAnotherThread) {
+  Assembler a;
+  a.activation(Activation::exp, sbuf(128, 4096, 1024), sbuf(128, 0, 1024));
+  for (isa::Program& queue : a.exe.queues) {
+    if (!queue.code.empty()) queue.repeats.push_back({0, 1, 1'000'000'000});
+  }
+  for (Options options : {Options{}, Options{.data = true}, Options{.data = true, .threads = 2}}) {
+    Cancel cancel;
+    options.cancel = &cancel;
+    std::thread other([&cancel] { cancel.request(); });
+    Result<RunResult> r = run(a.exe, round_chip(), options);
+    other.join();
+    ASSERT_FALSE(r);
+    EXPECT_EQ(r.error().code, ErrorCode::cancelled);
+  }
 }
 
 // Everything waits for everything: data is the same whatever the machine's timing.

@@ -1,9 +1,10 @@
 #include "base/hash.h"
 #include "base/json_writer.h"
-#include "cli/confidence.h"
-#include "cli/simulate.h"
+#include "report/confidence.h"
+#include "runtime/host.h"
+#include "runtime/run.h"
 
-namespace presil::cli {
+namespace presil::runtime {
 namespace {
 
 void write_outcome(JsonWriter& json, const chip::Outcome& outcome) {
@@ -27,7 +28,7 @@ void write_engines(JsonWriter& json, const report::Summary& s) {
   json.end_object();
 }
 
-void write_confidence(JsonWriter& json, const Confidence& c) {
+void write_confidence(JsonWriter& json, const report::Confidence& c) {
   json.key("confidence").begin_object().member("level", c.level).key("suite");
   c.suite.empty() ? json.null() : json.value(c.suite);
   json.key("mean_abs_error");
@@ -45,9 +46,9 @@ void write_layers(JsonWriter& json, const report::Summary& s) {
   json.end_array();
 }
 
-void write_outputs(JsonWriter& json, const RunRecord& record) {
+void write_output_rows(JsonWriter& json, const std::vector<OutputRow>& outputs) {
   json.key("outputs").begin_array();
-  for (const OutputRow& row : record.outputs) {
+  for (const OutputRow& row : outputs) {
     json.begin_object().member("name", row.name).member("dtype", row.dtype).key("shape").begin_array();
     for (int64_t dim : row.shape) json.value(dim);
     json.end_array().key("file");
@@ -59,20 +60,20 @@ void write_outputs(JsonWriter& json, const RunRecord& record) {
 
 }  // namespace
 
-std::string result_json(const RunRecord& record) {
-  const Workload& w = record.workload;
-  const report::Summary& s = record.summary;
+std::string run_json(const Workload& w, const RunOptions& options, const Run& run,
+                     const std::vector<OutputRow>& outputs) {
+  const report::Summary& s = run.summary;
   JsonWriter json;
   json.begin_object().member("model", w.executable.model);
   json.key("chip").begin_object().member("name", w.chip.name).member("spec_hash", hash_name(w.executable.spec_hash));
-  json.end_object().member("cores", record.options.cores).member("precision", s.precision);
+  json.end_object().member("cores", options.cores).member("precision", s.precision);
   json.key("dims").begin_object();
   for (const auto& [name, value] : w.dims) json.member(name, value);
-  json.end_object().member("seed", record.options.seed).member("data", !record.options.no_data);
-  write_outcome(json, record.run.outcome);
+  json.end_object().member("seed", options.seed).member("data", options.data);
+  write_outcome(json, run.result.outcome);
   json.key("findings").begin_array();
-  for (const chip::Finding& finding : record.run.findings) json.value(finding.text);
-  json.end_array().member("trace_hash", hash_name(record.run.trace_hash)).member("seconds", s.seconds);
+  for (const chip::Finding& finding : run.result.findings) json.value(finding.text);
+  json.end_array().member("trace_hash", hash_name(run.result.trace_hash)).member("seconds", s.seconds);
   json.key("cycles").begin_object();
   for (const auto& [domain, cycles] : s.cycles) json.member(domain, cycles);
   json.end_object().member("instructions", s.instructions);
@@ -81,12 +82,12 @@ std::string result_json(const RunRecord& record) {
   json.member("bound_bytes_per_second", s.hbm_bound_bytes_per_s).member("bound_fraction", s.hbm_bound_fraction);
   json.end_object().member("macs", s.macs).member("mfu", s.mfu).member("bound_by", s.bound_by);
   json.member("ideal_seconds", s.ideal_seconds);
-  write_confidence(json, confidence_in(w.chip));
+  write_confidence(json, report::confidence_in(w.chip));
   write_layers(json, s);
-  write_outputs(json, record);
+  write_output_rows(json, outputs);
   json.key("host").begin_object().member("compile_seconds", w.compile_seconds);
-  json.member("simulate_seconds", record.simulate_seconds).member("peak_rss_bytes", peak_rss_bytes());
+  json.member("simulate_seconds", run.simulate_seconds).member("peak_rss_bytes", peak_rss_bytes());
   return json.end_object().end_object().take();
 }
 
-}  // namespace presil::cli
+}  // namespace presil::runtime

@@ -1,8 +1,8 @@
-#include "cli/confidence.h"
+#include "report/confidence.h"
 
 #include "spec/chip_file.h"
 
-namespace presil::cli {
+namespace presil::report {
 namespace {
 
 // What `presil validate --suite core` prints for these chips. Running the suite takes seconds, so its result is written
@@ -21,4 +21,4 @@ Confidence confidence_in(const spec::ChipSpec& chip) {
   return {};
 }
 
-}  // namespace presil::cli
+}  // namespace presil::report

@@ -5,7 +5,7 @@
 
 #include "spec/chip_spec.h"
 
-namespace presil::cli {
+namespace presil::report {
 
 struct Confidence {
   std::string level = "assumed";  // "derived": the chip's numbers are those that a suite validates
@@ -15,4 +15,4 @@ struct Confidence {
 
 Confidence confidence_in(const spec::ChipSpec& chip);
 
-}  // namespace presil::cli
+}  // namespace presil::report

@@ -1,0 +1,1 @@
+// A library needs a source; everything is in the rooms that it links.

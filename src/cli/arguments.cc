@@ -1,0 +1,60 @@
+#include "cli/arguments.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <optional>
+#include <string_view>
+
+#include "spec/chip_file.h"
+
+namespace presil::cli {
+namespace {
+
+std::optional<int64_t> parse_positive(std::string_view text) {
+  int64_t value = 0;
+  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size() || value <= 0) return std::nullopt;
+  return value;
+}
+
+}  // namespace
+
+Result<std::pair<std::string, int64_t>> parse_dim(const std::string& text) {
+  const size_t at = text.find('=');
+  auto value = at == std::string::npos ? std::nullopt : parse_positive(std::string_view(text).substr(at + 1));
+  if (!value || at == 0) return bad_input(fmt::format("'{}' is not NAME=N with N > 0", text), "--dim");
+  return std::pair(text.substr(0, at), *value);
+}
+
+Result<std::pair<std::string, graph::Shape>> parse_shape(const std::string& text) {
+  Error error = bad_input(fmt::format("'{}' is not NAME=1x3x224x224 with positive sizes", text), "--shape");
+  const size_t at = text.find('=');
+  if (at == std::string::npos || at == 0) return error;
+  graph::Shape shape;
+  std::string_view rest = std::string_view(text).substr(at + 1);
+  while (true) {
+    const size_t x = rest.find('x');
+    auto size = parse_positive(rest.substr(0, x));
+    if (!size) return error;
+    shape.push_back(*size);
+    if (x == std::string_view::npos) break;
+    rest = rest.substr(x + 1);
+  }
+  return std::pair(text.substr(0, at), std::move(shape));
+}
+
+Result<runtime::WorkloadOptions> workload_options(const WorkloadOptions& o, bool with_data, const Cancel* cancel) {
+  runtime::WorkloadOptions options{.path = o.path,
+                                   .precision = o.precision,
+                                   .double_as_fp32 = o.double_as_fp32,
+                                   .with_data = with_data,
+                                   .retime = o.retime,
+                                   .cancel = cancel};
+  if (!o.chip.empty()) options.chip = TRY(spec::load_chip(o.chip));
+  for (const std::string& dim : o.dims) options.dims.push_back(TRY(parse_dim(dim)));
+  for (const std::string& shape : o.shapes) options.shapes.push_back(TRY(parse_shape(shape)));
+  return options;
+}
+
+}  // namespace presil::cli

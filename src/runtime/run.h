@@ -1,0 +1,63 @@
+// One run of a workload: inputs in, outputs, counters and findings out; and what is written about it.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "report/summary.h"
+#include "runtime/inputs.h"
+#include "runtime/workload.h"
+#include "system/run.h"
+#include "trace/trace.h"
+
+namespace presil::runtime {
+
+struct RunOptions {
+  uint32_t cores = 1;
+  bool data = true;      // compute tensor values, not only time
+  bool check = true;     // with data: chip/checker.h
+  uint64_t seed = 0;     // of the inputs that are not given
+  uint32_t threads = 0;  // of the host, 0: all; no result depends on it
+  const Cancel* cancel = nullptr;
+};
+
+struct Run {
+  system::RunResult result;
+  report::Summary summary;
+  double simulate_seconds = 0;  // on the host
+};
+
+// Inputs that are not given are drawn; without data none is needed and none may be wrong. Errors: more than one core,
+// inputs that make_inputs refuses, a workload without data that is to run with it, `cancelled`.
+Result<Run> run(const Workload& workload, const RunOptions& options, std::vector<NamedArray> inputs,
+                trace::Trace* trace = nullptr);
+
+struct OutputRow {
+  std::string name, dtype;
+  std::vector<int64_t> shape;
+  std::string file;  // in the output folder; empty when none was written
+};
+
+// Every output of the workload; with `folder`, the run's values go there as .npy files.
+Result<std::vector<OutputRow>> write_outputs(const Workload& workload, const Run& run, const std::string& folder,
+                                             const Cancel* cancel = nullptr);
+
+// One JSON object, fields as in docs/schema/run.json (run_json.cc).
+std::string run_json(const Workload& workload, const RunOptions& options, const Run& run,
+                     const std::vector<OutputRow>& outputs);
+
+// A report is .html or .md, a trace .pftrace; `option` names the path in errors.
+Result<void> check_report_path(const std::string& path, const std::string& option);
+Result<void> check_trace_path(const std::string& path, const std::string& option);
+Result<void> write_report(const std::string& path, const Workload& workload, const Run& run, const trace::Trace& trace,
+                          const Cancel* cancel = nullptr);
+Result<void> write_trace(const std::string& path, const Workload& workload, const trace::Trace& trace,
+                         const Cancel* cancel = nullptr);
+
+// The same of a run whose trace was not kept: it is run again for it, in time only. Error: the run ended at something
+// that only its data brings about.
+Result<void> rerun_for_report(const std::string& path, const Workload& workload, const Run& run,
+                              const Cancel* cancel = nullptr);
+Result<void> rerun_for_trace(const std::string& path, const Workload& workload, const Run& run,
+                             const Cancel* cancel = nullptr);
+
+}  // namespace presil::runtime

@@ -1,0 +1,114 @@
+#include "runtime/workload.h"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+
+#include "base/hash.h"
+#include "isa/encode.h"
+#include "isa/parse.h"
+#include "onnx/import.h"
+#include "runtime/file.h"
+#include "runtime/host.h"
+#include "spec/chip_file.h"
+
+namespace presil::runtime {
+namespace {
+
+constexpr const char* kDefaultChip = "trn2";
+
+Result<spec::ChipSpec> chip_or(const WorkloadOptions& options, const std::string& fallback) {
+  if (options.chip) return *options.chip;
+  return spec::load_chip(fallback);
+}
+
+// An executable is compiled for one shape and precision; saying another would change nothing.
+Result<void> refuse_model_options(const WorkloadOptions& options) {
+  const char* option = !options.shapes.empty() ? "--shape" : !options.dims.empty() ? "--dim" : nullptr;
+  if (options.precision != "auto") option = "--precision";
+  if (option != nullptr)
+    return bad_input(fmt::format("'{}' is compiled already", options.path), option, "compile the model again");
+  return {};
+}
+
+Result<Workload> load_executable(const WorkloadOptions& options) {
+  auto bytes = TRY(read_file(options.path));
+  Workload w;
+  if (options.path.ends_with(".txt")) {
+    w.executable =
+        TRY(isa::parse_executable({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, options.path));
+  } else {
+    w.executable = TRY(isa::decode(bytes, options.path));
+  }
+  TRY(refuse_model_options(options));
+  w.chip = TRY(chip_or(options, w.executable.chip));
+  const uint64_t hash = spec_hash(w.chip);
+  if (w.executable.spec_hash != hash && !options.retime) {
+    return bad_input(fmt::format("compiled for chip '{}' with spec {}, but chip '{}' has spec {}", w.executable.chip,
+                                 hash_name(w.executable.spec_hash), w.chip.name, hash_name(hash)),
+                     options.path, "compile it again, or run it as it is with --retime");
+  }
+  w.executable.spec_hash = hash;
+  return w;
+}
+
+// The compiler knows no files; an option that it names needs none.
+Error in_file(const std::string& path, Error error) {
+  if (error.code == ErrorCode::cancelled || error.where.starts_with("--")) return error;
+  error.where = error.where.empty() ? path : path + ": " + error.where;
+  return error;
+}
+
+Result<Workload> compile_model(const WorkloadOptions& options) {
+  spec::ChipSpec chip = TRY(chip_or(options, kDefaultChip));
+  auto graph = TRY(load_graph(options));
+  TRY(go_on_unless(options.cancel));
+  auto compiled = compile_workload(std::move(graph), std::move(chip), {options.precision, options.cancel});
+  if (!compiled) return in_file(options.path, compiled.error());
+  Workload w = std::move(*compiled);
+  w.dims.insert(options.dims.begin(), options.dims.end());
+  w.executable.model = std::filesystem::path(options.path).filename().string();
+  return w;
+}
+
+}  // namespace
+
+bool is_executable_file(const std::string& path) { return path.ends_with(".presil") || path.ends_with(".txt"); }
+
+Result<graph::Graph> load_graph(const WorkloadOptions& options) {
+  onnx::ImportOptions import{.with_data = options.with_data, .double_as_fp32 = options.double_as_fp32};
+  import.dims = options.dims;
+  import.shapes = options.shapes;
+  return onnx::import_file(options.path, std::move(import));
+}
+
+Result<Workload> compile_workload(graph::Graph graph, spec::ChipSpec chip, const compiler::Options& options) {
+  Workload w{.chip = std::move(chip)};
+  auto compiled = TRY(compiler::compile(std::move(graph), w.chip, options));
+  w.graph = std::move(compiled.graph);
+  w.plan = std::move(compiled.plan);
+  w.executable = std::move(compiled.executable);
+  return w;
+}
+
+Result<Workload> load_workload(const WorkloadOptions& options) {
+  Stopwatch watch;
+  Workload w = is_executable_file(options.path) ? TRY(load_executable(options)) : TRY(compile_model(options));
+  w.compile_seconds = watch.seconds();
+  return w;
+}
+
+Result<void> check_executable_path(const std::string& path, const std::string& option) {
+  if (!path.ends_with(".presil")) return bad_input(fmt::format("'{}' does not end in .presil", path), option);
+  return check_folder_of(path, option);
+}
+
+Result<uint64_t> save_executable(const Workload& workload, const std::string& path, const std::string& option,
+                                 const Cancel* cancel) {
+  TRY(check_executable_path(path, option));
+  const auto bytes = TRY(isa::encode(workload.executable));
+  TRY(write_file(path, bytes, cancel));
+  return bytes.size();
+}
+
+}  // namespace presil::runtime
