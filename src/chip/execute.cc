@@ -25,7 +25,8 @@ bool resolve_operands(Context& c, std::span<const int64_t> deltas) {
   CHECK(views.size() <= kMaxOperands, "an instruction has six operands at most");
   for (size_t k = 0; k < views.size(); ++k) {
     if (!views[k].present()) continue;
-    const std::optional<Strided> s = resolve(views[k], k < deltas.size() ? deltas[k] : 0, c.memory);
+    const isa::Access access = isa::access_of(c.program, c.instruction, static_cast<int>(k));
+    const std::optional<Strided> s = resolve(views[k], k < deltas.size() ? deltas[k] : 0, access, c.memory);
     if (!s) {
       c.fault(fmt::format("operand {} leaves {}", isa::row(c.instruction.opcode).operands[k].name,
                           isa::memory_name(views[k].memory)));

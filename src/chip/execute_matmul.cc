@@ -37,11 +37,31 @@ size_t scratch_stride(size_t columns) {
   return (((columns + kLine - 1) / kLine) | 1) * kLine;
 }
 
+// The operand as one window per partition, if its elements lie so: two loops, columns at one step.
+struct WindowsOf {
+  numerics::Windows windows;
+  int64_t element_step = 0;  // 0: a step that is no whole number of elements
+};
+std::optional<WindowsOf> windows_of(const Strided& s) {
+  const Blocks row = blocks_of(*join(std::array{row_of(s, 0)}), SIZE_MAX);
+  if (row.outer.rank > 1) return std::nullopt;
+  const auto bytes = static_cast<int64_t>(s.element_bytes());
+  const int64_t step = row.columns == 1 ? bytes : row.step[0];
+  return WindowsOf{{s.base, s.step[0], row.row_step[0], s.count[0], row.rows, row.columns},
+                   step % bytes == 0 ? step / bytes : 0};
+}
+
 Matrix matrix_of(const Strided& s, Buffer& buffer) {
   if (const std::optional<Matrix> rows = matrix_in_place(s)) return *rows;
   const size_t stride = scratch_stride(row_elements(s));
   float* data = buffer.floats(stride * s.count[0]);
   // Packed rows may spill into the next one's beginning, which is written after them.
+  const std::optional<WindowsOf> w = windows_of(s);
+  const auto load = w ? numerics::load_windows_fn(s.dtype, w->element_step) : nullptr;
+  if (load != nullptr) {
+    load(w->windows, data, stride);
+    return {data, stride};
+  }
   const Rows rows(s);
   for (uint32_t p = 0; p < s.count[0]; ++p) rows.read(p, data + p * stride);
   return {data, stride};
@@ -95,6 +115,9 @@ void multiply(Context& c, const Strided& dst, const Strided& stationary, const S
   product.dst = c.scratch().product.floats(product.dst_stride * product.m);
   const bool accumulate = std::exchange(product.accumulate, false);
   numerics::matmul_accumulate(product);
+  const std::optional<WindowsOf> w = overlaps_itself(dst) ? std::nullopt : windows_of(dst);
+  const auto store = w && w->element_step == 1 ? numerics::store_windows_fn(dst.dtype, accumulate) : nullptr;
+  if (store != nullptr) return store(product.dst, product.dst_stride, w->windows);
   const Rows to(dst);
   for (uint32_t p = 0; p < dst.count[0]; ++p) {
     const float* values = product.dst + p * product.dst_stride;

@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 #include "base/check.h"
@@ -16,16 +17,15 @@ uint64_t mapped_bytes(const Plane& plane) {
   return std::max<uint64_t>(plane.pitch * plane.partitions, kCacheLineBytes);
 }
 
-// Reserved, not committed: the kernel supplies zero pages on first touch. Large pages where it can, for SRAMs, whose
-// rows are visited across partitions.
-Plane reserve(uint32_t partitions, uint64_t bytes_per_partition, bool large_pages) {
+// Reserved, not committed: the kernel supplies zero pages on first touch, large ones where it can.
+Plane reserve(uint32_t partitions, uint64_t bytes_per_partition) {
   Plane plane{nullptr, partitions, bytes_per_partition, 0};
   const uint64_t lines = (bytes_per_partition + kCacheLineBytes - 1) / kCacheLineBytes;
   plane.pitch = (partitions == 1 ? lines : lines | 1) * kCacheLineBytes;  // an odd number of lines visits every set
   void* address =
       mmap(nullptr, mapped_bytes(plane), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   CHECK(address != MAP_FAILED, "the host has no address space for the simulated memory");
-  if (large_pages) madvise(address, mapped_bytes(plane), MADV_HUGEPAGE);  // a wish: either answer is fine
+  madvise(address, mapped_bytes(plane), MADV_HUGEPAGE);  // a wish: either answer is fine
   plane.data = static_cast<std::byte*>(address);
   return plane;
 }
@@ -33,10 +33,10 @@ Plane reserve(uint32_t partitions, uint64_t bytes_per_partition, bool large_page
 }  // namespace
 
 CoreMemory::CoreMemory(const spec::ChipSpec& spec, uint64_t hbm_bytes)
-    : planes_{reserve(spec.sbuf.partitions, spec.sbuf.bytes_per_partition, true),
-              reserve(spec.psum.partitions, spec.psum.bytes_per_partition, true), reserve(1, hbm_bytes, false)} {}
+    : planes_{reserve(spec.sbuf.partitions, spec.sbuf.bytes_per_partition),
+              reserve(spec.psum.partitions, spec.psum.bytes_per_partition), reserve(1, hbm_bytes)} {}
 
-CoreMemory::CoreMemory(CoreMemory&& other) noexcept {
+CoreMemory::CoreMemory(CoreMemory&& other) noexcept : loans_(std::move(other.loans_)) {
   for (int i = 0; i < 3; ++i) planes_[i] = std::exchange(other.planes_[i], Plane{});
 }
 
@@ -57,7 +57,31 @@ std::span<std::byte> CoreMemory::partition(isa::Memory memory, uint32_t index) c
   return {p.data + index * p.pitch, p.bytes_per_partition};
 }
 
+void CoreMemory::lend(uint64_t address, std::span<const std::byte> bytes) {
+  const uint64_t end = address + bytes.size();
+  CHECK(end <= hbm().size(), "what is lent lies inside the HBM");
+  if (bytes.empty()) return;
+  hbm_at(address, end, true);  // nothing else is lent there any more
+  const auto after = std::ranges::lower_bound(loans_, address, {}, &Loan::begin);
+  loans_.insert(after, {address, end, bytes.data()});
+}
+
+std::byte* CoreMemory::hbm_at(uint64_t begin, uint64_t end, bool writes) {
+  auto loan = std::ranges::upper_bound(loans_, begin, {}, &Loan::end);
+  if (loan != loans_.end() && !writes && loan->begin <= begin && end <= loan->end) {
+    return const_cast<std::byte*>(loan->data + (begin - loan->begin));
+  }
+  std::byte* own = plane(isa::Memory::hbm).data;
+  auto last = loan;
+  for (; last != loans_.end() && last->begin < end; ++last) {
+    std::memcpy(own + last->begin, last->data, last->end - last->begin);
+  }
+  loans_.erase(loan, last);
+  return own + begin;
+}
+
 void CoreMemory::clear() {
+  loans_.clear();
   for (const Plane& plane : planes_)
     CHECK(madvise(plane.data, mapped_bytes(plane), MADV_DONTNEED) == 0, "pages can be dropped");
 }

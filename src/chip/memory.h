@@ -1,10 +1,12 @@
 // The contents of one core's memories: SBUF and PSUM (partitions of bytes) and the part of HBM that a program uses (one
 // partition). Pages that nobody touches take no host memory; untouched bytes read as zero. On the host, partitions lie
-// a little further apart than their size, so that a column of them does not share one set of a cache.
+// a little further apart than their size, so that a column of them does not share one set of a cache. Weights can be
+// lent to the HBM: they are read where they are, and copied only when a program writes to them.
 #pragma once
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "isa/view.h"
 #include "spec/chip_spec.h"
@@ -30,13 +32,24 @@ class CoreMemory {
 
   const Plane& plane(isa::Memory memory) const;
   std::span<std::byte> partition(isa::Memory memory, uint32_t index) const;
+  // The HBM without what is lent.
   std::span<std::byte> hbm() const { return partition(isa::Memory::hbm, 0); }
 
-  // Back to zero, everything.
+  // From here on HBM reads `bytes` at `address`; they outlive the memory. They replace what was there.
+  void lend(uint64_t address, std::span<const std::byte> bytes);
+  // Where the bytes [begin, end) of HBM lie in one piece. `writes`: the caller may change them.
+  std::byte* hbm_at(uint64_t begin, uint64_t end, bool writes);
+
+  // Back to zero, everything; nothing is lent.
   void clear();
 
  private:
-  Plane planes_[3];  // sbuf, psum, hbm
+  struct Loan {
+    uint64_t begin = 0, end = 0;
+    const std::byte* data = nullptr;
+  };
+  Plane planes_[3];          // sbuf, psum, hbm
+  std::vector<Loan> loans_;  // by address, apart from one another
 };
 
 }  // namespace presil::chip

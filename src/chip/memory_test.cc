@@ -32,6 +32,39 @@ TEST(CoreMemory, StartsZeroAndKeepsPartitionsApart) {
   EXPECT_EQ(memory.hbm().size(), 1000u);
 }
 
+std::vector<std::byte> counted(size_t bytes, int first) {
+  std::vector<std::byte> out(bytes);
+  for (size_t i = 0; i < bytes; ++i) out[i] = static_cast<std::byte>(first + static_cast<int>(i));
+  return out;
+}
+
+TEST(CoreMemory, WhatIsLentIsReadInPlaceAndNeverWritten) {
+  CoreMemory memory(spec_of(2, 64), 100);
+  const std::vector<std::byte> lent = counted(20, 1), before = lent;
+  memory.lend(40, lent);
+  EXPECT_EQ(memory.hbm_at(45, 60, false), lent.data() + 5);
+  EXPECT_EQ(memory.hbm_at(60, 70, false), memory.hbm().data() + 60);  // begins where the loan ends
+  std::byte* own = memory.hbm_at(45, 46, true);
+  EXPECT_EQ(own, memory.hbm().data() + 45);
+  *own = std::byte{99};
+  EXPECT_EQ(memory.hbm_at(40, 60, false), memory.hbm().data() + 40);
+  EXPECT_EQ(memory.hbm()[44], lent[4]);
+  EXPECT_EQ(memory.hbm()[45], std::byte{99});
+  EXPECT_EQ(lent, before);
+}
+
+TEST(CoreMemory, ReadsAcrossLoansSeeOnePiece) {
+  CoreMemory memory(spec_of(2, 64), 100);
+  const std::vector<std::byte> a = counted(10, 10), b = counted(10, 50), late = counted(4, 90);
+  memory.lend(20, b);
+  memory.lend(10, a);
+  memory.lend(18, late);  // replaces the ends of both
+  const std::byte* all = memory.hbm_at(9, 31, false);
+  EXPECT_EQ(all, memory.hbm().data() + 9);
+  const int expected[] = {0, 10, 11, 12, 13, 14, 15, 16, 17, 90, 91, 92, 93, 52, 53, 54, 55, 56, 57, 58, 59, 0};
+  for (size_t i = 0; i < std::size(expected); ++i) EXPECT_EQ(all[i], static_cast<std::byte>(expected[i])) << i;
+}
+
 TEST(CoreMemory, PartitionsVisitEverySetOfACache) {
   const CoreMemory memory(spec_of(128, 196608), 0);
   EXPECT_EQ(memory.plane(isa::Memory::sbuf).pitch % 128, 64u);

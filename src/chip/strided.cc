@@ -14,7 +14,7 @@ uint64_t Strided::elements() const {
   return n;
 }
 
-std::optional<Strided> resolve(const isa::View& view, int64_t offset_delta, const CoreMemory& memory) {
+std::optional<Strided> resolve(const isa::View& view, int64_t offset_delta, isa::Access access, CoreMemory& memory) {
   const Plane& plane = memory.plane(view.memory);
   isa::ByteRange range = isa::byte_range(view);
   int64_t offset = 0, begin = 0, end = 0;
@@ -27,6 +27,10 @@ std::optional<Strided> resolve(const isa::View& view, int64_t offset_delta, cons
   }
   Strided s;
   s.base = plane.data + view.partition * plane.pitch + offset;
+  if (view.memory == isa::Memory::hbm) {
+    const bool writes = access != isa::Access::read;
+    s.base = memory.hbm_at(static_cast<uint64_t>(begin), static_cast<uint64_t>(end), writes) + (offset - begin);
+  }
   s.dtype = view.dtype;
   s.rank = view.rank + 1;
   s.count[0] = view.partitions;

@@ -8,6 +8,7 @@
 #include <span>
 
 #include "chip/memory.h"
+#include "isa/opcode.h"
 #include "isa/view.h"
 
 namespace presil::chip {
@@ -30,7 +31,7 @@ struct Strided {
 };
 
 // Dimension 0 is the partition. Empty if a byte lies outside the memory.
-std::optional<Strided> resolve(const isa::View& view, int64_t offset_delta, const CoreMemory& memory);
+std::optional<Strided> resolve(const isa::View& view, int64_t offset_delta, isa::Access access, CoreMemory& memory);
 
 // The same operand with fewer dimensions: [begin, end) of its own.
 Strided with_dims(const Strided& s, int begin, int end);

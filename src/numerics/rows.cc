@@ -8,6 +8,7 @@
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "numerics/rows.cc"
+#include "hwy/cache_control.h"
 #include "hwy/foreach_target.h"
 #include "hwy/highway.h"
 
@@ -109,6 +110,75 @@ HWY_ATTR void store_rows(const float* packed, std::byte* destination, int64_t ro
   }
 }
 
+// Partitions lie far apart, where no hardware prefetcher follows.
+HWY_INLINE HWY_ATTR void prefetch(const std::byte* window, int64_t bytes) {
+  constexpr int64_t kLine = 64, kLinesMax = 32;
+  for (int64_t at = 0; at < HWY_MIN(bytes, kLinesMax * kLine); at += kLine) hwy::Prefetch(window + at);
+}
+
+template <class Format>
+HWY_ATTR void load_windows(const Windows& w, float* packed, size_t stride) {
+  constexpr size_t kAhead = 4;
+  const int64_t bytes =
+      w.row_step * static_cast<int64_t>(w.rows - 1) + static_cast<int64_t>(w.columns * Format::kBytes);
+  for (size_t p = 0; p < w.partitions; ++p, packed += stride) {
+    const std::byte* source = w.base + w.partition_step * static_cast<int64_t>(p);
+    if (p + kAhead < w.partitions) prefetch(source + w.partition_step * static_cast<int64_t>(kAhead), bytes);
+    load_rows<Format>(source, w.row_step, w.rows, w.columns, packed);
+  }
+}
+
+template <class Format>
+HWY_ATTR void store_windows(const float* packed, size_t stride, const Windows& w) {
+  for (size_t p = 0; p < w.partitions; ++p, packed += stride) {
+    store_rows<Format>(packed, w.base + w.partition_step * static_cast<int64_t>(p), w.row_step, w.rows, w.columns);
+  }
+}
+
+HWY_ATTR void add_windows(const float* packed, size_t stride, const Windows& w) {
+  for (size_t p = 0; p < w.partitions; ++p, packed += stride) {
+    std::byte* row = w.base + w.partition_step * static_cast<int64_t>(p);
+    const float* values = packed;
+    for (size_t r = 0; r < w.rows; ++r, row += w.row_step, values += w.columns) {
+      for (size_t i = 0; i < w.columns; i += kLanes) {
+        const size_t count = HWY_MIN(w.columns - i, kLanes);
+        const auto mask = hn::FirstN(D(), count);
+        float* to = reinterpret_cast<float*>(row) + i;
+        const auto sum = clean(hn::Add(hn::MaskedLoad(mask, D(), to), hn::MaskedLoad(mask, D(), values + i)));
+        hn::BlendedStore(sum, mask, D(), to);
+      }
+    }
+  }
+}
+
+LoadWindowsFn pick_load_windows(DType t, int64_t element_step) {
+  const bool second = element_step == 2;
+  switch (t) {
+    case DType::fp32:
+      return second ? &load_windows<Fp32Step2> : &load_windows<Fp32>;
+    case DType::bf16:
+      return second ? &load_windows<Bf16Step2> : &load_windows<Bf16>;
+    case DType::fp16:
+      return second ? &load_windows<Fp16Step2> : &load_windows<Fp16>;
+    default:
+      return nullptr;
+  }
+}
+
+StoreWindowsFn pick_store_windows(DType t, bool adds) {
+  if (adds) return t == DType::fp32 ? &add_windows : nullptr;
+  switch (t) {
+    case DType::fp32:
+      return &store_windows<Fp32>;
+    case DType::bf16:
+      return &store_windows<Bf16>;
+    case DType::fp16:
+      return &store_windows<Fp16>;
+    default:
+      return nullptr;
+  }
+}
+
 LoadRowsFn pick_load_rows(DType t, int64_t element_step) {
   const bool second = element_step == 2;
   switch (t) {
@@ -139,6 +209,8 @@ StoreRowsFn pick_store_rows(DType t) {
 #else
 LoadRowsFn pick_load_rows(DType, int64_t) { return nullptr; }
 StoreRowsFn pick_store_rows(DType) { return nullptr; }
+LoadWindowsFn pick_load_windows(DType, int64_t) { return nullptr; }
+StoreWindowsFn pick_store_windows(DType, bool) { return nullptr; }
 #endif
 
 }  // namespace presil::numerics::HWY_NAMESPACE
@@ -149,12 +221,21 @@ namespace presil::numerics {
 namespace {
 HWY_EXPORT(pick_load_rows);
 HWY_EXPORT(pick_store_rows);
+HWY_EXPORT(pick_load_windows);
+HWY_EXPORT(pick_store_windows);
 }  // namespace
 
 LoadRowsFn load_rows_fn(DType t, int64_t element_step) {
   if (element_step != 1 && element_step != 2) return nullptr;
   return HWY_DYNAMIC_DISPATCH(pick_load_rows)(t, element_step);
 }
+
+LoadWindowsFn load_windows_fn(DType t, int64_t element_step) {
+  if (element_step != 1 && element_step != 2) return nullptr;
+  return HWY_DYNAMIC_DISPATCH(pick_load_windows)(t, element_step);
+}
+
+StoreWindowsFn store_windows_fn(DType t, bool adds) { return HWY_DYNAMIC_DISPATCH(pick_store_windows)(t, adds); }
 
 StoreRowsFn store_rows_fn(DType t) { return HWY_DYNAMIC_DISPATCH(pick_store_rows)(t); }
 

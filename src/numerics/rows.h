@@ -20,4 +20,17 @@ using StoreRowsFn = void (*)(const float* packed, std::byte* destination, int64_
                              size_t columns);
 StoreRowsFn store_rows_fn(DType t);  // contiguous elements; nullptr as above
 
+// A window per partition: partitions x rows x columns elements, columns `element_step` elements apart.
+struct Windows {
+  std::byte* base = nullptr;
+  int64_t partition_step = 0, row_step = 0;  // bytes
+  size_t partitions = 1, rows = 1, columns = 1;
+};
+// Window p becomes packed[p * stride ...], row after row; element_step as above.
+using LoadWindowsFn = void (*)(const Windows& source, float* packed, size_t stride);
+LoadWindowsFn load_windows_fn(DType t, int64_t element_step);  // nullptr: partition by partition
+// Contiguous columns; `adds`: to the fp32 that is there, canonical.
+using StoreWindowsFn = void (*)(const float* packed, size_t stride, const Windows& destination);
+StoreWindowsFn store_windows_fn(DType t, bool adds);
+
 }  // namespace presil::numerics

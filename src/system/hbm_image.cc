@@ -16,10 +16,6 @@ Result<Filled> check_place(const isa::HbmTensor& tensor, uint64_t hbm_bytes) {
                    fmt::format("tensor '{}'", tensor.name));
 }
 
-void place(const isa::HbmTensor& tensor, std::span<const std::byte> bytes, std::span<std::byte> hbm) {
-  std::copy(bytes.begin(), bytes.end(), hbm.begin() + static_cast<ptrdiff_t>(tensor.address));
-}
-
 Result<std::span<const std::byte>> find(const isa::HbmTensor& tensor, const std::vector<Input>& inputs) {
   const Input* found = nullptr;
   for (const Input& input : inputs) {
@@ -50,29 +46,29 @@ Result<Filled> check_names(const isa::Executable& executable, const std::vector<
 
 }  // namespace
 
-Result<Filled> fill_hbm(const isa::Executable& executable, const std::vector<Input>& inputs, std::span<std::byte> hbm) {
+Result<Filled> fill_hbm(const isa::Executable& executable, const std::vector<Input>& inputs, chip::CoreMemory& memory) {
   TRY(check_names(executable, inputs));
   for (const isa::HbmTensor& t : executable.tensors) {
-    TRY(check_place(t, hbm.size()));
+    TRY(check_place(t, memory.hbm().size()));
     if (t.role == isa::TensorRole::input) {
-      place(t, TRY(find(t, inputs)), hbm);
+      memory.lend(t.address, TRY(find(t, inputs)));
     } else if (t.role == isa::TensorRole::constant) {
       if (t.data.size() != t.bytes) {
         return bad_input(fmt::format("weights were not read: {} of {} bytes", t.data.size(), t.bytes),
                          fmt::format("tensor '{}'", t.name), "compile with data, or run without");
       }
-      place(t, t.data, hbm);
+      memory.lend(t.address, t.data);
     }
   }
   return Filled{};
 }
 
-std::vector<Output> outputs_of(const isa::Executable& executable, std::span<const std::byte> hbm) {
+std::vector<Output> outputs_of(const isa::Executable& executable, chip::CoreMemory& memory) {
   std::vector<Output> outputs;
   for (const isa::HbmTensor& t : executable.tensors) {
     if (t.role != isa::TensorRole::output) continue;
-    auto begin = hbm.begin() + static_cast<ptrdiff_t>(t.address);
-    outputs.push_back({t.name, std::vector<std::byte>(begin, begin + static_cast<ptrdiff_t>(t.bytes))});
+    const std::byte* begin = memory.hbm_at(t.address, t.address + t.bytes, false);
+    outputs.push_back({t.name, std::vector<std::byte>(begin, begin + t.bytes)});
   }
   return outputs;
 }

@@ -3,17 +3,18 @@
 #include <span>
 #include <vector>
 
+#include "chip/memory.h"
 #include "system/run.h"
 
 namespace presil::system {
 
 struct Filled {};
 
-// Constants and inputs to their addresses. Errors: a tensor outside of the HBM map; a constant without its bytes; an
-// input that is missing, unknown, given twice or of another size.
-Result<Filled> fill_hbm(const isa::Executable& executable, const std::vector<Input>& inputs, std::span<std::byte> hbm);
+// Constants and inputs at their addresses: lent, so that both outlive the memory. Errors: a tensor outside of the HBM
+// map; a constant without its bytes; an input that is missing, unknown, given twice or of another size.
+Result<Filled> fill_hbm(const isa::Executable& executable, const std::vector<Input>& inputs, chip::CoreMemory& memory);
 
 // Of an executable that fill_hbm accepted.
-std::vector<Output> outputs_of(const isa::Executable& executable, std::span<const std::byte> hbm);
+std::vector<Output> outputs_of(const isa::Executable& executable, chip::CoreMemory& memory);
 
 }  // namespace presil::system

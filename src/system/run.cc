@@ -43,7 +43,7 @@ Result<RunResult> run(const isa::Executable& executable, const spec::ChipSpec& s
   std::unique_ptr<Executor> executor;
   if (options.data) {
     memory.emplace(spec, executable.hbm_bytes);
-    TRY(fill_hbm(executable, inputs, memory->hbm()));
+    TRY(fill_hbm(executable, inputs, *memory));
     const bool behind = options.threads > 1 && sink == nullptr;
     executor =
         behind ? execute_behind(executable, spec, *memory, options.cancel) : execute_here(executable, spec, *memory);
@@ -61,7 +61,7 @@ Result<RunResult> run(const isa::Executable& executable, const spec::ChipSpec& s
   RunResult result{std::move(done.outcome), done.elapsed, done.trace_hash, std::move(done.counters)};
   if (checker) result.findings = checker->findings();
   if (result.outcome.ok() && !result.findings.empty()) result.outcome = outcome_of(executable, result.findings);
-  if (memory) result.outputs = outputs_of(executable, memory->hbm());
+  if (memory) result.outputs = outputs_of(executable, *memory);
   return result;
 }
 
