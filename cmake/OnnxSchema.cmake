@@ -2,7 +2,7 @@
 # PRESIL_PYTHON names another interpreter to look in first.
 find_program(PRESIL_PROTOC protoc REQUIRED)
 find_library(PRESIL_PROTOBUF_LITE protobuf-lite REQUIRED)
-foreach(python ${PRESIL_PYTHON} ${CMAKE_SOURCE_DIR}/.venv/bin/python python3)
+foreach(python ${PRESIL_PYTHON} ${Python_EXECUTABLE} ${CMAKE_SOURCE_DIR}/.venv/bin/python python3)
   execute_process(
     COMMAND ${python} -c "import os, onnx, onnx.defs; print(os.path.dirname(onnx.__file__), onnx.defs.onnx_opset_version(), sep=';')"
     OUTPUT_VARIABLE onnx_facts OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET RESULT_VARIABLE onnx_missing)

@@ -54,7 +54,7 @@ def cmake_rooms():
     """Room -> DEPS, as src/CMakeLists.txt declares them."""
     text = re.sub(r"#.*", "", (SRC / "CMakeLists.txt").read_text())
     declared = {}
-    for name, arguments in re.findall(r"presil_room\(\s*(\w+)([^)]*)\)", text):
+    for name, arguments in re.findall(r"presil_(?:room|python_module)\(\s*(\w+)([^)]*)\)", text):
         match = re.search(r"\bDEPS\b((?:\s+(?!LINK\b)[\w-]+)*)", arguments)
         declared[name] = match.group(1).split() if match else []
     return declared

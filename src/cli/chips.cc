@@ -1,28 +1,13 @@
 #include <fmt/format.h>
 
 #include "base/hash.h"
-#include "base/json_writer.h"
 #include "base/text.h"
 #include "cli/commands.h"
 #include "report/summary.h"
-#include "spec/chip_file.h"
+#include "runtime/lists.h"
 
 namespace presil::cli {
 namespace {
-
-void print_json(const std::vector<spec::ChipSpec>& chips) {
-  JsonWriter json;
-  json.begin_array();
-  for (const spec::ChipSpec& chip : chips) {
-    json.begin_object().member("name", chip.name).member("spec_hash", hash_name(spec_hash(chip)));
-    json.member("cores", chip.cores).member("rows", chip.tensor.rows).member("columns", chip.tensor.columns);
-    json.member("bf16_macs_per_second", report::peak_macs_per_s(chip, "bf16"));
-    json.member("sbuf_bytes", chip.sbuf.partitions * chip.sbuf.bytes_per_partition);
-    json.member("psum_bytes", chip.psum.partitions * chip.psum.bytes_per_partition);
-    json.member("hbm_bound_bytes_per_second", report::hbm_bound_bytes_per_s(chip)).end_object();
-  }
-  fmt::print("{}", json.end_array().take());
-}
 
 void print_table(const std::vector<spec::ChipSpec>& chips) {
   fmt::print("{:<8}{:>6}{:>10}{:>16}{:>12}{:>12}{:>14}  {}\n", "chip", "cores", "array", "bf16 Tmac/s", "SBUF", "PSUM",
@@ -41,9 +26,11 @@ void print_table(const std::vector<spec::ChipSpec>& chips) {
 }  // namespace
 
 Result<int> run_chips(const ChipsOptions& options) {
-  std::vector<spec::ChipSpec> chips;
-  for (const std::string& name : spec::chip_names()) chips.push_back(TRY(spec::load_chip(name)));
-  options.json ? print_json(chips) : print_table(chips);
+  if (options.json) {
+    fmt::print("{}", TRY(runtime::chips_json()));
+  } else {
+    print_table(TRY(runtime::bundled_chips()));
+  }
   return 0;
 }
 

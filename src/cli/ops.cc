@@ -1,59 +1,19 @@
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
-#include "base/json_writer.h"
 #include "cli/commands.h"
-#include "isa/opcode.h"
 #include "onnx/operators.h"
+#include "runtime/lists.h"
 
 namespace presil::cli {
 namespace {
 
-std::vector<std::string> engines_of(const isa::InstructionRow& row) {
-  std::vector<std::string> names;
-  for (int e = 0; e < isa::kEngineKindCount; ++e) {
-    auto kind = static_cast<isa::EngineKind>(e);
-    if (row.engines & isa::engine_bit(kind)) names.emplace_back(isa::engine_name(kind));
-  }
-  return names;
-}
-
-void write_names(JsonWriter& json, std::string_view key, const auto& rows, auto name) {
-  json.key(key).begin_array();
-  for (const auto& row : rows) json.value(name(row));
-  json.end_array();
-}
-
-void print_instructions_json() {
-  auto name = [](const auto& row) { return row.name; };
-  JsonWriter json;
-  json.begin_array();
-  for (const isa::InstructionRow& row : isa::all_rows()) {
-    json.begin_object().member("name", row.name).member("summary", row.summary);
-    json.member("first_generation", row.first_generation);
-    write_names(json, "engines", engines_of(row), [](const std::string& text) { return text; });
-    write_names(json, "operands", row.operands, name);
-    write_names(json, "attributes", row.attributes, name);
-    json.end_object();
-  }
-  fmt::print("{}", json.end_array().take());
-}
-
 void print_instructions() {
   for (const isa::InstructionRow& row : isa::all_rows()) {
-    fmt::print("{:<24}{:<28}{}\n", row.name, fmt::format("{}", fmt::join(engines_of(row), " ")), row.summary);
+    fmt::print("{:<24}{:<28}{}\n", row.name, fmt::format("{}", fmt::join(runtime::engines_of(row), " ")), row.summary);
   }
-}
-
-void print_operators_json() {
-  JsonWriter json;
-  json.begin_array();
-  for (const onnx::OperatorRow& row : onnx::operators()) {
-    json.begin_object().member("name", row.name).member("min_opset", row.min_opset);
-    json.member("max_opset", std::min(row.max_opset, onnx::opset_max())).end_object();
-  }
-  fmt::print("{}", json.end_array().take());
 }
 
 void print_operators() {
@@ -66,10 +26,10 @@ void print_operators() {
 }  // namespace
 
 Result<int> run_ops(const OpsOptions& options) {
-  if (options.isa) {
-    options.json ? print_instructions_json() : print_instructions();
+  if (options.json) {
+    fmt::print("{}", options.isa ? runtime::instructions_json() : runtime::operators_json());
   } else {
-    options.json ? print_operators_json() : print_operators();
+    options.isa ? print_instructions() : print_operators();
   }
   return 0;
 }

@@ -1,9 +1,11 @@
 """Tests of what spans rooms, through the binary and the scripts. ./dev test runs the quick ones, --long all."""
+import sys
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(ROOT / "build/python"))  # the package with its extension
 
 
 def pytest_addoption(parser):

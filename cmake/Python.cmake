@@ -1,0 +1,43 @@
+# presil_python_module(ROOM DEPS rooms...): the extension presil._core from src/ROOM, and beside it the sources of
+# python/presil, so that build/python is a path to import from. Needs nanobind, which ./dev setup puts into .venv;
+# without it the rest builds all the same. PRESIL_PYTHON names another interpreter to build for.
+function(presil_python_module room)
+  cmake_parse_arguments(ROOM "" "" "DEPS" ${ARGN})
+  if(NOT Python_EXECUTABLE)
+    foreach(python ${PRESIL_PYTHON} ${CMAKE_SOURCE_DIR}/.venv/bin/python)
+      if(EXISTS ${python})
+        set(Python_EXECUTABLE ${python})
+        break()
+      endif()
+    endforeach()
+  endif()
+  find_package(Python 3.10 COMPONENTS Interpreter Development.Module)
+  execute_process(COMMAND ${Python_EXECUTABLE} -m nanobind --cmake_dir OUTPUT_VARIABLE nanobind_ROOT
+                  OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET RESULT_VARIABLE missing)
+  if(NOT Python_Development.Module_FOUND OR NOT missing EQUAL 0)
+    message(STATUS "No Python with its headers and nanobind was found: presil._core is not built. Run ./dev setup.")
+    return()
+  endif()
+  find_package(nanobind CONFIG REQUIRED)
+  nanobind_add_module(presil_python NB_STATIC ${room}/module.cc)
+  target_include_directories(presil_python PRIVATE ${CMAKE_SOURCE_DIR}/src)
+  foreach(dep ${ROOM_DEPS})
+    target_link_libraries(presil_python PRIVATE presil_${dep})
+  endforeach()
+  target_compile_options(nanobind-static PRIVATE -w)
+  target_compile_definitions(presil_python PRIVATE PRESIL_VERSION="${PROJECT_VERSION}")
+  target_link_options(presil_python PRIVATE -Wl,--exclude-libs,ALL)
+  set_target_properties(presil_python PROPERTIES OUTPUT_NAME _core
+                        LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/python/presil)
+  install(TARGETS presil_python LIBRARY DESTINATION presil COMPONENT python)
+
+  set(from ${CMAKE_SOURCE_DIR}/python)
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS RELATIVE ${from} ${from}/presil/*.py ${from}/presil/*.pyi ${from}/presil/py.typed)
+  set(copies)
+  foreach(source ${sources})
+    add_custom_command(OUTPUT ${CMAKE_BINARY_DIR}/python/${source} DEPENDS ${from}/${source} VERBATIM
+                       COMMAND ${CMAKE_COMMAND} -E copy ${from}/${source} ${CMAKE_BINARY_DIR}/python/${source})
+    list(APPEND copies ${CMAKE_BINARY_DIR}/python/${source})
+  endforeach()
+  add_custom_target(presil_python_package ALL DEPENDS presil_python ${copies})
+endfunction()
