@@ -2,6 +2,7 @@
 import json
 import subprocess
 
+import jsonschema
 import pytest
 from onnx import TensorProto, helper
 
@@ -67,6 +68,13 @@ def test_chips(call):
     assert code == 0 and {"trn1", "trn2"} <= set(chips)
     assert chips["trn2"]["sbuf_bytes"] > chips["trn1"]["sbuf_bytes"]
     assert "trn2" in call("chips")[1]
+
+
+@pytest.mark.parametrize("command, schema", [("chips", "chips"), ("ops", "operators"), ("ops --isa", "instructions")])
+def test_lists_keep_their_schema(call, root, command, schema):
+    code, out, err = call(*command.split(), "--json")
+    assert (code, err) == (0, "")
+    jsonschema.validate(json.loads(out), json.loads((root / f"docs/schema/{schema}.json").read_text()))
 
 
 def test_a_chip_shown_can_be_used_as_a_file(call, tmp_path):

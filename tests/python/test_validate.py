@@ -2,6 +2,7 @@
 import json
 import subprocess
 
+import jsonschema
 import pytest
 
 
@@ -10,6 +11,10 @@ def report(presil):
     done = subprocess.run([presil, "validate", "--suite", "core", "--json"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
+
+
+def test_the_schema_holds(report, root):
+    jsonschema.validate(report, json.loads((root / "docs/schema/validate.json").read_text()))
 
 
 def test_rows_and_means(report):
