@@ -15,16 +15,19 @@ namespace {
 using isa::Instruction;
 using tile::TileProgram;
 
+// Changes them, or writes what they hold.
 bool uses_accumulators(const isa::Program& code, const Instruction& i) {
   namespace s = isa::slots;
-  constexpr auto idle = static_cast<uint32_t>(ReduceCommand::idle);
+  auto either = [&](int command, int result) {
+    return code.word(i, command) != static_cast<uint32_t>(ReduceCommand::idle) || code.operand(i, result).present();
+  };
   switch (i.opcode) {
     case isa::Opcode::activation:
-      return code.word(i, s::activation::reduce_cmd) != idle;
+      return either(s::activation::reduce_cmd, s::activation::reduce_res);
     case isa::Opcode::select_reduce:
-      return code.word(i, s::select_reduce::reduce_cmd) != idle;
+      return either(s::select_reduce::reduce_cmd, s::select_reduce::reduce_res);
     case isa::Opcode::range_select:
-      return code.word(i, s::range_select::reduce_cmd) != idle;
+      return either(s::range_select::reduce_cmd, s::range_select::reduce_res);
     default:
       return false;
   }

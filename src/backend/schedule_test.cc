@@ -83,6 +83,9 @@ TEST(Schedule, AccumulatorsKeepTheirOrder) {
   activation(slow, ReduceCommand::reset_reduce);  // 2 waits
   activation(x, ReduceCommand::reduce);           // 3 is ready, but adds to what 2 resets
   EXPECT_EQ(p.run(4).order.back(), 3u);
+  y = p.sbuf(), sum = p.sbuf(4);
+  activation(x, ReduceCommand::idle);  // 4 writes what they hold, nothing else in common
+  EXPECT_EQ(p.run(5).order.back(), 4u);
 }
 
 TEST(MemoryProfile, AgreesWithAnArray) {

@@ -210,6 +210,15 @@ class Run {
     write_floats(m_, v(0), floats(1));
   }
 
+  // The low 32 bits count.
+  static uint64_t integer_result(AluOp o, int64_t x, int64_t y) {
+    const auto a = static_cast<uint64_t>(x), b = static_cast<uint64_t>(y);
+    const bool p = x != 0, q = y != 0;
+    const uint64_t in_order[] = {a,      a + b, a - b,  a * b, x > y ? a : b, x < y ? a : b, x == y, x != y,
+                                 x >= y, x > y, x <= y, x < y, p && q,        p || q,        p != q};
+    return in_order[static_cast<size_t>(o)];
+  }
+
   void tensor_tensor() {
     namespace s = isa::slots::tensor_tensor;
     if (is_bitvec(op(s::op))) {
@@ -219,29 +228,12 @@ class Run {
       return write_words(m_, v(0), a);
     }
     const DType t = v(0).dtype;
-    if (i_.engine == isa::EngineKind::gpsimd && t == DType::int32 && v(1).dtype == t && v(2).dtype == t) {
+    const bool exact = (t == DType::int32 || t == DType::uint32) && v(1).dtype == t && v(2).dtype == t;
+    if (i_.engine == isa::EngineKind::gpsimd && exact && op(s::op) <= AluOp::logical_xor) {
       Words a = read_words(m_, v(1)), b = read_words(m_, v(2));
       for (size_t i = 0; i < a.size(); ++i) {
-        const auto x = static_cast<int32_t>(a[i]), y = static_cast<int32_t>(b[i]);
-        switch (op(s::op)) {
-          case AluOp::add:
-            a[i] = static_cast<uint32_t>(a[i] + b[i]);
-            break;
-          case AluOp::subtract:
-            a[i] = static_cast<uint32_t>(a[i] - b[i]);
-            break;
-          case AluOp::multiply:
-            a[i] = static_cast<uint32_t>(a[i] * b[i]);
-            break;
-          case AluOp::max:
-            a[i] = static_cast<uint32_t>(std::max(x, y));
-            break;
-          case AluOp::lt:
-            a[i] = x < y;
-            break;
-          default:
-            std::abort();
-        }
+        auto wide = [&](uint64_t x) { return t == DType::int32 ? int64_t{static_cast<int32_t>(x)} : int64_t(x); };
+        a[i] = integer_result(op(s::op), wide(a[i]), wide(b[i]));
       }
       return write_words(m_, v(0), a);
     }
@@ -470,6 +462,8 @@ class Run {
       const bool keep = op(s::cmp_op) == AluOp::ge   ? x >= 0
                         : op(s::cmp_op) == AluOp::gt ? x > 0
                         : op(s::cmp_op) == AluOp::eq ? x == 0
+                        : op(s::cmp_op) == AluOp::ne ? x != 0
+                        : op(s::cmp_op) == AluOp::le ? x <= 0
                                                      : x < 0;
       if (!keep) out[i] = numerics::from_fp32(t, f32(s::value));
     }

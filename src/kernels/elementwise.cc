@@ -39,11 +39,10 @@ void for_each_chunk(const Block& block, size_t g, Run run) {
 // Emits the fused instructions of one chunk of one partition group.
 class ChunkEmitter {
  public:
-  ChunkEmitter(Context& context, const std::vector<Block>& inputs, const std::vector<InputKind>& kinds,
-               const Block& out, DType temporaries, size_t group, const std::vector<Range>& ranges, int64_t elements)
+  ChunkEmitter(Context& context, const std::vector<Block>& inputs, const Block& out, DType temporaries, size_t group,
+               const std::vector<Range>& ranges, int64_t elements)
       : context_(context),
         inputs_(inputs),
-        kinds_(kinds),
         out_(out),
         temporaries_(temporaries),
         group_(group),
@@ -176,7 +175,6 @@ class ChunkEmitter {
 
   Context& context_;
   const std::vector<Block>& inputs_;
-  const std::vector<InputKind>& kinds_;
   const Block& out_;
   DType temporaries_;
   size_t group_;
@@ -195,7 +193,7 @@ Result<void> elementwise(Context& context, const Expression& expression, const s
   uint32_t last = expression.inputs + static_cast<uint32_t>(micros.size()) - 1;
   for (size_t g = 0; g < out.groups.size(); ++g) {
     for_each_chunk(out, g, [&](const std::vector<Range>& ranges, int64_t elements) {
-      ChunkEmitter(context, inputs, kinds, out, temporaries, g, ranges, elements).emit(program, last);
+      ChunkEmitter(context, inputs, out, temporaries, g, ranges, elements).emit(program, last);
     });
   }
   return {};

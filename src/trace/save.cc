@@ -80,16 +80,24 @@ Fields fields(const Event& e, const Event& before, int64_t index) {
           e.dma_queue};
 }
 
+// Of what any file may say; plausible() judges the result.
+int64_t wrapping_add(int64_t a, int64_t b) {
+  return static_cast<int64_t>(static_cast<uint64_t>(a) + static_cast<uint64_t>(b));
+}
+int64_t wrapping_subtract(int64_t a, int64_t b) {
+  return static_cast<int64_t>(static_cast<uint64_t>(a) - static_cast<uint64_t>(b));
+}
+
 Event event_from(const Fields& f, const Event& before, int64_t index) {
   Event e;
   e.lane = static_cast<uint32_t>(f[0]);
-  e.instruction = static_cast<uint32_t>(before.instruction + f[1]);
-  e.source = static_cast<uint32_t>(before.source + f[2]);
-  e.start = before.start + f[3];
-  e.busy_until = e.start + f[4];
-  e.end = e.start + f[5];
+  e.instruction = static_cast<uint32_t>(wrapping_add(before.instruction, f[1]));
+  e.source = static_cast<uint32_t>(wrapping_add(before.source, f[2]));
+  e.start = wrapping_add(before.start, f[3]);
+  e.busy_until = wrapping_add(e.start, f[4]);
+  e.end = wrapping_add(e.start, f[5]);
   e.release = static_cast<Release>(f[6]);
-  e.cause = f[7] == 0 ? kNoEvent : static_cast<uint32_t>(index - f[7]);
+  e.cause = f[7] == 0 ? kNoEvent : static_cast<uint32_t>(wrapping_subtract(index, f[7]));
   e.amount = static_cast<uint64_t>(f[8]);
   e.dma_queue = static_cast<uint8_t>(f[9]);
   return e;

@@ -1,0 +1,168 @@
+#include "tests/campaign/plain.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "chip/execute_reference.h"
+
+namespace presil::campaign {
+namespace {
+
+using chip::reference::Machine;
+using isa::Memory;
+using isa::View;
+
+enum Shadow : uint8_t { kNothing, kByTensorEngine, kByOther };
+
+constexpr uint64_t kAlignment = 64;
+
+class Interpreter {
+ public:
+  Interpreter(const tile::TileProgram& program, const spec::ChipSpec& spec)
+      : program_(program),
+        placed_(place()),
+        machine_(spacious(spec), hbm_bytes_),
+        shadow_(spacious(spec), hbm_bytes_) {}
+
+  PlainResult run(const std::vector<system::Input>& inputs) {
+    PlainResult result;
+    result.executed.resize(isa::kOpcodeCount);
+    fill(inputs);
+    for (const isa::Instruction& i : placed_.code) {
+      result.undefined = problem(i);
+      if (!result.undefined.empty()) return result;
+      chip::reference::Run(placed_, i, machine_).execute();
+      mark(i);
+      ++result.executed[static_cast<size_t>(i.opcode)];
+    }
+    for (size_t t = 0; t < program_.tensors.size(); ++t) {
+      const isa::HbmTensor& tensor = program_.tensors[t];
+      if (tensor.role != isa::TensorRole::output) continue;
+      const auto at = machine_.hbm[0].begin() + static_cast<ptrdiff_t>(tensors_[t]);
+      result.outputs.push_back({tensor.name, {at, at + static_cast<ptrdiff_t>(tensor.bytes)}});
+    }
+    return result;
+  }
+
+ private:
+  // The program with addresses: every tile and tensor for itself.
+  isa::Program place() {
+    for (const tile::Tile& t : program_.tiles) {
+      uint64_t& end = t.memory == Memory::psum ? psum_bytes_ : sbuf_bytes_;
+      tiles_.push_back(end);
+      end += (t.bytes + kAlignment - 1) / kAlignment * kAlignment;
+    }
+    for (const isa::HbmTensor& t : program_.tensors) {
+      tensors_.push_back(hbm_bytes_);
+      hbm_bytes_ += t.bytes;
+    }
+    isa::Program code = program_.code;
+    for (View& v : code.views) {
+      if (!v.present()) continue;
+      if (v.memory != Memory::hbm) v.partition += program_.tiles[v.base].fixed_partition.value_or(0);
+      v.offset += static_cast<int64_t>((v.memory == Memory::hbm ? tensors_ : tiles_)[v.base]);
+      v.base = isa::kAbsolute;
+    }
+    return code;
+  }
+
+  spec::ChipSpec spacious(spec::ChipSpec spec) const {
+    spec.sbuf.bytes_per_partition = sbuf_bytes_, spec.psum.bytes_per_partition = psum_bytes_;
+    return spec;
+  }
+
+  void fill(const std::vector<system::Input>& inputs) {
+    for (size_t t = 0; t < program_.tensors.size(); ++t) {
+      const isa::HbmTensor& tensor = program_.tensors[t];
+      auto given = std::ranges::find(inputs, tensor.name, &system::Input::name);
+      std::span<const std::byte> bytes = given == inputs.end() ? std::span(tensor.data) : given->bytes;
+      std::copy(bytes.begin(), bytes.end(), machine_.hbm[0].begin() + static_cast<ptrdiff_t>(tensors_[t]));
+      std::fill_n(shadow_.hbm[0].begin() + static_cast<ptrdiff_t>(tensors_[t]), bytes.size(), std::byte{kByOther});
+    }
+  }
+
+  // f(shadow byte) for every byte of the view, until f returns false.
+  template <class F>
+  bool each_byte(const View& v, F f) {
+    for (std::byte* at : chip::reference::places(shadow_, v)) {
+      for (size_t b = 0; b < dtype_bytes(v.dtype); ++b) {
+        if (!f(at[b])) return false;
+      }
+    }
+    return true;
+  }
+
+  void mark(const isa::Instruction& i) {
+    const bool tensor = i.engine == isa::EngineKind::tensor && i.opcode != isa::Opcode::dma_copy;
+    for (int k = 0; k < i.operand_count; ++k) {
+      const View& v = placed_.operand(i, k);
+      if (!v.present() || isa::access_of(placed_, i, k) == isa::Access::read) continue;
+      each_byte(v, [&](std::byte& b) { return b = std::byte{tensor ? kByTensorEngine : kByOther}, true; });
+    }
+  }
+
+  std::string problem(const isa::Instruction& i) {
+    const std::string name(isa::row(i.opcode).name);
+    for (int k = 0; k < i.operand_count; ++k) {
+      const View& v = placed_.operand(i, k);
+      if (!v.present() || isa::access_of(placed_, i, k) == isa::Access::write) continue;
+      const bool accumulates = i.opcode == isa::Opcode::nc_matmul && k == isa::slots::nc_matmul::dst;
+      const bool fine = each_byte(
+          v, [&](std::byte b) { return accumulates ? b == std::byte{kByTensorEngine} : b != std::byte{kNothing}; });
+      if (!fine) return name + (accumulates ? " accumulates onto what no matmul started" : " reads what nothing wrote");
+    }
+    if (i.opcode == isa::Opcode::nc_n_gather && !indices_fit(i)) return name + " has an index outside its table";
+    if (i.opcode == isa::Opcode::nc_matmul && !moves_a_permutation(i)) return name + " moves no permutation";
+    if (i.opcode == isa::Opcode::dma_copy && overlaps_itself(i)) return name + " writes where it reads";
+    return {};
+  }
+
+  bool indices_fit(const isa::Instruction& i) {
+    namespace s = isa::slots::nc_n_gather;
+    const uint64_t row = placed_.operand(i, s::data).elements_per_partition();
+    return std::ranges::all_of(chip::reference::read_words(machine_, placed_.operand(i, s::indices)),
+                               [&](uint64_t index) { return index < row; });
+  }
+
+  bool moves_a_permutation(const isa::Instruction& i) {
+    namespace s = isa::slots::nc_matmul;
+    if (placed_.word(i, s::is_transpose) == 0) return true;
+    const View& moving = placed_.operand(i, s::moving);
+    const auto values = chip::reference::read_floats(machine_, moving);
+    const size_t columns = moving.elements_per_partition();
+    for (size_t n = 0; n < columns; ++n) {
+      int ones = 0;
+      for (size_t k = n; k < values.size(); k += columns) ones += values[k] == 1.0f ? 1 : values[k] == 0.0f ? 0 : 2;
+      if (ones != 1) return false;
+    }
+    return true;
+  }
+
+  bool overlaps_itself(const isa::Instruction& i) {
+    const auto to = chip::reference::places(shadow_, placed_.operand(i, 0));
+    const auto from = chip::reference::places(shadow_, placed_.operand(i, 1));
+    const auto size = static_cast<ptrdiff_t>(
+        std::max(dtype_bytes(placed_.operand(i, 0).dtype), dtype_bytes(placed_.operand(i, 1).dtype)));
+    std::vector<std::byte*> sorted(from.begin(), from.end());
+    std::ranges::sort(sorted);
+    return std::ranges::any_of(to, [&](std::byte* at) {
+      auto next = std::ranges::lower_bound(sorted, at - (size - 1));
+      return next != sorted.end() && *next < at + size;
+    });
+  }
+
+  const tile::TileProgram& program_;
+  std::vector<uint64_t> tiles_, tensors_;  // offsets
+  uint64_t sbuf_bytes_ = 0, psum_bytes_ = 0, hbm_bytes_ = 0;
+  isa::Program placed_;
+  Machine machine_, shadow_;  // shadow: who wrote each byte last
+};
+
+}  // namespace
+
+PlainResult interpret(const tile::TileProgram& program, const spec::ChipSpec& spec,
+                      const std::vector<system::Input>& inputs) {
+  return Interpreter(program, spec).run(inputs);
+}
+
+}  // namespace presil::campaign

@@ -1,0 +1,76 @@
+// The tiles and tensors of a random program, and random views of them.
+#pragma once
+#include <optional>
+#include <vector>
+
+#include "base/prng.h"
+#include "isa/rules.h"
+#include "tests/campaign/random_tile_program.h"
+#include "tile/builder.h"
+
+namespace presil::campaign {
+
+using isa::EngineKind;
+using isa::Memory;
+using isa::View;
+
+struct Shape {
+  uint32_t partitions = 1, row = 1;
+};
+
+class Operands {
+ public:
+  Operands(uint64_t seed, const spec::ChipSpec& chip, const ProgramOptions& o)
+      : random(seed), build("random"), spec(chip), options(o) {}
+
+  Prng random;
+  tile::Builder build;
+  const spec::ChipSpec& spec;
+  const ProgramOptions& options;
+  std::vector<std::vector<std::byte>> data;  // of the input tensors
+
+  template <class T, size_t N>
+  T pick(const T (&values)[N]) {
+    return values[random.below(N)];
+  }
+  bool chance(uint64_t percent) { return random.below(100) < percent; }
+  uint32_t upto(uint64_t most) { return static_cast<uint32_t>(1 + random.below(most)); }
+
+  Shape shape(uint32_t partitions_max = 0, uint32_t row_max = 0);
+
+  bool reads(EngineKind e, Memory m) const { return lists(isa::engine_spec(spec, e).reads, m); }
+  bool writes(EngineKind e, Memory m) const { return lists(isa::engine_spec(spec, e).writes, m); }
+  Memory source(EngineKind e) { return reads(e, Memory::psum) && chance(25) ? Memory::psum : Memory::sbuf; }
+  Memory target(EngineKind e) { return writes(e, Memory::psum) && chance(25) ? Memory::psum : Memory::sbuf; }
+
+  // A view to read: of a tile in use, or of a new one with random values. `fresh`: a new one for sure.
+  View input(Memory m, DType t, Shape s, bool fresh = false);
+  // A view to write, of a tile in use or a new one. `fixed`: at a known partition, so that its lanes are known.
+  View output(Memory m, DType t, Shape s, bool fixed = false, bool fresh = false);
+  View tensor_input(DType t, uint64_t elements);  // a new input tensor, whole
+  View tensor_output(DType t, uint64_t elements);
+
+  // Counts of up to `rank_max` dimensions whose product is n.
+  std::vector<uint32_t> factors(uint32_t n, size_t rank_max);
+  View patterned(uint32_t tile, DType t, Shape s, const std::vector<uint32_t>& counts, bool output);
+  uint32_t find_tile(Memory m, DType t, Shape s, bool fixed, bool fresh);
+  void store_all();  // every tile that lives goes to an output
+
+ private:
+  struct Store {
+    uint32_t id = 0;
+    Memory memory = Memory::sbuf;
+    Shape bytes;
+    bool fixed = false;
+  };
+  static bool lists(const std::vector<std::string>& names, Memory m);
+  uint32_t room(Memory m) const;
+  uint32_t make(Memory m, Shape bytes, bool fixed);
+  void initialize(uint32_t tile, Memory m, Shape bytes);
+  void retire(const Store& store);
+
+  std::vector<Store> live_;
+  std::vector<bool> fixed_;  // by tile
+};
+
+}  // namespace presil::campaign
