@@ -144,6 +144,16 @@ def check_named_files(documents):
                     yield f"{path.relative_to(ROOT)}:{number}: there is no file {name}"
 
 
+def check_navigation(pages):
+    """Pages and the navigation of mkdocs.yml name each other; with ./dev docs, links are checked as well."""
+    named = set(re.findall(r":\s+(\S+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.M))
+    pages = {str(path.relative_to(ROOT / "docs")) for path in pages}
+    for page in sorted(pages - named):
+        yield f"docs/{page}:1: not in the navigation (mkdocs.yml)"
+    for page in sorted(named - pages):
+        yield f"mkdocs.yml:1: there is no page docs/{page}"
+
+
 def check_symbolic_links(paths):
     for path in paths:
         if path.is_symlink():
@@ -159,6 +169,7 @@ def tracked(*patterns):
 def main():
     code = tracked("*.cc", "*.h", "*.c")
     findings = [*check_arrows(code), *check_text(code), *check_format(code), *check_links(tracked("*.md")), *check_named_files(tracked("*.md")),
+                *check_navigation(tracked("docs/*.md")),
                 *check_symbolic_links(tracked())]
     print("\n".join(findings))
     print(f"lint: {len(code)} sources, {len(findings)} findings")

@@ -58,7 +58,7 @@ def test_clean_text_has_no_findings(tmp_path, monkeypatch):
 
 
 def test_host_clock_is_allowed_where_the_host_is_timed(tmp_path, monkeypatch):
-    path = in_tree(tmp_path, monkeypatch, "src/cli/host.cc", "auto t = std::chrono::steady_clock::now();\n")
+    path = in_tree(tmp_path, monkeypatch, "src/runtime/host.h", "auto t = std::chrono::steady_clock::now();\n")
     assert list(lint.check_text([path])) == []
 
 
@@ -85,6 +85,13 @@ def test_undeclared_room_is_dead(tmp_path, monkeypatch):
 def test_broken_link(tmp_path, monkeypatch):
     path = in_tree(tmp_path, monkeypatch, "PAGE.md", "[here](PAGE.md) and\n[there](gone.md#part)\n")
     assert list(lint.check_links([path])) == ["PAGE.md:2: broken link gone.md"]
+
+
+def test_page_outside_of_the_navigation(tmp_path, monkeypatch):
+    page = in_tree(tmp_path, monkeypatch, "docs/lost.md", "")
+    (tmp_path / "mkdocs.yml").write_text("nav:\n  - Here: here.md\n")
+    assert list(lint.check_navigation([page])) == [
+        "docs/lost.md:1: not in the navigation (mkdocs.yml)", "mkdocs.yml:1: there is no page docs/here.md"]
 
 
 def test_symbolic_link(tmp_path, monkeypatch):
