@@ -69,12 +69,14 @@ bool reorder(tile::TileProgram& program, std::vector<LiveRange>& ranges, Placeme
              const spec::ChipSpec& spec, const Options& options) {
   if (options.window <= 1) return false;
   Graph graph = dependence_graph(program);
+  if (requested(options.cancel)) return false;
   Time own = schedule(program, graph, ranges, spec, {}).elapsed;
   Time enough = own / 100 * (100 - Time{options.reorder_gain_percent});
   // Tiles do not pack without gaps, and a tile that has memory to spare around it lets loads run further ahead.
   for (int64_t percent : {50, 25}) {
+    if (requested(options.cancel)) return false;
     Schedule better = schedule(program, graph, ranges, spec, {options.window, percent});
-    if (better.elapsed > enough) return false;
+    if (better.elapsed > enough || requested(options.cancel)) return false;
     tile::TileProgram candidate = reordered(program, better.order);
     std::vector<LiveRange> candidate_ranges = live_ranges(candidate);
     if (!place_all(candidate, candidate_ranges, spec, placement)) continue;
@@ -97,8 +99,10 @@ Result<Placement> arrange(tile::TileProgram& program, std::vector<LiveRange>& ra
   Placement placement;
   statistics.reordered = reorder(program, ranges, placement, spec, options);
   if (statistics.reordered) return placement;
+  TRY(go_on_unless(options.cancel));
   place_sbuf(program, ranges, spec, placement);
   if (placement.misfit) {
+    TRY(go_on_unless(options.cancel));
     TRY(place_with_spills(program, ranges, spec, placement, statistics));
     Placement other;
     statistics.reordered = reorder(program, ranges, other, spec, options);

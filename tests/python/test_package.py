@@ -3,6 +3,7 @@ import gc
 import json
 import os
 import pickle
+import re
 import shutil
 import signal
 import subprocess
@@ -283,38 +284,48 @@ def test_threads_run_at_once_and_do_not_know_of_each_other(small, program):
         np.testing.assert_array_equal(y, want)
 
 
-LONG = """
-    import sys, numpy as np, onnx, presil
-    from onnx import TensorProto, helper
-    n = 2048
-    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, [n, n])
-    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, [n, n])
-    nodes = [helper.make_node("MatMul", ["x" if k == 0 else f"t{k}", "x"], ["y" if k == 11 else f"t{k + 1}"]) for k in range(12)]
-    model = helper.make_model(helper.make_graph(nodes, "long", [x], [y]), opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    onnx.save(model, "long.onnx")
-    program = presil.compile("long.onnx")
-    ones = np.ones((n, n), np.float32)
+# Compiles, runs and reports until it is interrupted; afterwards it goes on.
+BUSY = """
+    import os, presil
     print("ready", flush=True)
     try:
-        program.run({"x": ones})
-        print("done")
+        while True:
+            program = presil.compile("long.onnx")
+            result = program.run()
+            result.report("report.html")
+            program.save("long.presil")
     except KeyboardInterrupt:
         print("interrupted")
-    small = presil.compile("long.onnx", data=False).run()
-    print(small.ok)
+    print(presil.compile("long.onnx", data=False).run().ok, sorted(set(os.listdir()) - {"long.onnx"}))
 """
 
 
-def test_ctrl_c_interrupts_a_run_and_the_process_goes_on(root, tmp_path):
-    """presil.run raises KeyboardInterrupt soon, leaves nothing behind, and works afterwards."""
-    process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(LONG)], cwd=tmp_path, text=True,
+@pytest.fixture(scope="module")
+def long_model(tmp_path_factory):
+    """Twelve matmuls of 1024: compiling, running and writing take a part of a second each."""
+    path = tmp_path_factory.mktemp("models") / "long.onnx"
+    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [1024, 1024]) for name in "xy")
+    names = ["x", *(f"t{k}" for k in range(11)), "y"]
+    nodes = [helper.make_node("MatMul", [a, "x"], [b]) for a, b in zip(names, names[1:])]
+    graph = helper.make_graph(nodes, "long", [x], [y])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    return path
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.07, 0.3, 0.9, 1.6])
+def test_ctrl_c_at_any_moment(root, long_model, tmp_path, delay):
+    """KeyboardInterrupt is raised soon, nothing is half-written, and the process goes on."""
+    (tmp_path / "long.onnx").symlink_to(long_model)
+    process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(BUSY)], cwd=tmp_path, text=True,
                                env={"PYTHONPATH": str(root / "build/python")}, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout.readline() == "ready\n"
-    time.sleep(0.3)
+    time.sleep(delay)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=120)
-    assert (process.returncode, out, err) == (0, "interrupted\nTrue\n", "")
-    assert [path.name for path in tmp_path.iterdir()] == ["long.onnx"]
+    assert (process.returncode, err) == (0, "")
+    assert re.fullmatch(r"interrupted\nTrue \[('long.presil')?(, )?('report.html')?\]\n", out), out
+    for path in tmp_path.glob("long.presil"):
+        assert presil.compile(path).model == "long.onnx"
 
 
 def test_nothing_leaks(root, small, tmp_path):
