@@ -2,6 +2,7 @@
 # One folder under src/ is one static library presil_NAME (all *.cc but *_test.cc) and one test binary NAME_test
 # (all *_test.cc). DEPS repeats the arrows of tools/rooms.toml that this room uses; the lint checks them.
 find_package(fmt REQUIRED)
+include(GNUInstallDirs)
 find_program(PRESIL_MOLD mold)
 if(PRESIL_MOLD)
   add_link_options(-fuse-ld=mold)
@@ -47,6 +48,7 @@ function(presil_program name room)
   add_executable(${name} ${room}/main.cc)
   target_link_libraries(${name} PRIVATE presil_${room})
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})
+  install(TARGETS ${name} RUNTIME COMPONENT sdk)
 endfunction()
 
 # presil_shared_library(TARGET ROOM): libpresil.so in the build folder's top, from everything that ROOM needs; it shows
@@ -59,4 +61,6 @@ function(presil_shared_library target room)
   target_include_directories(${target} INTERFACE ${CMAKE_SOURCE_DIR}/include)
   set_target_properties(${target} PROPERTIES OUTPUT_NAME presil LINK_DEPENDS ${map} VERSION ${PROJECT_VERSION}
     SOVERSION 0 LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})
+  install(TARGETS ${target} LIBRARY COMPONENT sdk)
+  install(DIRECTORY ${CMAKE_SOURCE_DIR}/include/presil TYPE INCLUDE COMPONENT sdk)
 endfunction()

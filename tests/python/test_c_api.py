@@ -43,3 +43,17 @@ def test_the_example(root, tmp_path):
     refused = subprocess.run([example, "none.onnx"], cwd=tmp_path, capture_output=True, text=True)
     assert (refused.returncode, refused.stdout) == (2, "")
     assert refused.stderr == "run_model: none.onnx: cannot be read: No such file or directory\n"
+
+
+def test_it_can_be_installed(root, tmp_path):
+    """cmake --install gives the binary, the library and the header; a program links with nothing else."""
+    install = ["cmake", "--install", root / "build", "--component", "sdk", "--prefix", tmp_path / "sdk"]
+    subprocess.run(install, check=True, stdout=subprocess.DEVNULL)
+    (library,) = (tmp_path / "sdk").rglob("libpresil.so")
+    build = ["cc", "-std=c11", "-I", tmp_path / "sdk/include", root / "examples/c/run_model.c", "-o", tmp_path / "run_model",
+             "-L", library.parent, "-lpresil", f"-Wl,-rpath,{library.parent}"]
+    subprocess.run(build, check=True)
+    done = subprocess.run([tmp_path / "run_model", root / "tests/fuzz/corpus/onnx/dense.onnx"], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "") and done.stdout.startswith("y: fp32 [2, 3] ")
+    version = subprocess.run([tmp_path / "sdk/bin/presil", "--version"], capture_output=True, text=True)
+    assert version.stdout.startswith("presil 0.")

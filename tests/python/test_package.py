@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 import threading
 import time
@@ -391,7 +392,8 @@ def test_it_installs_into_a_clean_environment(root, small, tmp_path, kind):
         (source,) = (tmp_path / "dist").glob("presil-*.tar.gz")
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
     python = tmp_path / "venv/bin/python"
-    launcher = {"CMAKE_CXX_COMPILER_LAUNCHER": "ccache"} if shutil.which("ccache") else {}
+    launcher = {"CMAKE_CXX_COMPILER_LAUNCHER": "ccache", "CCACHE_BASEDIR": tempfile.gettempdir(), "CCACHE_NOHASHDIR": "1"}
+    launcher = launcher if shutil.which("ccache") else {}
     subprocess.run([python, "-m", "pip", "install", "-q", source], check=True, env={**os.environ, **launcher})
     code = f"import presil; r = presil.run({str(small[0])!r}, dims={{'batch': 2}}); print(r.outputs['y'].shape, r.ok)"
     done = subprocess.run([python, "-c", code], cwd=tmp_path, capture_output=True, text=True)
