@@ -27,6 +27,8 @@ struct Engine {
   bool blocked = false;
   trace::Release release = trace::Release::start;  // of the present instruction, as far as known
   uint32_t cause = trace::kNoEvent;
+  uint16_t semaphore = trace::kNoSemaphore;  // the last one that the present instruction had to wait for
+  Time setup = 0;                            // of the present instruction: loading a table or a stationary operand
   Time free = 0;       // end of occupancy
   Time accounted = 0;  // busy and waits are counted up to here
   Time completed = 0;  // of the last instruction
@@ -140,6 +142,8 @@ class Core final : DmaEngines::Listener {
     layers_.occupy(q, step.layer, start, engine.free);
     engine.cause = emit(q, engine, step, start);
     engine.release = trace::Release::queue;
+    engine.semaphore = trace::kNoSemaphore;
+    engine.setup = 0;
     raise_later(queue, engine, step);
     engine.wait = 0;
     advance(queue.repeats, engine.cursor);
@@ -158,12 +162,14 @@ class Core final : DmaEngines::Listener {
   Time load_table(Engine& engine, uint32_t table, Time start) {
     engine.table = table;
     engine.release = trace::Release::table_load;
+    engine.setup = spec_.scalar.table_load;
     wait_until(engine, start + spec_.scalar.table_load, WaitCause::table_load);
     return engine.accounted;
   }
 
   Time prepare(Engine& engine, Time duration) {
     engine.release = trace::Release::stationary_load;
+    engine.setup = duration;
     wait_until(engine, events_.now() + duration, WaitCause::stationary_load);
     return engine.accounted;
   }
@@ -182,6 +188,7 @@ class Core final : DmaEngines::Listener {
         wait_until(engine, events_.now(), static_cast<WaitCause>(e.lane));
         engine.release = trace::Release::semaphore;
         engine.cause = e.payload;
+        engine.semaphore = e.index;
       }
       ++engine.wait;
       schedule_issue(q, events_.now());
@@ -200,6 +207,8 @@ class Core final : DmaEngines::Listener {
       event.release = engine.release;
       event.cause = engine.cause;
       event.amount = step.amount;
+      event.semaphore = engine.semaphore;
+      event.setup = engine.setup;
     }
     return share_ended(event);
   }

@@ -99,6 +99,8 @@ void DmaEngines::record(uint32_t queue, uint32_t engine, Time start, Time end) {
   }
   shown.amount = share.bytes;
   shown.dma_queue = static_cast<uint8_t>(queue);
+  shown.trigger = flight.cause;
+  shown.alone = share.on_queue;
   l.previous_event = listener_.share_ended(shown);
   DmaCounters& c = engines_[engine].counters;
   c.bytes += share.bytes;

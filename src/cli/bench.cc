@@ -50,6 +50,10 @@ Result<graph::Graph> elementwise(const BenchOptions& o, DType dtype) {
   return std::move(b.graph());
 }
 
+Result<graph::Graph> graph_of(const BenchOptions& o, DType dtype) {
+  return o.kind == BenchOptions::Kind::gemm ? gemm(o, dtype) : elementwise(o, dtype);
+}
+
 }  // namespace
 
 Result<int> run_bench(const BenchOptions& options) {
@@ -57,9 +61,13 @@ Result<int> run_bench(const BenchOptions& options) {
   runtime::Stopwatch watch;
   const DType dtype = TRY(dtype_of(options.precision));
   const spec::ChipSpec chip = TRY(spec::load_chip(options.chip));
-  auto graph = options.kind == BenchOptions::Kind::gemm ? TRY(gemm(options, dtype)) : TRY(elementwise(options, dtype));
+  auto graph = TRY(graph_of(options, dtype));
   auto w = TRY(runtime::compile_workload(std::move(graph), chip, {options.precision, cancel_on_signal()}));
   w.compile_seconds = watch.seconds();
+  w.compile_for = [options, dtype](const spec::ChipSpec& other, const Cancel* cancel) -> Result<isa::Executable> {
+    auto again = TRY(graph_of(options, dtype));
+    return TRY(runtime::compile_workload(std::move(again), other, {options.precision, cancel})).executable;
+  };
   return simulate(w, options.simulation, {}, "", progress);
 }
 

@@ -11,6 +11,7 @@ Result<int> run_ops(const OpsOptions& options);
 Result<int> run_show(const ShowOptions& options);
 Result<int> run_compile(const CompileOptions& options);
 Result<int> run_run(const RunOptions& options);
+Result<int> run_report(const ReportOptions& options);
 Result<int> run_bench(const BenchOptions& options);
 Result<int> run_validate(const ValidateOptions& options);
 

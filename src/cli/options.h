@@ -24,7 +24,7 @@ struct SimulationOptions {
   uint64_t seed = 0;
   uint32_t threads = 0;  // 0: as many as the host has; results never depend on it
   std::string report;    // .html or .md
-  std::string trace;     // .pftrace
+  std::string trace;     // .pftrace or .trace
   bool json = false;
 };
 
@@ -45,6 +45,11 @@ struct CompileOptions {
 struct ShowOptions {
   std::string what;  // FILE.presil, FILE.plan, MODEL.onnx, chip name or FILE.toml
   std::vector<std::string> dims, shapes;
+};
+
+struct ReportOptions {
+  std::string trace;   // FILE.trace
+  std::string output;  // .html, .md or .pftrace
 };
 
 struct BenchOptions {

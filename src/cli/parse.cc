@@ -51,7 +51,7 @@ void add_simulation(CLI::App* sub, SimulationOptions& o) {
   sub->add_option("--seed", o.seed, "of inputs that are not given")->capture_default_str();
   sub->add_option("-j", o.threads, "host threads; default: all. Results never depend on it");
   sub->add_option("--report", o.report, "write a report: FILE.html or FILE.md");
-  sub->add_option("--trace", o.trace, "write a Perfetto trace: FILE.pftrace");
+  sub->add_option("--trace", o.trace, "write all events: FILE.pftrace for Perfetto, FILE.trace for `presil report`");
   sub->add_flag("--json", o.json, "print one JSON object (docs/schema/run.json)");
 }
 
@@ -79,6 +79,13 @@ void add_show(Parser& p) {
   sub->add_option("WHAT", o->what, "FILE.presil, FILE.plan, MODEL.onnx, a bundled chip or FILE.toml")->required();
   sub->add_option("--dim", o->dims, "NAME=N: a dynamic dimension of a model");
   sub->add_option("--shape", o->shapes, "NAME=1x3x48x320: the whole shape of a model's input");
+}
+
+void add_report(Parser& p) {
+  auto [sub, o] = p.command<ReportOptions>("report", "write the report of a saved trace",
+                                           "presil report run.trace -o run.html", run_report);
+  sub->add_option("TRACE", o->trace, "FILE.trace from `presil run --trace FILE.trace`")->required();
+  sub->add_option("-o", o->output, "FILE.html, FILE.md or FILE.pftrace")->required();
 }
 
 CLI::Validator positive() {
@@ -175,6 +182,7 @@ int main(int argc, char** argv) {
   add_run(p);
   add_compile(p);
   add_show(p);
+  add_report(p);
   add_bench(p);
   add_lists(p);
   add_validate(p);

@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/text.h"
-#include "runtime/run.h"
+#include "runtime/artifacts.h"
 
 namespace presil::cli {
 namespace {
@@ -43,8 +43,10 @@ Result<int> simulate(const runtime::Workload& workload, const SimulationOptions&
   const auto run = TRY(runtime::run(workload, options, std::move(arrays), wants_trace ? &trace : nullptr));
   progress.phase("writing");
   const auto outputs = TRY(runtime::write_outputs(workload, run, output_dir, cancel));
-  if (!o.report.empty()) TRY(runtime::write_report(o.report, workload, run, trace, cancel));
-  if (!o.trace.empty()) TRY(runtime::write_trace(o.trace, workload, trace, cancel));
+  if (!o.report.empty() || o.trace.ends_with(".trace")) TRY(runtime::try_changes(workload, run, trace, cancel));
+  for (const std::string& path : {o.report, o.trace}) {
+    if (!path.empty()) TRY(runtime::write_artifact(path, trace, cancel));
+  }
   progress.clear();
   o.json ? fmt::print("{}", runtime::run_json(workload, options, run, outputs)) : print_text(workload, run, outputs);
   return run.result.outcome.ok() ? 0 : 1;

@@ -1,5 +1,6 @@
 // The chain of events that decided how long a run took: from the last result back, each event's start released by the
-// one before it. The segments tile the time from 0 to the end without gap or overlap.
+// one before it. Its pieces tile the time from 0 to the end without gap or overlap, and each belongs to one resource's
+// rate (work that a faster clock or more bandwidth shortens) or latency (fixed times).
 #pragma once
 #include <string>
 #include <vector>
@@ -16,13 +17,16 @@ struct Segment {
 // First to last. Time before the first event of the chain belongs to that event's segment.
 std::vector<Segment> critical_path(const trace::Trace& trace);
 
-// The path's time by resource: an engine, or "dma" for all DMA engines.
+// The path's time by resource: a kind of engine, "dma", or "semaphores" (from an increment to whoever waits for it).
 struct PathRow {
   std::string resource;
-  Time busy = 0;     // the resource works
-  Time latency = 0;  // its result is on the way, or the next event is about to start
+  trace::WhatIf::Kind kind = trace::WhatIf::Kind::rate;
+  Time time = 0;
+  Time gain_most = 0;  // if this were twice as fast, the same program would finish at most so much earlier
 };
-// Most time first; over rows, busy + latency sum to the run's time.
+
+// Largest bound first. Over rows, the times sum to the run's; "hbm" has no time of its own, because it shows only in
+// transfers of DMA that take longer than alone.
 std::vector<PathRow> path_rows(const trace::Trace& trace);
 
 }  // namespace presil::report

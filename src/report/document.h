@@ -1,4 +1,4 @@
-// A plain report as data: headed sections of text and a table, printed as Markdown or as one self-contained HTML page.
+// A plain report as data: headed sections of text and a table, printed as Markdown.
 #pragma once
 #include <string>
 #include <vector>
@@ -22,6 +22,5 @@ struct Document {
 };
 
 std::string print_markdown(const Document& document);
-std::string print_html(const Document& document);
 
 }  // namespace presil::report

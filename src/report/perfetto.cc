@@ -51,14 +51,14 @@ class Names {
 
 class Writer {
  public:
-  Writer(const trace::Trace& trace, const isa::Executable& executable) : trace_(trace), executable_(executable) {}
+  explicit Writer(const trace::Trace& trace) : trace_(trace), about_(trace.about) {}
 
   std::string print() {
     std::string first;
     append_integer(first, field::sequence_id, kSequence);
     append_integer(first, field::sequence_flags, kNamesStartAnew);
     append_bytes(out_, field::packet, first);
-    track(kRootTrack, executable_.model.empty() ? executable_.chip : executable_.model + " on " + executable_.chip, 0);
+    track(kRootTrack, about_.model.empty() ? about_.chip : about_.model + " on " + about_.chip, 0);
     tracks_.resize(trace_.lane_list.size());
     for (const trace::Event& event : trace_.events) slice(event);
     return std::move(out_);
@@ -123,15 +123,14 @@ class Writer {
 
   void slice(const trace::Event& e) {
     uint64_t uuid = track_for(e);
-    const bool known = e.source < executable_.sources.size();
-    const isa::Source source = known ? executable_.sources[e.source] : isa::Source{};
-    const bool has_layer = known && source.layer < executable_.layers.size();
+    const trace::Layer* layer = trace::event_layer(about_, e);
     std::string begin;
     append_integer(begin, field::type, kSliceBegin);
-    append_integer(begin, field::name_iid, event_names_.number(source.tile_op.empty() ? "?" : source.tile_op, fresh_));
+    append_integer(begin, field::name_iid, event_names_.number(trace::event_name(about_, e), fresh_));
     append_integer(begin, field::track_uuid, uuid);
-    if (has_layer) text_argument(begin, "layer", executable_.layers[source.layer].name);
-    text_argument(begin, "node", source.graph_node);
+    if (layer != nullptr) text_argument(begin, "layer", layer->name);
+    if (e.source < about_.sources.size()) text_argument(begin, "node", about_.sources[e.source].node);
+    text_argument(begin, "what", trace::instruction_text(about_, e));
     text_argument(begin, "released_by", trace::release_name(e.release));
     number_argument(begin, "instruction", e.instruction);
     number_argument(begin, "amount", e.amount);
@@ -146,7 +145,7 @@ class Writer {
   }
 
   const trace::Trace& trace_;
-  const isa::Executable& executable_;
+  const trace::About& about_;
   std::string out_, fresh_;
   Names event_names_{field::event_names}, argument_names_{field::annotation_names}, texts_{field::annotation_strings};
   std::vector<std::vector<Track>> tracks_;  // per lane
@@ -155,8 +154,6 @@ class Writer {
 
 }  // namespace
 
-std::string print_perfetto(const trace::Trace& trace, const isa::Executable& executable) {
-  return Writer(trace, executable).print();
-}
+std::string print_perfetto(const trace::Trace& trace) { return Writer(trace).print(); }
 
 }  // namespace presil::report

@@ -7,6 +7,8 @@
 #include "base/hash.h"
 #include "base/text.h"
 #include "report/critical_path.h"
+#include "report/summary.h"
+#include "report/what_if.h"
 
 namespace presil::report {
 namespace {
@@ -23,19 +25,46 @@ std::string waits_text(const EngineRow& row) {
   return text;
 }
 
-Section headline(const isa::Executable& executable, const Summary& s) {
+Section headline(const trace::About& about, const Summary& s) {
   Section section{.heading = "Result", .paragraphs = {}, .table = {{"quantity", "value"}, {}}};
   auto& rows = section.table.rows;
-  rows.push_back({"chip", fmt::format("{} (spec {})", executable.chip, hash_name(executable.spec_hash))});
+  if (!about.outcome.empty()) rows.push_back({"outcome", about.outcome});
+  rows.push_back({"chip", fmt::format("{} (spec {})", about.chip, hash_name(about.spec_hash))});
   rows.push_back({"precision", s.precision});
   rows.push_back({"time on one core", seconds_text(s.seconds)});
   rows.push_back({"ideal time (peak macs, compulsory bytes)", seconds_text(s.ideal_seconds)});
   rows.push_back({"bound by", s.bound_by});
+  if (!about.confidence.empty()) rows.push_back({"confidence", about.confidence});
   rows.push_back({"useful macs", fmt::format("{:.3f} G", static_cast<double>(s.macs) * 1e-9)});
   rows.push_back({"model macs utilization (mfu)", percent(s.mfu)});
   rows.push_back({"instructions", fmt::format("{}", s.instructions)});
   rows.push_back({"HBM read, written", bytes_text(s.hbm_read_bytes) + ", " + bytes_text(s.hbm_write_bytes)});
   rows.push_back({"HBM bound reached", percent(s.hbm_bound_fraction)});
+  return section;
+}
+
+// "double vector.clock: 0.96 GHz to 1.92 GHz"
+std::string change_text(const trace::WhatIf& w) {
+  std::string text;
+  for (const trace::WhatIf::Change& c : w.changes) {
+    text += fmt::format("{}{}.{} = {}", text.empty() ? "" : ", ", c.section, c.key, c.after);
+  }
+  return text;
+}
+
+Section what_to_change(const trace::About& about) {
+  Section section{.heading = "What to change",
+                  .paragraphs = {"One resource at a time, twice as good, and the time that the run takes then."},
+                  .table = {{"resource", "in the chip file", "same program", "compiled for it", "gain"}, {}}};
+  std::vector<trace::WhatIf> rows = about.what_ifs;
+  std::ranges::stable_sort(rows, {}, predicted);
+  for (const trace::WhatIf& w : rows) {
+    const Time time = predicted(w);
+    if (time == 0) continue;
+    auto text = [](Time t) { return t == 0 ? std::string("-") : seconds_text(to_seconds(t)); };
+    section.table.rows.push_back({w.resource, change_text(w), text(w.same_program), text(w.compiled_for_it),
+                                  percent(1 - static_cast<double>(time) / static_cast<double>(about.elapsed))});
+  }
   return section;
 }
 
@@ -52,13 +81,13 @@ Section engines(const Summary& s) {
 Section path(const trace::Trace& trace, double seconds) {
   Section section{
       .heading = "Critical path",
-      .paragraphs = {"The chain of events that decided the time. A resource twice as fast gains at most half "
-                     "of the time for which it works on this chain."},
-      .table = {{"resource", "works", "latency behind it", "twice as fast gains at most"}, {}}};
+      .paragraphs = {"The chain of events that decided the time, by what they spend it on. If that were twice as fast, "
+                     "this program would gain at most what the last column says."},
+      .table = {{"resource", "part", "time", "twice as fast gains at most"}, {}}};
   for (const PathRow& row : path_rows(trace)) {
-    const double works = to_seconds(row.busy) / seconds;
-    section.table.rows.push_back(
-        {row.resource, percent(works), percent(to_seconds(row.latency) / seconds), percent(works / 2)});
+    section.table.rows.push_back({row.resource, row.kind == trace::WhatIf::Kind::rate ? "work" : "latency",
+                                  percent(to_seconds(row.time) / seconds),
+                                  percent(to_seconds(row.gain_most) / seconds)});
   }
   return section;
 }
@@ -80,9 +109,11 @@ Section layers(const Summary& s) {
 
 }  // namespace
 
-Document run_document(const isa::Executable& executable, const Summary& summary, const trace::Trace& trace) {
-  return {.title = fmt::format("{} on {}", executable.model, executable.chip),
-          .sections = {headline(executable, summary), engines(summary), path(trace, summary.seconds), layers(summary)}};
+Document run_document(const trace::Trace& trace) {
+  const trace::About& about = trace.about;
+  const Summary s = summarize(about);
+  return {.title = fmt::format("{} on {}", about.model, about.chip),
+          .sections = {headline(about, s), what_to_change(about), engines(s), path(trace, s.seconds), layers(s)}};
 }
 
 }  // namespace presil::report

@@ -1,12 +1,11 @@
-// The report of one run: headline, engines, critical path, layers.
+// The report of one run as plain text: headline, what to change, engines, critical path, layers. The page (page.h) says
+// the same and more.
 #pragma once
-#include "isa/executable.h"
 #include "report/document.h"
-#include "report/summary.h"
 #include "trace/trace.h"
 
 namespace presil::report {
 
-Document run_document(const isa::Executable& executable, const Summary& summary, const trace::Trace& trace);
+Document run_document(const trace::Trace& trace);
 
 }  // namespace presil::report

@@ -1,9 +1,6 @@
 #include "report/summary.h"
 
 #include <algorithm>
-#include <array>
-
-#include "isa/slots.h"
 
 namespace presil::report {
 namespace {
@@ -21,120 +18,77 @@ std::string busiest(const std::vector<std::pair<std::string, double>>& busy_frac
   return most != busy_fractions.end() && most->second >= kBoundFraction ? most->first : "latency";
 }
 
-EngineRow engine_row(const chip::EngineCounters& engine, Time elapsed) {
-  EngineRow row{.name = engine.name, .instructions = engine.instructions};
-  row.busy_fraction = row.utilization = fraction(engine.busy, elapsed);
-  for (int c = 0; c < chip::kWaitCauseCount; ++c) {
-    Time waited = engine.waits[static_cast<size_t>(c)];
-    if (waited == 0) continue;
-    row.waits.emplace_back(chip::wait_cause_name(static_cast<chip::WaitCause>(c)), fraction(waited, elapsed));
-  }
+EngineRow engine_row(const trace::Unit& unit, Time elapsed) {
+  EngineRow row{.name = unit.name, .instructions = unit.instructions};
+  row.busy_fraction = row.utilization = fraction(unit.busy, elapsed);
+  for (const trace::Part& wait : unit.waits) row.waits.emplace_back(wait.name, fraction(wait.time, elapsed));
   return row;
 }
 
-EngineRow dma_row(const std::vector<chip::DmaCounters>& engines, Time elapsed) {
-  EngineRow row{.name = "dma"};
-  Time busy = 0, waiting = 0, idle = 0;
-  for (const chip::DmaCounters& e : engines) {
-    row.instructions = std::max(row.instructions, e.transfers);
-    busy += e.busy, waiting += e.waiting, idle += e.idle;
+// All DMA engines as one; their waits have the same causes.
+EngineRow dma_row(const std::vector<trace::Unit>& units, Time elapsed) {
+  trace::Unit all{.name = "dma", .kind = "dma"};
+  Time whole = 0;
+  for (const trace::Unit& unit : units) {
+    if (unit.kind != "dma") continue;
+    all.instructions = std::max(all.instructions, unit.instructions);
+    all.busy += unit.busy;
+    all.waits.resize(unit.waits.size());
+    for (size_t w = 0; w < unit.waits.size(); ++w) {
+      all.waits[w].name = unit.waits[w].name;
+      all.waits[w].time += unit.waits[w].time;
+    }
+    whole += elapsed;
   }
-  const Time whole = elapsed * static_cast<Time>(engines.size());
-  row.busy_fraction = row.utilization = fraction(busy, whole);
-  row.waits = {{"latency", fraction(waiting, whole)}, {"idle", fraction(idle, whole)}};
-  return row;
+  return engine_row(all, whole);
 }
 
-std::string layer_bound(const chip::LayerCounters& layer, double hbm_bound) {
+std::string layer_bound(const trace::Layer& layer, double hbm_bound) {
   std::vector<std::pair<std::string, double>> busy;
-  for (int e = 0; e < isa::kEngineKindCount; ++e) {
-    busy.emplace_back(isa::engine_name(static_cast<isa::EngineKind>(e)),
-                      fraction(layer.busy[static_cast<size_t>(e)], layer.time));
-  }
-  const double bytes = static_cast<double>(layer.hbm_read_bytes + layer.hbm_write_bytes);
+  for (const trace::Part& part : layer.busy) busy.emplace_back(part.name, fraction(part.time, layer.time));
+  const auto bytes = static_cast<double>(layer.hbm_bytes);
   busy.emplace_back("hbm", layer.time == 0 ? 0 : bytes / hbm_bound / to_seconds(layer.time));
   return busiest(busy);
 }
 
-std::vector<LayerRow> layer_rows(const isa::Executable& executable, const system::RunResult& run, double hbm_bound) {
+std::vector<LayerRow> layer_rows(const trace::About& about) {
   std::vector<LayerRow> rows;
-  for (size_t i = 0; i < executable.layers.size(); ++i) {
-    const isa::Layer& layer = executable.layers[i];
-    const chip::LayerCounters& counted = run.counters.layers[i];
+  for (const trace::Layer& layer : about.layers) {
     rows.push_back({.name = layer.name,
                     .kind = layer.kind,
-                    .seconds = to_seconds(counted.time),
-                    .share = fraction(counted.time, run.elapsed),
+                    .seconds = to_seconds(layer.time),
+                    .share = fraction(layer.time, about.elapsed),
                     .macs = layer.macs,
-                    .bytes = counted.hbm_read_bytes + counted.hbm_write_bytes,
-                    .bound_by = layer_bound(counted, hbm_bound)});
+                    .bytes = layer.hbm_bytes,
+                    .bound_by = layer_bound(layer, static_cast<double>(about.hbm_bound_bytes_per_s))});
   }
   return rows;
 }
 
-// Inputs, weights and outputs cross the HBM at least once.
-uint64_t compulsory_bytes(const isa::Executable& executable) {
-  uint64_t bytes = 0;
-  for (const isa::HbmTensor& t : executable.tensors) {
-    if (t.role != isa::TensorRole::scratch) bytes += t.bytes;
-  }
-  return bytes;
-}
-
-std::vector<std::pair<std::string, double>> cycles_of(const spec::ChipSpec& spec, double seconds) {
-  std::vector<std::pair<std::string, double>> cycles;
-  const std::array<const spec::EngineSpec*, isa::kEngineKindCount> engines = {&spec.tensor, &spec.vector, &spec.scalar,
-                                                                              &spec.gpsimd, &spec.sync};
-  for (size_t e = 0; e < engines.size(); ++e) {
-    cycles.emplace_back(isa::engine_name(static_cast<isa::EngineKind>(e)),
-                        seconds * static_cast<double>(engines[e]->clock_hz));
-  }
-  return cycles;
-}
-
 }  // namespace
 
-std::string matmul_precision(const isa::Executable& executable) {
-  if (executable.precision != "auto") return executable.precision;
-  std::array<uint64_t, kDTypeCount> uses{};
-  for (const isa::Program& queue : executable.queues) {
-    for (const isa::Instruction& i : queue.code) {
-      if (i.opcode != isa::Opcode::nc_matmul) continue;
-      ++uses[static_cast<size_t>(queue.operand(i, isa::slots::nc_matmul::moving).dtype)];
-    }
-  }
-  const auto most = std::ranges::max_element(uses) - uses.begin();
-  return std::string(dtype_name(static_cast<DType>(most)));
-}
-
-double peak_macs_per_s(const spec::ChipSpec& spec, const std::string& precision) {
-  const spec::TensorSpec& t = spec.tensor;
-  const double full = static_cast<double>(t.rows) * t.columns * static_cast<double>(t.clock_hz) * t.count;
-  return precision == "fp32" ? full / t.fp32_passes : full;
-}
-
-double hbm_bound_bytes_per_s(const spec::ChipSpec& spec) {
-  return static_cast<double>(std::min(spec.hbm.bytes_per_s, spec.dma.engines * spec.dma.engine_bytes_per_s));
-}
-
-Summary summarize(const isa::Executable& executable, const spec::ChipSpec& spec, const system::RunResult& run) {
+Summary summarize(const trace::About& about) {
   Summary s;
-  s.precision = matmul_precision(executable);
-  s.seconds = to_seconds(run.elapsed);
-  s.cycles = cycles_of(spec, s.seconds);
-  s.instructions = run.counters.instructions;
-  for (const chip::EngineCounters& engine : run.counters.engines) s.engines.push_back(engine_row(engine, run.elapsed));
-  s.engines.push_back(dma_row(run.counters.dma, run.elapsed));
-  s.hbm_read_bytes = run.counters.read_bytes[static_cast<size_t>(isa::Memory::hbm)];
-  s.hbm_write_bytes = run.counters.written_bytes[static_cast<size_t>(isa::Memory::hbm)];
-  s.hbm_bound_bytes_per_s = hbm_bound_bytes_per_s(spec);
-  for (const isa::Layer& layer : executable.layers) s.macs += layer.macs;
-  const double peak = peak_macs_per_s(spec, s.precision), macs = static_cast<double>(s.macs);
-  s.ideal_seconds = std::max(macs / peak, static_cast<double>(compulsory_bytes(executable)) / s.hbm_bound_bytes_per_s);
+  s.precision = about.precision;
+  s.seconds = to_seconds(about.elapsed);
+  for (const trace::Clock& c : about.clocks) s.cycles.emplace_back(c.name, s.seconds * static_cast<double>(c.hz));
+  s.instructions = about.instructions;
+  for (const trace::Unit& unit : about.units) {
+    if (unit.kind != "dma") s.engines.push_back(engine_row(unit, about.elapsed));
+  }
+  s.engines.push_back(dma_row(about.units, about.elapsed));
+  s.hbm_read_bytes = about.hbm_read_bytes;
+  s.hbm_write_bytes = about.hbm_write_bytes;
+  s.hbm_bound_bytes_per_s = static_cast<double>(about.hbm_bound_bytes_per_s);
+  s.macs = about.macs;
+  const auto peak = static_cast<double>(about.peak_macs_per_s), macs = static_cast<double>(s.macs);
+  s.macs_seconds = macs / peak;
+  s.bytes_seconds = static_cast<double>(about.compulsory_bytes) / s.hbm_bound_bytes_per_s;
+  s.ideal_seconds = std::max(s.macs_seconds, s.bytes_seconds);
   if (s.seconds > 0) {
     const double moved = static_cast<double>(s.hbm_read_bytes + s.hbm_write_bytes);
     s.hbm_bound_fraction = moved / (s.seconds * s.hbm_bound_bytes_per_s);
-    s.mfu = macs / (s.seconds * peak_macs_per_s(spec, "bf16"));
+    s.mfu = macs / (s.seconds * static_cast<double>(about.bf16_macs_per_s));
   }
   std::vector<std::pair<std::string, double>> busy = {{"hbm", s.hbm_bound_fraction}};
   for (EngineRow& row : s.engines) {
@@ -142,8 +96,12 @@ Summary summarize(const isa::Executable& executable, const spec::ChipSpec& spec,
     busy.emplace_back(row.name, row.busy_fraction);
   }
   s.bound_by = busiest(busy);
-  s.layers = layer_rows(executable, run, s.hbm_bound_bytes_per_s);
+  s.layers = layer_rows(about);
   return s;
+}
+
+Summary summarize(const isa::Executable& executable, const spec::ChipSpec& spec, const system::RunResult& run) {
+  return summarize(about(executable, spec, run));
 }
 
 }  // namespace presil::report

@@ -1,13 +1,12 @@
 // A run in numbers: what each engine did and waited for, whose time it was, what bounds it, and how far it is from the
-// ideal. Everything is computed from the Executable, the chip and the run's counters.
+// ideal. Everything is computed from what a trace says about its run.
 #pragma once
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "isa/executable.h"
-#include "spec/chip_spec.h"
-#include "system/run.h"
+#include "report/about.h"
+#include "trace/about.h"
 
 namespace presil::report {
 
@@ -38,18 +37,13 @@ struct Summary {
   uint64_t macs = 0;         // useful
   double mfu = 0;            // useful macs over elapsed x bf16 peak
   double ideal_seconds = 0;  // max of macs over the precision's peak and compulsory bytes over the HBM bound
-  std::string bound_by;      // busiest resource, or "latency" when nothing is busy half of the time
+  double macs_seconds = 0, bytes_seconds = 0;  // its two sides
+  std::string bound_by;                        // busiest resource, or "latency" when nothing is busy half of the time
   std::vector<LayerRow> layers;
 };
 
+Summary summarize(const trace::About& about);
+// Of about(executable, spec, run).
 Summary summarize(const isa::Executable& executable, const spec::ChipSpec& spec, const system::RunResult& run);
-
-// What the matmuls of an executable compute in: its precision, or, when that is the model's own ("auto"), the type of
-// most moving operands; fp32 without matmuls.
-std::string matmul_precision(const isa::Executable& executable);
-// Multiply-accumulates per second of one core.
-double peak_macs_per_s(const spec::ChipSpec& spec, const std::string& precision);
-// min(stacks attached, DMA engines together), reads and writes together.
-double hbm_bound_bytes_per_s(const spec::ChipSpec& spec);
 
 }  // namespace presil::report

@@ -10,6 +10,7 @@
 
 #include "base/hash.h"
 #include "runtime/api_error.h"
+#include "runtime/artifacts.h"
 #include "runtime/run.h"
 #include "runtime/workload.h"
 #include "spec/bundled.h"

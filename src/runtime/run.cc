@@ -5,11 +5,12 @@
 #include <algorithm>
 #include <cctype>
 #include <thread>
+#include <tuple>
 
-#include "report/perfetto.h"
-#include "report/run_document.h"
+#include "report/about.h"
 #include "runtime/file.h"
 #include "runtime/host.h"
+#include "system/record.h"
 
 namespace presil::runtime {
 namespace {
@@ -24,11 +25,13 @@ std::string file_name(const std::string& tensor) {
   return name + ".npy";
 }
 
-Result<trace::Trace> trace_again(const Workload& workload, const Run& run, const Cancel* cancel) {
-  trace::Trace trace;
-  auto again = TRY(system::run(workload.executable, workload.chip, {.cancel = cancel}, {}, &trace));
-  if (again.trace_hash == run.result.trace_hash) return trace;
-  return unsupported("a run that stopped because of its data has no trace: " + chip::outcome_text(run.result.outcome));
+// What was recorded, and what it was all about.
+void describe(const Workload& workload, const system::RunResult& run, trace::Trace& trace) {
+  std::vector<trace::Residency> memories = std::move(trace.about.memories);
+  trace.about = report::about(workload.executable, workload.chip, run);
+  trace.about.memories = std::move(memories);
+  report::add_instruction_texts(workload.executable, trace.about);
+  report::add_chip_fields(workload.chip, trace.about);
 }
 
 }  // namespace
@@ -46,9 +49,12 @@ Result<Run> run(const Workload& workload, const RunOptions& options, std::vector
   const uint32_t threads = options.threads > 0 ? options.threads : std::thread::hardware_concurrency();
   const system::Options system{
       .data = options.data, .check = options.data && options.check, .threads = threads, .cancel = options.cancel};
-  Run run{.result = TRY(system::run(workload.executable, workload.chip, system, views, trace))};
+  const auto& [executable, chip] = std::tie(workload.executable, workload.chip);
+  Run run{.result = trace == nullptr ? TRY(system::run(executable, chip, system, views))
+                                     : TRY(system::record(executable, chip, system, views, *trace))};
   run.simulate_seconds = watch.seconds();
-  run.summary = report::summarize(workload.executable, workload.chip, run.result);
+  run.summary = report::summarize(executable, chip, run.result);
+  if (trace != nullptr) describe(workload, run.result, *trace);
   return run;
 }
 
@@ -68,41 +74,6 @@ Result<std::vector<OutputRow>> write_outputs(const Workload& workload, const Run
     rows.push_back(std::move(row));
   }
   return rows;
-}
-
-Result<void> check_report_path(const std::string& path, const std::string& option) {
-  if (!path.ends_with(".html") && !path.ends_with(".md")) {
-    return bad_input(fmt::format("'{}' ends in neither .html nor .md", path), option);
-  }
-  return check_folder_of(path, option);
-}
-
-Result<void> check_trace_path(const std::string& path, const std::string& option) {
-  if (!path.ends_with(".pftrace")) {
-    return bad_input(fmt::format("'{}' does not end in .pftrace", path), option);
-  }
-  return check_folder_of(path, option);
-}
-
-Result<void> write_report(const std::string& path, const Workload& workload, const Run& run, const trace::Trace& trace,
-                          const Cancel* cancel) {
-  auto document = report::run_document(workload.executable, run.summary, trace);
-  return write_file(path, path.ends_with(".md") ? print_markdown(document) : print_html(document), cancel);
-}
-
-Result<void> write_trace(const std::string& path, const Workload& workload, const trace::Trace& trace,
-                         const Cancel* cancel) {
-  return write_file(path, report::print_perfetto(trace, workload.executable), cancel);
-}
-
-Result<void> rerun_for_report(const std::string& path, const Workload& workload, const Run& run, const Cancel* cancel) {
-  TRY(check_report_path(path, "report"));
-  return write_report(path, workload, run, TRY(trace_again(workload, run, cancel)), cancel);
-}
-
-Result<void> rerun_for_trace(const std::string& path, const Workload& workload, const Run& run, const Cancel* cancel) {
-  TRY(check_trace_path(path, "trace"));
-  return write_trace(path, workload, TRY(trace_again(workload, run, cancel)), cancel);
 }
 
 }  // namespace presil::runtime

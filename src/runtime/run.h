@@ -28,6 +28,7 @@ struct Run {
 
 // Inputs that are not given are drawn; without data none is needed and none may be wrong. Errors: more than one core,
 // inputs that make_inputs refuses, a workload without data that is to run with it, `cancelled`.
+// A trace gets the events and what a report says about them, but for About::what_ifs (runtime/artifacts.h).
 Result<Run> run(const Workload& workload, const RunOptions& options, std::vector<NamedArray> inputs,
                 trace::Trace* trace = nullptr);
 
@@ -44,20 +45,5 @@ Result<std::vector<OutputRow>> write_outputs(const Workload& workload, const Run
 // One JSON object, fields as in docs/schema/run.json (run_json.cc).
 std::string run_json(const Workload& workload, const RunOptions& options, const Run& run,
                      const std::vector<OutputRow>& outputs);
-
-// A report is .html or .md, a trace .pftrace; `option` names the path in errors.
-Result<void> check_report_path(const std::string& path, const std::string& option);
-Result<void> check_trace_path(const std::string& path, const std::string& option);
-Result<void> write_report(const std::string& path, const Workload& workload, const Run& run, const trace::Trace& trace,
-                          const Cancel* cancel = nullptr);
-Result<void> write_trace(const std::string& path, const Workload& workload, const trace::Trace& trace,
-                         const Cancel* cancel = nullptr);
-
-// The same of a run whose trace was not kept: it is run again for it, in time only. Error: the run ended at something
-// that only its data brings about.
-Result<void> rerun_for_report(const std::string& path, const Workload& workload, const Run& run,
-                              const Cancel* cancel = nullptr);
-Result<void> rerun_for_trace(const std::string& path, const Workload& workload, const Run& run,
-                             const Cancel* cancel = nullptr);
 
 }  // namespace presil::runtime

@@ -68,6 +68,12 @@ Result<Workload> compile_model(const WorkloadOptions& options) {
   Workload w = std::move(*compiled);
   w.dims.insert(options.dims.begin(), options.dims.end());
   w.executable.model = std::filesystem::path(options.path).filename().string();
+  w.compile_for = [options](const spec::ChipSpec& chip, const Cancel* cancel) -> Result<isa::Executable> {
+    WorkloadOptions again = options;
+    again.with_data = false;
+    auto graph = TRY(load_graph(again));
+    return TRY(compile_workload(std::move(graph), chip, {options.precision, cancel})).executable;
+  };
   return w;
 }
 

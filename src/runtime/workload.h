@@ -1,5 +1,6 @@
 // From a file to something that runs: chip, graph, plan, executable.
 #pragma once
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -34,6 +35,8 @@ struct Workload {
   std::optional<compiler::Plan> plan;   // of a model
   std::map<std::string, int64_t> dims;  // as given
   double compile_seconds = 0;           // on the host; loading included
+  // The same workload compiled for another chip, to be timed; null: it cannot be compiled again.
+  std::function<Result<isa::Executable>(const spec::ChipSpec&, const Cancel*)> compile_for;
 };
 
 bool is_executable_file(const std::string& path);

@@ -25,10 +25,10 @@ namespace {
 constexpr size_t kFileBytesMax = 1 << 20;
 constexpr int kExtendsMax = 8;
 
-// A chip being read: values so far, and where each key was set ("file:line").
+// A chip being read: values so far, where each key was set ("file:line"), and the comment beside it.
 struct Draft {
   ChipSpec spec;
-  std::map<std::string, std::string> places;
+  std::map<std::string, std::string> places, comments;
 };
 
 std::string place(const std::string& where, const toml::node& node) {
@@ -184,6 +184,48 @@ Result<toml::table> parse_table(std::string_view text, const std::string& where)
   }
 }
 
+std::vector<std::string_view> lines_of(std::string_view text) {
+  std::vector<std::string_view> lines;
+  for (size_t begin = 0; begin <= text.size();) {
+    const size_t end = std::min(text.find('\n', begin), text.size());
+    lines.push_back(text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return lines;
+}
+
+// What stands behind the '#', if there is one; a '#' inside quotes is none.
+std::string comment_of(std::string_view line) {
+  char quote = 0;
+  for (size_t i = 0; i < line.size(); ++i) {
+    if (quote == 0 && line[i] == '#') {
+      const size_t begin = std::min(line.find_first_not_of(" #", i), line.size());
+      return std::string(line.substr(begin, line.find_last_not_of(" \r") + 1 - begin));
+    }
+    if (quote == 0 && (line[i] == '"' || line[i] == '\'')) {
+      quote = line[i];
+    } else if (line[i] == quote) {
+      quote = 0;
+    }
+  }
+  return {};
+}
+
+// Of every key that this text sets.
+void read_comments(std::string_view text, const std::string& where, Draft& draft) {
+  const std::vector<std::string_view> lines = lines_of(text);
+  for (const auto& [path, place] : draft.places) {
+    if (!place.starts_with(where + ":")) continue;
+    const size_t line = std::stoul(place.substr(where.size() + 1));
+    draft.comments[path] = line <= lines.size() ? comment_of(lines[line - 1]) : "";
+  }
+  if (!draft.comments.try_emplace("").second) return;  // the file that this one extends opens with it
+  for (std::string_view line : lines) {
+    if (!line.starts_with('#')) break;
+    draft.comments[""] += comment_of(line) + "\n";
+  }
+}
+
 Result<Draft> read_draft(std::string_view text, const std::string& where, int depth);
 
 // A bundled chip or a file, as the start of what extends it.
@@ -209,6 +251,7 @@ Result<Draft> read_draft(std::string_view text, const std::string& where, int de
   }
   if (const toml::node* name = root.get("name")) draft.spec.name = TRY(text_value(*name, "name", where));
   TRY(read_sections(root, where, draft));
+  read_comments(text, where, draft);
   return draft;
 }
 
@@ -232,29 +275,49 @@ std::string key_to_blame(const Finding& finding, const Draft& draft, const std::
   return finding.paths[0];
 }
 
-}  // namespace
-
-Result<ChipSpec> parse_chip(std::string_view text, const std::string& where) {
+Result<Draft> parse_draft(std::string_view text, const std::string& where) {
   Draft draft = TRY(read_draft(text, where, 0));
   TRY(check_complete(draft, where));
   if (const auto findings = check_geometry(draft.spec); !findings.empty()) {
     const std::string path = key_to_blame(findings[0], draft, where);
     return bad_input(path + ": " + findings[0].message, draft.places[path]);
   }
-  return std::move(draft.spec);
+  return draft;
 }
 
-Result<ChipSpec> load_chip(const std::string& name_or_path) {
+Result<Draft> load_draft(const std::string& name_or_path) {
   if (const BundledChip* chip = find_bundled(name_or_path))
-    return parse_chip(chip->toml, "specs/chips/" + name_or_path + ".toml");
+    return parse_draft(chip->toml, "specs/chips/" + name_or_path + ".toml");
   const auto text = read_file(name_or_path);
-  if (text) return parse_chip(*text, name_or_path);
+  if (text) return parse_draft(*text, name_or_path);
   const bool is_path = name_or_path.find('/') != std::string::npos || name_or_path.ends_with(".toml");
   if (is_path) return text.error();
   std::string known;
   for (const std::string& name : chip_names()) known += (known.empty() ? "" : ", ") + name;
   return bad_input(fmt::format("unknown chip '{}'; bundled: {}", name_or_path, known), {},
                    nearest_hint(name_or_path, chip_names()));
+}
+
+ChipSpec with_origin(Draft draft, const std::string& file) {
+  auto known = std::make_shared<Origin::Known>();
+  known->file = file;
+  known->notes = draft.comments[""];
+  for (const auto& [path, place] : draft.places) {
+    const std::string& comment = draft.comments[path];
+    known->sources[path] = comment.empty() ? place : comment;
+  }
+  draft.spec.origin.known = std::move(known);
+  return std::move(draft.spec);
+}
+
+}  // namespace
+
+Result<ChipSpec> parse_chip(std::string_view text, const std::string& where) {
+  return with_origin(TRY(parse_draft(text, where)), where);
+}
+
+Result<ChipSpec> load_chip(const std::string& name_or_path) {
+  return with_origin(TRY(load_draft(name_or_path)), name_or_path);
 }
 
 std::vector<std::string> chip_names() {

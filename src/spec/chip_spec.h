@@ -3,6 +3,8 @@
 // Durations are presil::Time (femtoseconds), clocks hertz, rates bytes per second, sizes bytes.
 #pragma once
 #include <cstdint>
+#include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -99,6 +101,17 @@ struct SemaphoreSpec {
   bool operator==(const SemaphoreSpec&) const = default;
 };
 
+// Where a chip's values come from: nothing that a run depends on, so it counts in no comparison and no hash.
+struct Origin {
+  struct Known {
+    std::string file;                            // a bundled chip or a path, as it was asked for
+    std::map<std::string, std::string> sources;  // by field path: the comment beside it, or "my.toml:7"
+    std::string notes;                           // the comment that opens the file which extends no other
+  };
+  std::shared_ptr<const Known> known;  // null: the chip was made by a program
+  bool operator==(const Origin&) const { return true; }
+};
+
 struct ChipSpec {
   std::string name;
   uint32_t generation = 3;  // instruction table generation
@@ -112,6 +125,7 @@ struct ChipSpec {
   DmaSpec dma;
   HbmSpec hbm;
   SemaphoreSpec semaphores;
+  Origin origin;
   bool operator==(const ChipSpec&) const = default;
 };
 

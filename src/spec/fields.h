@@ -28,7 +28,8 @@ struct Field {
 
 std::span<const Field> chip_fields();            // in the order of the printed file; sections are contiguous
 const Field* find_field(std::string_view path);  // "dma.descriptor"; null: no such field
-std::vector<std::string> section_names();        // in that order, without the top level
+std::string value_text(const Field& field, const ChipSpec& spec);  // as in a chip file: "\"2.4 GHz\"", "128"
+std::vector<std::string> section_names();                          // in that order, without the top level
 
 // What is wrong with the values together; ranges are checked before. `paths`: the keys involved, likeliest first.
 struct Finding {

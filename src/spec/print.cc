@@ -14,15 +14,6 @@ std::string names_text(const std::vector<std::string>& names) {
   return "[" + out + "]";
 }
 
-std::string value_text(const Field& f, const ChipSpec& spec) {
-  if (f.is_names()) {
-    ChipSpec copy = spec;
-    return names_text(f.names(copy));
-  }
-  const std::string text = print_quantity(f.get(spec), f.unit);
-  return has_unit_text(f.unit) ? "\"" + text + "\"" : text;
-}
-
 std::string body(const ChipSpec& spec) {
   std::string out;
   std::string_view section;
@@ -39,6 +30,15 @@ std::string range_text(const Field& f) {
 }
 
 }  // namespace
+
+std::string value_text(const Field& f, const ChipSpec& spec) {
+  if (f.is_names()) {
+    ChipSpec copy = spec;
+    return names_text(f.names(copy));
+  }
+  const std::string text = print_quantity(f.get(spec), f.unit);
+  return has_unit_text(f.unit) ? "\"" + text + "\"" : text;
+}
 
 std::string print_toml(const ChipSpec& spec) { return fmt::format("name = \"{}\"\n", spec.name) + body(spec); }
 

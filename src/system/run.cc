@@ -36,6 +36,7 @@ Result<RunResult> run(const isa::Executable& executable, const spec::ChipSpec& s
   chip::CoreOptions core;
   core.contention = options.contention;
   core.limits = {options.time_limit, options.event_limit, options.cancel};
+  if (options.observer != nullptr) core.observers.push_back(options.observer);
 
   std::optional<chip::Checker> checker;
   if (options.check) core.observers.push_back(&checker.emplace(executable, spec));

@@ -28,6 +28,7 @@ struct Options {
   Time time_limit = kTimeMax;
   uint64_t event_limit = UINT64_MAX;
   const Cancel* cancel = nullptr;
+  chip::Observer* observer = nullptr;  // sees every instruction; changes nothing
 };
 
 // Row-major bytes of the HBM tensor of that name, in its dtype.

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <type_traits>
 
 #include "base/hash.h"
 
@@ -14,7 +15,7 @@ namespace {
 
 // Header: magic, version, bytes of the content, hash of the content; then the content, compressed.
 constexpr char kMagic[8] = {'p', 'r', 'e', 's', 'i', 'l', 't', 'r'};
-constexpr uint64_t kVersion = 1;
+constexpr uint64_t kVersion = 2;
 struct Header {
   char magic[8];
   uint64_t version = 0, content_bytes = 0, content_hash = 0;
@@ -32,6 +33,29 @@ struct Writer {
   void text(const std::string& s) {
     number(s.size());
     for (char c : s) bytes.push_back(static_cast<std::byte>(c));
+  }
+};
+
+// About: numbers, texts, counts and what they count, in the order of each_field().
+struct AboutWriter {
+  Writer& out;
+  void field(const std::string& s) { out.text(s); }
+  template <class T>
+  void field(const std::vector<T>& v) {
+    out.number(v.size());
+    for (const T& x : v) field(x);
+  }
+  template <class T>
+  void field(const T& x) {
+    if constexpr (std::is_class_v<T>) {
+      each_field(*this, x);
+    } else {
+      out.difference(static_cast<int64_t>(x));
+    }
+  }
+  template <class... T>
+  void operator()(const T&... fields) {
+    (field(fields), ...);
   }
 };
 
@@ -64,8 +88,33 @@ struct Reader {
   }
 };
 
+struct AboutReader {
+  Reader& in;
+  void field(std::string& s) { s = in.text(); }
+  template <class T>
+  void field(std::vector<T>& v) {
+    const uint64_t count = in.number();
+    if (count > in.bytes.size() - in.at) in.broken = true;  // each takes a byte at least
+    if (in.broken) return;
+    v.resize(count);
+    for (T& x : v) field(x);
+  }
+  template <class T>
+  void field(T& x) {
+    if constexpr (std::is_class_v<T>) {
+      each_field(*this, x);
+    } else {
+      x = static_cast<T>(in.difference());
+    }
+  }
+  template <class... T>
+  void operator()(T&... fields) {
+    (field(fields), ...);
+  }
+};
+
 // An event as differences from what is near: the event before it, its own start, its own index.
-using Fields = std::array<int64_t, 10>;
+using Fields = std::array<int64_t, 14>;
 
 Fields fields(const Event& e, const Event& before, int64_t index) {
   return {e.lane,
@@ -77,7 +126,11 @@ Fields fields(const Event& e, const Event& before, int64_t index) {
           static_cast<int64_t>(e.release),
           e.cause == kNoEvent ? 0 : index - e.cause,
           static_cast<int64_t>(e.amount),
-          e.dma_queue};
+          e.dma_queue,
+          e.semaphore,
+          e.setup,
+          e.trigger == kNoEvent ? 0 : index - e.trigger,
+          e.alone};
 }
 
 // Of what any file may say; plausible() judges the result.
@@ -100,6 +153,10 @@ Event event_from(const Fields& f, const Event& before, int64_t index) {
   e.cause = f[7] == 0 ? kNoEvent : static_cast<uint32_t>(wrapping_subtract(index, f[7]));
   e.amount = static_cast<uint64_t>(f[8]);
   e.dma_queue = static_cast<uint8_t>(f[9]);
+  e.semaphore = static_cast<uint16_t>(f[10]);
+  e.setup = f[11];
+  e.trigger = f[12] == 0 ? kNoEvent : static_cast<uint32_t>(index - f[12]);
+  e.alone = f[13];
   return e;
 }
 
@@ -119,12 +176,14 @@ std::vector<std::byte> content_of(const Trace& trace) {
       before = trace.events[k];
     }
   }
+  AboutWriter{out}.field(trace.about);
   return std::move(out.bytes);
 }
 
 bool plausible(const Event& e, size_t index, size_t lanes) {
   return e.lane < lanes && e.release <= Release::stationary_load && e.start >= 0 && e.start <= e.busy_until &&
-         e.start <= e.end && (e.cause == kNoEvent || e.cause < index);
+         e.start <= e.end && (e.cause == kNoEvent || e.cause < index) && (e.trigger == kNoEvent || e.trigger < index) &&
+         e.setup >= 0 && e.setup <= e.start && e.alone >= 0;
 }
 
 Result<Trace> trace_from(std::span<const std::byte> content, const std::string& where) {
@@ -143,7 +202,9 @@ Result<Trace> trace_from(std::span<const std::byte> content, const std::string& 
   for (size_t field = 0; field < Fields{}.size(); ++field) {
     for (Fields& f : all) f[field] = in.difference();
   }
-  if (in.broken || in.at != content.size()) return bad_input("the trace ends in its events", where);
+  if (in.broken) return bad_input("the trace ends in its events", where);
+  AboutReader{in}.field(trace.about);
+  if (in.broken || in.at != content.size()) return bad_input("the trace ends in what it says about its run", where);
   for (size_t k = 0; k < count; ++k) {
     trace.events.push_back(event_from(all[k], k == 0 ? Event() : trace.events[k - 1], static_cast<int64_t>(k)));
     if (!plausible(trace.events[k], k, lanes)) return bad_input(fmt::format("event {} cannot be", k), where);

@@ -26,4 +26,22 @@ std::string_view release_name(Release r) {
   return {};
 }
 
+std::string_view event_name(const About& about, const Event& event) {
+  if (event.source >= about.sources.size() || about.sources[event.source].tile_op.empty()) return "?";
+  return about.sources[event.source].tile_op;
+}
+
+const Layer* event_layer(const About& about, const Event& event) {
+  if (event.source >= about.sources.size()) return nullptr;
+  const uint32_t layer = about.sources[event.source].layer;
+  return layer < about.layers.size() ? &about.layers[layer] : nullptr;
+}
+
+std::string_view instruction_text(const About& about, const Event& event) {
+  if (event.lane >= about.units.size()) return {};
+  const std::vector<uint32_t>& texts = about.units[event.lane].instruction_texts;
+  if (event.instruction >= texts.size() || texts[event.instruction] >= about.texts.size()) return {};
+  return about.texts[texts[event.instruction]];
+}
+
 }  // namespace presil::trace

@@ -25,7 +25,7 @@ void check_file(std::span<const std::byte> file) {
 
 // The header of trace/save.cc: magic, version, bytes and hash of the content.
 std::vector<std::byte> sealed(std::span<const std::byte> content) {
-  const uint64_t header[] = {0, 1, content.size(), presil::hash_bytes(content)};
+  const uint64_t header[] = {0, 2, content.size(), presil::hash_bytes(content)};
   std::vector<std::byte> file(sizeof header + ZSTD_compressBound(content.size()));
   std::memcpy(file.data(), header, sizeof header);
   std::memcpy(file.data(), "presiltr", 8);

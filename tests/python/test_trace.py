@@ -2,31 +2,16 @@
 import json
 import subprocess
 
+import perfetto_format
 import pytest
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 
 @pytest.fixture(scope="module")
-def trace_class(root, tmp_path_factory):
-    compiled = tmp_path_factory.mktemp("schema") / "perfetto.bin"
-    subprocess.run(["protoc", f"--proto_path={root}/src/report", f"--descriptor_set_out={compiled}", "perfetto.proto"],
-                   check=True)
-    files = descriptor_pb2.FileDescriptorSet.FromString(compiled.read_bytes())
-    pool = descriptor_pool.DescriptorPool()
-    for file in files.file:
-        pool.Add(file)
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName("presil.perfetto.Trace"))
-
-
-@pytest.fixture(scope="module")
-def run(presil, tmp_path_factory, trace_class):
+def run(presil, root, tmp_path_factory):
     folder = tmp_path_factory.mktemp("trace")
     done = subprocess.run([presil, *"bench gemm --m 512 --n 512 --k 512 --no-data --json --trace t.pftrace".split()],
                           cwd=folder, capture_output=True, check=True)
-    data = (folder / "t.pftrace").read_bytes()
-    trace = trace_class.FromString(data)
-    trace.DiscardUnknownFields()
-    assert trace.ByteSize() == len(data), "every field is in the schema"
+    trace = perfetto_format.read(root, (folder / "t.pftrace").read_bytes())
     return json.loads(done.stdout), trace
 
 

@@ -1,0 +1,166 @@
+#include "report/about.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <map>
+
+#include "isa/slots.h"
+#include "report/confidence.h"
+#include "spec/fields.h"
+
+namespace presil::report {
+namespace {
+
+std::array<const spec::EngineSpec*, isa::kEngineKindCount> engines_of(const spec::ChipSpec& spec) {
+  return {&spec.tensor, &spec.vector, &spec.scalar, &spec.gpsimd, &spec.sync};
+}
+
+std::string kind_name(size_t kind) { return std::string(isa::engine_name(static_cast<isa::EngineKind>(kind))); }
+
+trace::Unit engine_unit(const chip::EngineCounters& engine, const spec::ChipSpec& spec) {
+  const auto kind = static_cast<size_t>(engine.kind);
+  trace::Unit unit{.name = engine.name, .kind = kind_name(kind)};
+  unit.instructions = engine.instructions;
+  unit.busy = engine.busy;
+  for (int c = 0; c < chip::kWaitCauseCount; ++c) {
+    const Time waited = engine.waits[static_cast<size_t>(c)];
+    if (waited > 0) unit.waits.push_back({std::string(wait_cause_name(static_cast<chip::WaitCause>(c))), waited});
+  }
+  unit.latency = engines_of(spec)[kind]->latency;
+  return unit;
+}
+
+trace::Unit dma_unit(const chip::DmaCounters& engine, size_t index) {
+  trace::Unit unit{.name = fmt::format("dma{}", index), .kind = "dma"};
+  unit.instructions = engine.transfers;
+  unit.bytes = engine.bytes;
+  unit.busy = engine.busy;
+  unit.waits = {{"latency", engine.waiting}, {"idle", engine.idle}};
+  return unit;
+}
+
+trace::Layer layer_of(const isa::Layer& layer, const chip::LayerCounters& counted) {
+  trace::Layer l{.name = layer.name, .kind = layer.kind, .macs = layer.macs, .compulsory_bytes = layer.bytes};
+  l.hbm_bytes = counted.hbm_read_bytes + counted.hbm_write_bytes;
+  l.instructions = counted.instructions;
+  l.time = counted.time;
+  for (size_t e = 0; e < counted.busy.size(); ++e) l.busy.push_back({kind_name(e), counted.busy[e]});
+  return l;
+}
+
+// Inputs, weights and outputs cross the HBM at least once.
+uint64_t compulsory_bytes(const isa::Executable& executable) {
+  uint64_t bytes = 0;
+  for (const isa::HbmTensor& t : executable.tensors) {
+    if (t.role != isa::TensorRole::scratch) bytes += t.bytes;
+  }
+  return bytes;
+}
+
+std::string operand_text(const isa::View& view) {
+  return fmt::format("{}.{}[{} x {}]", isa::memory_name(view.memory), dtype_name(view.dtype), view.partitions,
+                     view.elements_per_partition());
+}
+
+std::string text_of(const isa::Program& program, const isa::Instruction& instruction) {
+  std::string writes, reads;
+  for (int k = 0; k < instruction.operand_count; ++k) {
+    const isa::View& view = program.operand(instruction, k);
+    if (!view.present()) continue;
+    std::string& side = isa::access_of(program, instruction, k) == isa::Access::read ? reads : writes;
+    side += (side.empty() ? "" : ", ") + operand_text(view);
+  }
+  std::string text(isa::row(instruction.opcode).name);
+  if (!writes.empty()) text += " " + writes;
+  if (!reads.empty()) text += " <- " + reads;
+  return text;
+}
+
+std::string confidence_text(const spec::ChipSpec& chip) {
+  const Confidence c = confidence_in(chip);
+  if (c.suite.empty()) return c.level + ": no published measurement was compared with this chip";
+  return fmt::format("{}: presil validate --suite {}, {:.1f} % mean error", c.level, c.suite, 100 * c.mean_abs_error);
+}
+
+}  // namespace
+
+trace::About about(const isa::Executable& executable, const spec::ChipSpec& spec, const system::RunResult& run) {
+  trace::About a{.model = executable.model, .chip = spec.name};
+  a.precision = matmul_precision(executable);
+  a.confidence = confidence_text(spec);
+  if (!run.outcome.ok()) a.outcome = chip::outcome_text(run.outcome);
+  a.spec_hash = spec_hash(spec);
+  a.trace_hash = run.trace_hash;
+  a.elapsed = run.elapsed;
+  a.instructions = run.counters.instructions;
+  for (const isa::Layer& layer : executable.layers) a.macs += layer.macs;
+  a.compulsory_bytes = compulsory_bytes(executable);
+  a.hbm_read_bytes = run.counters.read_bytes[static_cast<size_t>(isa::Memory::hbm)];
+  a.hbm_write_bytes = run.counters.written_bytes[static_cast<size_t>(isa::Memory::hbm)];
+  a.peak_macs_per_s = static_cast<uint64_t>(peak_macs_per_s(spec, a.precision));
+  a.bf16_macs_per_s = static_cast<uint64_t>(peak_macs_per_s(spec, "bf16"));
+  a.hbm_bound_bytes_per_s = static_cast<uint64_t>(hbm_bound_bytes_per_s(spec));
+  a.wake = spec.semaphores.wake;
+  for (size_t k = 0; k < isa::kEngineKindCount; ++k) {
+    a.clocks.push_back({kind_name(k), engines_of(spec)[k]->clock_hz});
+  }
+  for (const isa::Source& s : executable.sources) a.sources.push_back({s.layer, s.tile_op, s.graph_node});
+  for (size_t l = 0; l < executable.layers.size(); ++l) {
+    a.layers.push_back(layer_of(executable.layers[l], run.counters.layers[l]));
+  }
+  for (const chip::EngineCounters& engine : run.counters.engines) a.units.push_back(engine_unit(engine, spec));
+  for (size_t e = 0; e < run.counters.dma.size(); ++e) a.units.push_back(dma_unit(run.counters.dma[e], e));
+  return a;
+}
+
+void add_instruction_texts(const isa::Executable& executable, trace::About& about) {
+  std::map<std::string, uint32_t> numbers;
+  for (size_t q = 0; q < executable.queues.size(); ++q) {
+    const isa::Program& queue = executable.queues[q];
+    std::vector<uint32_t>& texts = about.units[q].instruction_texts;
+    texts.clear();
+    for (const isa::Instruction& i : queue.code) {
+      auto [entry, fresh] = numbers.try_emplace(text_of(queue, i), static_cast<uint32_t>(about.texts.size()));
+      if (fresh) about.texts.push_back(entry->first);
+      texts.push_back(entry->second);
+    }
+  }
+}
+
+void add_chip_fields(const spec::ChipSpec& spec, trace::About& about) {
+  const spec::Origin::Known none, &known = spec.origin.known ? *spec.origin.known : none;
+  about.chip_file = known.file;
+  about.chip_notes = known.notes;
+  for (const spec::Field& f : spec::chip_fields()) {
+    auto source = known.sources.find(f.path());
+    about.fields.push_back({std::string(f.section), std::string(f.key), spec::value_text(f, spec),
+                            source == known.sources.end() ? "" : source->second});
+  }
+}
+
+std::string matmul_precision(const isa::Executable& executable) {
+  if (executable.precision != "auto") return executable.precision;
+  std::array<uint64_t, kDTypeCount> uses{};
+  for (const isa::Program& queue : executable.queues) {
+    for (const isa::Instruction& i : queue.code) {
+      if (i.opcode != isa::Opcode::nc_matmul) continue;
+      ++uses[static_cast<size_t>(queue.operand(i, isa::slots::nc_matmul::moving).dtype)];
+    }
+  }
+  const auto most = std::ranges::max_element(uses) - uses.begin();
+  return std::string(dtype_name(static_cast<DType>(most)));
+}
+
+double peak_macs_per_s(const spec::ChipSpec& spec, const std::string& precision) {
+  const spec::TensorSpec& t = spec.tensor;
+  const double full = static_cast<double>(t.rows) * t.columns * static_cast<double>(t.clock_hz) * t.count;
+  return precision == "fp32" ? full / t.fp32_passes : full;
+}
+
+double hbm_bound_bytes_per_s(const spec::ChipSpec& spec) {
+  return static_cast<double>(std::min(spec.hbm.bytes_per_s, spec.dma.engines * spec.dma.engine_bytes_per_s));
+}
+
+}  // namespace presil::report
