@@ -3,6 +3,7 @@
 #include "report/critical_path.h"
 #include "report/document.h"
 #include "report/summary.h"
+#include "report/what_if.h"
 #include "spec/chip_file.h"
 
 namespace presil::report {
@@ -132,6 +133,50 @@ TEST(Summary, LayersSayWhatBoundsThem) {
 TEST(Summary, PeakFollowsThePrecision) {
   Case r;
   EXPECT_DOUBLE_EQ(peak_macs_per_s(r.chip, "bf16"), 4 * peak_macs_per_s(r.chip, "fp32"));
+}
+
+TEST(WhatIf, LeversDoubleRatesAndHalveLatencies) {
+  const spec::ChipSpec chip = spec::load_chip("trn2").value();
+  std::vector<std::string> texts;
+  for (const trace::WhatIf& w : levers(chip)) {
+    std::string text = w.resource + ":";
+    for (const trace::WhatIf::Change& c : w.changes) text += " " + c.section + "." + c.key + "=" + c.after;
+    texts.push_back(std::move(text));
+    EXPECT_EQ(changed(chip, w) == chip, false) << w.resource;
+  }
+  EXPECT_EQ(texts.front(), "tensor: tensor.clock=\"4.8 GHz\"");
+  EXPECT_NE(std::ranges::find(texts, "dma: dma.engine_bandwidth=\"46 GB/s\" dma.queue_bandwidth=\"46 GB/s\""),
+            texts.end());
+  EXPECT_NE(std::ranges::find(texts, "scalar: scalar.latency=\"147.15 ns\" scalar.table_load=\"642.5 ns\""),
+            texts.end());
+  EXPECT_NE(std::ranges::find(texts, "psum: psum.partition_size=\"32 KiB\" psum.banks=16"), texts.end());
+  EXPECT_EQ(texts.size(), 15u) << "sync has no latency to halve";
+}
+
+// What a report prints is a chip file, and that file is the chip that was tried.
+TEST(WhatIf, ChangesAreAChipFile) {
+  const spec::ChipSpec chip = spec::load_chip("trn2").value();
+  for (const trace::WhatIf& w : levers(chip)) {
+    std::string file = "extends = \"trn2\"\n[" + w.changes[0].section + "]\n";
+    for (const trace::WhatIf::Change& c : w.changes) file += c.key + " = " + c.after + "\n";
+    auto parsed = spec::parse_chip(file, "faster.toml");
+    ASSERT_TRUE(parsed) << parsed.error().text();
+    EXPECT_EQ(*parsed, changed(chip, w)) << file;
+  }
+}
+
+TEST(WhatIf, OutOfRangeIsLeftOut) {
+  spec::ChipSpec chip = spec::load_chip("trn2").value();
+  chip.vector.clock_hz = 60'000'000'000;
+  EXPECT_EQ(std::ranges::count_if(levers(chip), [](const trace::WhatIf& w) { return w.resource == "vector"; }), 1);
+}
+
+TEST(Confidence, TravelsWithTheTrace) {
+  Case r;
+  EXPECT_EQ(about(r.executable, r.chip, r.run).confidence, "derived: presil validate --suite core, 0.5 % mean error");
+  r.chip.vector.clock_hz *= 2;
+  EXPECT_EQ(about(r.executable, r.chip, r.run).confidence,
+            "assumed: no published measurement was compared with this chip");
 }
 
 }  // namespace

@@ -199,8 +199,9 @@ std::string comment_of(std::string_view line) {
   char quote = 0;
   for (size_t i = 0; i < line.size(); ++i) {
     if (quote == 0 && line[i] == '#') {
-      const size_t begin = std::min(line.find_first_not_of(" #", i), line.size());
-      return std::string(line.substr(begin, line.find_last_not_of(" \r") + 1 - begin));
+      std::string_view comment = line.substr(i + 1);
+      if (comment.starts_with(' ')) comment.remove_prefix(1);
+      return std::string(comment.substr(0, comment.find_last_not_of(" \r") + 1));
     }
     if (quote == 0 && (line[i] == '"' || line[i] == '\'')) {
       quote = line[i];

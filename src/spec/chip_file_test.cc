@@ -259,5 +259,27 @@ TEST(ChipFile, ReferencePageIsUpToDate) {
   EXPECT_EQ(read(path), reference_markdown());
 }
 
+TEST(ChipFile, EveryValueKnowsWhereItComesFrom) {
+  const auto chip = variant(
+      "name = \"my # chip\"\n[vector]\nclock = \"1 GHz\"\nlanes = 64  # source: a dream\nreads = [\"sbuf\"] #\n");
+  ASSERT_TRUE(chip) << chip.error().text();
+  const Origin::Known& known = *chip->origin.known;
+  EXPECT_EQ(known.file, "my.toml");
+  EXPECT_EQ(known.sources.at("vector.clock"), "my.toml:4");
+  EXPECT_EQ(known.sources.at("vector.lanes"), "source: a dream");
+  EXPECT_EQ(known.sources.at("vector.reads"), "my.toml:6");
+  EXPECT_EQ(known.sources.at("vector.latency"), "fitted: I32 I23");
+  EXPECT_EQ(known.sources.size(), chip_fields().size());
+  EXPECT_THAT(known.notes, testing::StartsWith("Trainium2, one NeuronCore-v3 at a time."));
+  EXPECT_THAT(known.notes, testing::HasSubstr("\n  ISA     nki/api/nki/isa/__init__.py"));
+}
+
+TEST(ChipFile, WhereValuesComeFromChangesNothing) {
+  ChipSpec plain = load_chip("trn2").value(), other = plain;
+  other.origin = {};
+  EXPECT_EQ(plain, other);
+  EXPECT_EQ(spec_hash(plain), spec_hash(other));
+}
+
 }  // namespace
 }  // namespace presil::spec

@@ -53,11 +53,11 @@ export function advice(run: Run): HTMLElement {
     );
   };
   show(best);
-  const line = (w: WhatIf): HTMLElement =>
+  const line = (w: WhatIf, start = verb(w)): HTMLElement =>
     h(
       "span",
       {},
-      `${verb(w)} the ${partName(w.resource, w.kind)} of the `,
+      `${start} the ${partName(w.resource, w.kind)} of the `,
       h("strong", {}, resourceName(w.resource)),
       `: ${seconds(run.seconds)} becomes ${seconds(predicted(w))}, `,
       h("strong", {}, `${percent(gain(w))} less time`),
@@ -70,7 +70,7 @@ export function advice(run: Run): HTMLElement {
     "change",
     "What to change",
     worthwhile ? h("p", { class: "lead", id: "recommendation", "data-resource": best.resource }, line(best)) : none,
-    worthwhile && other ? h("p", {}, `Next, of the ${other.kind === "latency" ? "latencies" : other.kind === "rate" ? "rates" : "sizes"}: `, line(other)) : null,
+    worthwhile && other ? h("p", {}, `The best among ${other.kind === "latency" ? "latencies" : other.kind === "rate" ? "rates" : "sizes"}: `, line(other, verb(other).toLowerCase())) : null,
     box,
     table(
       known,

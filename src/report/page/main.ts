@@ -92,7 +92,7 @@ async function show(): Promise<void> {
   place.replaceChildren(timeline.element, details.element);
   const used = tables.memories.filter((m) => m.rows.length > 0);
   memories.replaceChildren(
-    h("p", {}, "On the timeline\u2019s range: zoom there to zoom here. Occupied from the write of something to its last use; what is on top in grey are the smaller ones together."),
+    h("p", {}, "On the timeline\u2019s range: zoom there to zoom here. Occupied from the write of something to its last use; the pale areas on top are the many smaller ones, by kind."),
     ...used.map((m) => memoryChart(m, view)),
   );
   Object.assign(report, { tables, events, story, timeline, view, readyMs: performance.now() });

@@ -1,5 +1,5 @@
 // What lies in SBUF and PSUM over time: stacked areas of the largest tensors, on the timeline's range of time.
-import { cssColor, hueColor, onSchemeChange } from "./colors";
+import { cssColor, hueColor, isDark, onSchemeChange } from "./colors";
 import { h } from "./dom";
 import { bytes, percent, seconds } from "./format";
 import type { Residency } from "./packed";
@@ -17,6 +17,13 @@ interface Row {
   color: () => string;
 }
 
+// Muted: the many small ones of a kind together.
+function smallColor(kind: string): string {
+  const hue = { constant: 215, result: 30, scratch: 0, input: 130, output: 280 }[kind];
+  if (hue === undefined) return hueColor(-1);
+  return isDark() ? `hsl(${hue} 14% 46%)` : `hsl(${hue} 18% 70%)`;
+}
+
 function rowsOf(memory: Residency, slices: number): Row[] {
   const rows = memory.rows.map((row) => {
     const all = new Float64Array(slices);
@@ -25,20 +32,23 @@ function rowsOf(memory: Residency, slices: number): Row[] {
     return { name: row.name, bytes: all, peak: Math.max(...row.bytes), byteSeconds: sum * memory.sliceSeconds };
   });
   rows.sort((a, b) => b.byteSeconds - a.byteSeconds);
-  return rows.map((row, k) => ({ ...row, color: () => (k < LARGEST ? hueColor(k) : hueColor(-1)) }));
+  return rows.map((row, k) => ({ ...row, color: () => (k < LARGEST ? hueColor(k) : smallColor(row.name.split(" ")[0]!)) }));
 }
 
 export function memoryChart(memory: Residency, view: View): HTMLElement {
   const slices = Math.max(1, ...memory.rows.map((r) => r.first + r.bytes.length));
   const rows = rowsOf(memory, slices);
   const total = new Float64Array(slices);
-  const small = new Float64Array(slices);
-  rows.forEach((row, n) =>
+  const small = new Map<string, Float64Array>(); // what is not among the largest, by its first word
+  rows.forEach((row, n) => {
+    const kind = row.name.split(" ")[0]!;
+    const sum = small.get(kind) ?? new Float64Array(slices);
     row.bytes.forEach((b, k) => {
       total[k]! += b;
-      if (n >= LARGEST) small[k]! += b;
-    }),
-  );
+      if (n >= LARGEST) sum[k]! += b;
+    });
+    small.set(kind, sum);
+  });
   const highest = Math.max(...total);
   const canvas = h("canvas", { role: "img", class: "memory", "aria-label": `${memory.memory} in use over time` });
   const tooltip = h("div", { class: "tooltip", hidden: true });
@@ -66,7 +76,7 @@ export function memoryChart(memory: Residency, view: View): HTMLElement {
     const base = new Float64Array(width);
     // Largest first, from below; what is small is one grey area on top.
     const areas = rows.slice(0, LARGEST).map((r) => ({ color: r.color(), bytes: r.bytes }));
-    areas.push({ color: hueColor(-1), bytes: small });
+    for (const [kind, sum] of small) areas.push({ color: smallColor(kind), bytes: sum });
     for (const area of areas) {
       g.fillStyle = area.color;
       for (let x = gutter; x < width; ++x) {
