@@ -29,9 +29,9 @@ struct Engine {
   uint32_t cause = trace::kNoEvent;
   uint16_t semaphore = trace::kNoSemaphore;  // the last one that the present instruction had to wait for
   Time setup = 0;                            // of the present instruction: loading a table or a stationary operand
-  Time free = 0;       // end of occupancy
-  Time accounted = 0;  // busy and waits are counted up to here
-  Time completed = 0;  // of the last instruction
+  Time free = 0;                             // end of occupancy
+  Time accounted = 0;                        // busy and waits are counted up to here
+  Time completed = 0;                        // of the last instruction
   Time busy = 0;
   std::array<Time, kWaitCauseCount> waits{};
 };

@@ -14,6 +14,7 @@
 #include "base/hash.h"
 #include "isa/print.h"
 #include "python/interruptible.h"
+#include "runtime/artifacts.h"
 #include "runtime/lists.h"
 #include "runtime/run.h"
 #include "runtime/workload.h"

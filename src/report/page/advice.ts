@@ -76,13 +76,13 @@ export function advice(run: Run): HTMLElement {
       known,
       [
         { title: "twice as good", cell: (w) => h("button", { type: "button", class: "link", click: () => show(w) }, h("i", { class: "swatch", style: `background:${resourceColor(w.resource)}` }), title(w)), value: title },
-        { title: "predicted time", cell: (w) => seconds(predicted(w)), value: (w) => -predicted(w), numeric: true },
         { title: "predicted gain", cell: (w) => h("strong", {}, percent(gain(w))), value: gain, numeric: true },
+        { title: "predicted time", cell: (w) => seconds(predicted(w)), value: (w) => -predicted(w), numeric: true },
         { title: "same program", cell: (w) => (w.sameProgramSeconds ? percent(1 - w.sameProgramSeconds / run.seconds) : "\u2013"), value: (w) => (w.sameProgramSeconds ? 1 - w.sameProgramSeconds / run.seconds : -1), numeric: true },
         { title: "at most", cell: (w) => (atMost(w) === undefined ? "\u2013" : percent(atMost(w)!)), value: (w) => atMost(w) ?? -1, numeric: true },
         { title: "in the chip file", cell: (w) => h("span", { class: "keys" }, w.changes.map((c) => `${c.section}.${c.key}`).join(", ")) },
       ],
-      { caption: "One resource at a time; choose one for its chip file", sortBy: 2, rowsShown: 8 },
+      { caption: "One resource at a time; choose one for its chip file", sortBy: 1, rowsShown: 8 },
     ),
     h(
       "p",

@@ -12,6 +12,7 @@ const CAUSES: Record<string, string> = {
   latency: "transfers starting or completing",
 };
 
+const SHORT: Record<string, string> = { finished: "nothing left", idle: "no transfer", latency: "in flight", table_load: "table load", stationary_load: "stationary load" };
 const causeName = (cause: string): string => CAUSES[cause] ?? `waits for ${cause}`;
 
 export function engines(run: Run): HTMLElement {
@@ -36,7 +37,6 @@ export function engines(run: Run): HTMLElement {
       h("td", { class: "number" }, percent(sum)),
     );
   });
-  const heads = ["engine", "", "busy", ...causes.map(causeName), "sum"];
   return section(
     "engines",
     "Engines and what they wait for",
@@ -47,7 +47,19 @@ export function engines(run: Run): HTMLElement {
         "table",
         {},
         h("caption", {}, "Busy time and waits by engine and cause, as parts of the run"),
-        h("thead", {}, h("tr", {}, ...heads.map((head, k) => h("th", { scope: "col", class: k > 1 ? "number" : "" }, head)))),
+        h(
+          "thead",
+          {},
+          h(
+            "tr",
+            {},
+            h("th", { scope: "col", rowspan: 2, colspan: 2 }, "engine"),
+            h("th", { scope: "col", rowspan: 2, class: "number" }, "busy"),
+            h("th", { scope: "colgroup", colspan: causes.length, class: "group" }, "waits for"),
+            h("th", { scope: "col", rowspan: 2, class: "number" }, "sum"),
+          ),
+          h("tr", {}, ...causes.map((cause) => h("th", { scope: "col", class: "number cause" }, SHORT[cause] ?? cause))),
+        ),
         h("tbody", {}, ...rows),
       ),
     ),

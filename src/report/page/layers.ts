@@ -15,7 +15,7 @@ export function layers(run: Run): HTMLElement {
       run.layers,
       [
         { title: "#", cell: (l) => String(number.get(l)!), value: (l) => -number.get(l)!, numeric: true },
-        { title: "layer", cell: (l) => h("span", { class: "name" }, h("i", { class: "swatch", style: `background:${hueColor(number.get(l)!)}` }), l.name), value: (l) => l.name },
+        { title: "layer", cell: (l) => h("span", { class: "name" }, h("i", { class: "swatch", style: `background:${hueColor(number.get(l)!)}` }), h("span", {}, l.name)), value: (l) => l.name },
         { title: "kind", cell: (l) => l.kind, value: (l) => l.kind },
         { title: "time", cell: (l) => seconds(l.seconds), value: (l) => l.seconds, numeric: true },
         { title: "share", cell: (l) => h("span", { class: "share" }, h("span", { class: "share-bar", style: `width:${(100 * l.share) / most}%` }), h("span", {}, percent(l.share))), value: (l) => l.share, numeric: true },

@@ -25,12 +25,21 @@ function smallColor(kind: string): string {
 }
 
 function rowsOf(memory: Residency, slices: number): Row[] {
-  const rows = memory.rows.map((row) => {
-    const all = new Float64Array(slices);
-    all.set(row.bytes, row.first);
-    const sum = row.bytes.reduce((a, b) => a + b, 0);
-    return { name: row.name, bytes: all, peak: Math.max(...row.bytes), byteSeconds: sum * memory.sliceSeconds };
-  });
+  // Pieces that the compiler cut a tensor into are one row: "weights.t3.n0" and "weights.t3.n1".
+  const pieces = new Map<string, { bytes: Float64Array; count: number }>();
+  for (const row of memory.rows) {
+    const name = row.name.replace(/^(constant .*?)(\.[a-z]\d+)+$/, "$1");
+    const whole = pieces.get(name) ?? { bytes: new Float64Array(slices), count: 0 };
+    row.bytes.forEach((b, k) => (whole.bytes[row.first + k]! += b));
+    ++whole.count;
+    pieces.set(name, whole);
+  }
+  const rows = [...pieces].map(([name, { bytes: all, count }]) => ({
+    name: count > 1 ? `${name}, ${count} pieces` : name,
+    bytes: all,
+    peak: all.reduce((a, b) => Math.max(a, b), 0),
+    byteSeconds: all.reduce((a, b) => a + b, 0) * memory.sliceSeconds,
+  }));
   rows.sort((a, b) => b.byteSeconds - a.byteSeconds);
   return rows.map((row, k) => ({ ...row, color: () => (k < LARGEST ? hueColor(k) : smallColor(row.name.split(" ")[0]!)) }));
 }
@@ -122,7 +131,7 @@ export function memoryChart(memory: Residency, view: View): HTMLElement {
   const list = table(
     rows,
     [
-      { title: "what lies there", cell: (r) => h("span", {}, h("i", { class: "swatch", style: `background:${r.color()}` }), r.name), value: (r) => r.name },
+      { title: "what lies there", cell: (r) => h("span", { class: "name" }, h("i", { class: "swatch", style: `background:${r.color()}` }), h("span", {}, r.name)), value: (r) => r.name },
       { title: "most at a time", cell: (r) => bytes(r.peak), value: (r) => r.peak, numeric: true },
       { title: "bytes \u00d7 time", cell: (r) => percent(r.byteSeconds / (memory.capacity * memory.sliceSeconds * slices)), value: (r) => r.byteSeconds, numeric: true },
     ],

@@ -42,7 +42,7 @@ export function roofline(run: Run): HTMLElement {
   plot.append(
     svg("path", { class: "roof", d: `M${x(lowest)} ${y(lowest * bandwidth)} L${x(ridge)} ${y(peak)} L${WIDTH - 14} ${y(peak)}` }),
     svg("text", { class: "roof-name", x: WIDTH - 18, y: y(peak) - 7, "text-anchor": "end" }, `${run.precision} peak ${rate(peak, "mac")}`),
-    svg("text", { class: "roof-name", x: x(lowest) + 10, y: y(lowest * bandwidth) - 4 }, `HBM bound ${rate(bandwidth, "B")}`),
+    svg("text", { class: "roof-name", x: x(Math.max(lowest * 1.5, ridge / 6)) + 8, y: y(Math.max(lowest * 1.5, ridge / 6) * bandwidth) + 16 }, `HBM bound ${rate(bandwidth, "B")}`),
     svg("text", { x: (LEFT + WIDTH) / 2, y: HEIGHT - 8, "text-anchor": "middle" }, "macs per byte of HBM traffic (right edge: none)"),
     svg("text", { x: 14, y: HEIGHT / 2, "text-anchor": "middle", transform: `rotate(-90 14 ${HEIGHT / 2})` }, "macs per second"),
   );

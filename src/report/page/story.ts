@@ -3,6 +3,9 @@ import { bytes, count, femtoseconds } from "./format";
 import type { Events, PackedTables } from "./packed";
 import type { Run } from "./run";
 
+// An instant to the nanosecond.
+const at = (fs: number): string => `${(fs * 1e-9).toFixed(3)} \u00b5s`;
+
 export class Story {
   constructor(
     private run: Run,
@@ -94,7 +97,7 @@ export class Story {
       ["ONNX node", this.node(event)],
       ["instruction", this.instruction(event)],
       ["amount", this.amount(event)],
-      ["starts", `${femtoseconds(e.start[event]!)}`],
+      ["starts", at(e.start[event]!)],
       ["takes", this.duration(event)],
       ["released by", this.release(event)],
     ];
