@@ -45,7 +45,7 @@ def test_version(call):
     (["bench", "gemm", "--m", "8", "--n", "8", "--k", "8", "--no-data", "--report", "x.pdf"],
      "--report: 'x.pdf' ends in neither .html nor .md"),
     (["bench", "gemm", "--m", "8", "--n", "8", "--k", "8", "--no-data", "--trace", "x.json"],
-     "--trace: 'x.json' does not end in .pftrace"),
+     "--trace: 'x.json' ends in neither .pftrace nor .trace"),
     (["bench", "gemm", "--m", "8", "--n", "8", "--k", "8", "--no-data", "--cores", "2"],
      "--cores: 2 cores asked for; a run uses one core"),
     (["run", "m.onnx", "--dim", "n=0"], "--dim: 'n=0' is not NAME=N with N > 0"),
