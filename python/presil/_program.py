@@ -7,6 +7,7 @@ import numpy as np
 
 from presil import _arrays, _core
 from presil._checks import Path, integer, path, text
+from presil._chips import Chip
 from presil._result import Result
 
 
@@ -90,7 +91,7 @@ class Program:
 
 def compile(
     model: Path,
-    chip: Path | None = None,
+    chip: Path | Chip | None = None,
     *,
     precision: str = "auto",
     dims: Mapping[str, int] | None = None,
@@ -110,7 +111,7 @@ def compile(
     """
     core = _core.load(
         path(model, "model"),
-        None if chip is None else path(chip, "chip"),
+        None if chip is None else chip.name if isinstance(chip, Chip) else path(chip, "chip"),
         text(precision, "precision"),
         [(str(name), integer(size, f"dims['{name}']", 1)) for name, size in (dims or {}).items()],
         [(str(name), [integer(size, f"shapes['{name}']", 0) for size in sizes])
@@ -124,7 +125,7 @@ def compile(
 
 def run(
     model: Path,
-    chip: Path | None = None,
+    chip: Path | Chip | None = None,
     inputs: Mapping[str, object] | None = None,
     *,
     precision: str = "auto",

@@ -294,6 +294,32 @@ TEST(CApi, ThreadsDoNotKnowOfEachOther) {
   }
 }
 
+// Of runs at once, the one that is cancelled ends; the others do not notice.
+TEST(CApi, ACancelEndsItsOwnRunsOnly) {
+  auto program = compiled();
+  const auto expected = floats(presil_result_output(ran(program.get()).get(), 0));
+  Owned<presil_cancel> cancel(presil_cancel_new());
+  presil_cancel_request(cancel.get());
+  presil_status stopped[2] = {PRESIL_OK, PRESIL_OK};
+  std::vector<float> found[2];
+  std::vector<std::thread> threads;
+  for (size_t t = 0; t < 2; ++t) {
+    threads.emplace_back([&, t] {
+      presil_run_options options = PRESIL_RUN_OPTIONS_DEFAULTS;
+      options.cancel = cancel.get();
+      presil_result* result = nullptr;
+      stopped[t] = presil_run(program.get(), nullptr, 0, &options, &result);
+      EXPECT_EQ(result, nullptr);
+    });
+    threads.emplace_back([&, t] { found[t] = floats(presil_result_output(ran(program.get()).get(), 0)); });
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (size_t t = 0; t < 2; ++t) {
+    EXPECT_EQ(stopped[t], PRESIL_CANCELLED);
+    EXPECT_EQ(found[t], expected);
+  }
+}
+
 TEST(CApi, DtypesHaveNamesAndSizes) {
   EXPECT_STREQ(presil_dtype_name(PRESIL_BF16), "bf16");
   EXPECT_EQ(presil_dtype_bytes(PRESIL_BF16), 2u);

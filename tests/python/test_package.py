@@ -168,6 +168,15 @@ def test_without_data_there_is_time_only(small, program):
     assert timed.document["trace_hash"] == program.run().document["trace_hash"]
 
 
+def test_chips(small):
+    chips = {chip.name: chip for chip in presil.chips()}
+    assert list(chips) == sorted(chips) and {"trn1", "trn2"} <= set(chips)
+    for name, chip in chips.items():
+        run = presil.run(small[0], chip, dims={"batch": 5}, data=False).document
+        assert run["chip"] == {"name": name, "spec_hash": chip.spec_hash}
+        assert run["hbm"]["bound_bytes_per_second"] == chip.hbm_bound_bytes_per_second
+
+
 def test_drawn_inputs_depend_on_the_seed(program):
     a, b, c = (program.run(seed=seed).outputs["y"] for seed in (1, 1, 2))
     assert np.array_equal(a, b) and not np.array_equal(a, c)
