@@ -55,6 +55,12 @@ Result<int64_t> Conversion::integer(const std::string& name, int64_t otherwise) 
   return a ? a->i : otherwise;
 }
 
+Result<bool> Conversion::flag(const std::string& name, bool otherwise) {
+  int64_t value = TRY(integer(name, otherwise ? 1 : 0));
+  if (value != 0 && value != 1) return error(fmt::format("{} is {}, expected 0 or 1", name, value));
+  return value != 0;
+}
+
 Result<float> Conversion::real(const std::string& name, float otherwise) {
   const AttributeValue* a = attribute(name);
   if (a && a->kind != AttributeKind::real) return error(fmt::format("attribute '{}' is not a float", name));

@@ -41,6 +41,7 @@ class Conversion {
   // Attributes; an error when one has another kind.
   bool has_attribute(const std::string& name);
   Result<int64_t> integer(const std::string& name, int64_t otherwise);
+  Result<bool> flag(const std::string& name, bool otherwise);  // an integer that is 0 or 1
   Result<float> real(const std::string& name, float otherwise);
   Result<std::string> text(const std::string& name, const std::string& otherwise);
   Result<std::vector<int64_t>> integers(const std::string& name, std::vector<int64_t> otherwise = {});

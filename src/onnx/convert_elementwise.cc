@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "graph/shape.h"
 #include "onnx/converters.h"
 #include "onnx/tensor_data.h"
 
@@ -30,7 +31,7 @@ Result<Tensors> convert_identity(Conversion& c) {
 }
 
 Result<Tensors> convert_dropout(Conversion& c) {
-  TRY(c.want_inputs(1, 3));
+  TRY(c.want_inputs(1, c.opset >= 12 ? 3 : 1));
   TRY(c.want_outputs(1));
   c.ignore("ratio");
   c.ignore("seed");
@@ -56,6 +57,12 @@ Result<Tensors> convert_clip(Conversion& c) {
   if (c.opset < 11) {
     float low = TRY(c.real("min", -kInfinity)), high = TRY(c.real("max", kInfinity));
     return Tensors{TRY(c.builder.unary(ElementwiseFn::clip, c.inputs[0], low, high))};
+  }
+  for (size_t i = 1; i <= 2; ++i) {
+    if (c.has(i) && graph::element_count(c.shape(i)) != 1) {
+      return c.error(
+          fmt::format("{} has shape {}, expected a scalar", i == 1 ? "min" : "max", graph::shape_text(c.shape(i))));
+    }
   }
   auto bound = [&](size_t i, double otherwise) -> std::optional<double> {
     if (!c.has(i)) return otherwise;
@@ -124,6 +131,10 @@ Result<Tensors> convert_prelu(Conversion& c) {
   TensorId positive = TRY(b.unary(ElementwiseFn::relu, c.inputs[0]));
   TensorId negative = TRY(b.binary(ElementwiseFn::min, c.inputs[0], 0.0));
   TensorId scaled = TRY(b.binary(ElementwiseFn::mul, negative, c.inputs[1]));
+  if (b.shape(scaled) != c.shape(0)) {
+    return c.error(
+        fmt::format("slope {} does not broadcast to {}", graph::shape_text(c.shape(1)), graph::shape_text(c.shape(0))));
+  }
   return Tensors{TRY(b.binary(ElementwiseFn::add, positive, scaled))};
 }
 

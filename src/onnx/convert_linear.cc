@@ -54,8 +54,8 @@ struct ReduceArguments {
 Result<ReduceArguments> reduce_arguments(Conversion& c, int64_t axes_input_since) {
   TRY(c.want_inputs(1, c.opset >= axes_input_since ? 2 : 1));
   ReduceArguments a;
-  a.keepdims = TRY(c.integer("keepdims", 1)) != 0;
-  bool noop = TRY(c.integer("noop_with_empty_axes", 0)) != 0;
+  a.keepdims = TRY(c.flag("keepdims", true));
+  bool noop = TRY(c.flag("noop_with_empty_axes", false));
   auto given = TRY(c.moved_integers("axes", 1, axes_input_since));
   if (given && !given->empty()) {
     a.axes = TRY(c.axes(*given, c.rank(0)));
@@ -107,12 +107,12 @@ Result<Tensors> convert_matmul(Conversion& c) {
 
 // alpha A B + beta C
 Result<Tensors> convert_gemm(Conversion& c) {
-  TRY(c.want_inputs(2, 3));
+  TRY(c.want_inputs(c.opset >= 11 ? 2 : 3, 3));
   Builder& b = c.builder;
   float alpha = TRY(c.real("alpha", 1)), beta = TRY(c.real("beta", 1));
   if (c.rank(0) != 2 || c.rank(1) != 2) return c.error("operands must be matrices");
-  TensorId left = TRY(transposed_if(b, c.inputs[0], TRY(c.integer("transA", 0)) != 0));
-  TensorId right = TRY(transposed_if(b, c.inputs[1], TRY(c.integer("transB", 0)) != 0));
+  TensorId left = TRY(transposed_if(b, c.inputs[0], TRY(c.flag("transA", false))));
+  TensorId right = TRY(transposed_if(b, c.inputs[1], TRY(c.flag("transB", false))));
   TensorId product = TRY(b.add(Op::matmul, {left, right}));
   if (alpha != 1) product = TRY(b.binary(ElementwiseFn::mul, product, alpha));
   if (!c.has(2) || beta == 0) return Tensors{product};

@@ -140,7 +140,7 @@ Result<Tensors> convert_range(Conversion& c) {
 
 Result<Tensors> convert_reshape(Conversion& c) {
   TRY(c.want_inputs(2, 2));
-  bool allow_zero = TRY(c.integer("allowzero", 0)) != 0;
+  bool allow_zero = TRY(c.flag("allowzero", false));
   Shape wanted = TRY(c.constant_integers(1, "shape"));
   return reshaped(c, TRY(resolve_reshape(c, std::move(wanted), allow_zero)));
 }
@@ -220,7 +220,7 @@ Result<Tensors> convert_transpose(Conversion& c) {
 // where(mask, x, 0) with the mask of the triangle that stays.
 Result<Tensors> convert_trilu(Conversion& c) {
   TRY(c.want_inputs(1, 2));
-  bool upper = TRY(c.integer("upper", 1)) != 0;
+  bool upper = TRY(c.flag("upper", true));
   if (c.rank(0) < 2) return c.error("needs at least two dimensions");
   int64_t k = c.has(1) ? TRY(c.constant_integer(1, "k")) : 0;
   int64_t rows = c.shape(0)[c.rank(0) - 2], columns = c.shape(0).back();

@@ -112,9 +112,9 @@ Result<Tensors> convert_pool(Conversion& c, graph::PoolKind kind) {
   TRY(window_attributes(c, attrs));
   TRY(apply_auto_pad(c, attrs));
   TRY(c.want_integer("storage_order", 0));
-  attrs.count_include_pad = kind == graph::PoolKind::average && TRY(c.integer("count_include_pad", 0)) != 0;
+  attrs.count_include_pad = kind == graph::PoolKind::average && TRY(c.flag("count_include_pad", false));
   TensorId x = c.inputs[0];
-  if (TRY(c.integer("ceil_mode", 0)) != 0) {
+  if (TRY(c.flag("ceil_mode", false))) {
     std::vector<int64_t> extra = ceil_padding(c.shape(0), attrs);
     bool partial = std::ranges::any_of(extra, [](int64_t e) { return e > 0; });
     if (partial && attrs.count_include_pad) {
