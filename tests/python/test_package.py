@@ -297,8 +297,8 @@ def test_threads_run_at_once_and_do_not_know_of_each_other(small, program):
 # Compiles, runs and reports until it is interrupted; afterwards it goes on.
 BUSY = """
     import os, presil
-    print("ready", flush=True)
     try:
+        print("ready", flush=True)
         while True:
             program = presil.compile("long.onnx")
             result = program.run()
