@@ -59,6 +59,20 @@ uint64_t compulsory_bytes(const isa::Executable& executable) {
   return bytes;
 }
 
+// A transfer within the HBM reads and writes it at once.
+bool hbm_can_limit(const isa::Executable& executable, const spec::ChipSpec& spec) {
+  uint64_t sides = 1;
+  for (const isa::Program& queue : executable.queues) {
+    for (const isa::Instruction& i : queue.code) {
+      if (i.opcode != isa::Opcode::dma_copy && i.opcode != isa::Opcode::dma_transpose) continue;
+      const bool within =
+          std::ranges::all_of(queue.operands(i), [](const isa::View& v) { return v.memory == isa::Memory::hbm; });
+      if (within) sides = 2;
+    }
+  }
+  return sides * spec.dma.engines * spec.dma.engine_bytes_per_s > spec.hbm.bytes_per_s;
+}
+
 std::string operand_text(const isa::View& view) {
   return fmt::format("{}.{}[{} x {}]", isa::memory_name(view.memory), dtype_name(view.dtype), view.partitions,
                      view.elements_per_partition());
@@ -102,6 +116,7 @@ trace::About about(const isa::Executable& executable, const spec::ChipSpec& spec
   a.peak_macs_per_s = static_cast<uint64_t>(peak_macs_per_s(spec, a.precision));
   a.bf16_macs_per_s = static_cast<uint64_t>(peak_macs_per_s(spec, "bf16"));
   a.hbm_bound_bytes_per_s = static_cast<uint64_t>(hbm_bound_bytes_per_s(spec));
+  a.hbm_can_limit = hbm_can_limit(executable, spec);
   a.wake = spec.semaphores.wake;
   for (size_t k = 0; k < isa::kEngineKindCount; ++k) {
     a.clocks.push_back({kind_name(k), engines_of(spec)[k]->clock_hz});

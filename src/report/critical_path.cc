@@ -52,11 +52,10 @@ void add_share(const trace::Trace& trace, const Event& event, Time begin, Time e
     return;
   }
   const Time worked = std::clamp<Time>(event.end - begin, 0, end - begin);
-  PathRow& rate = rows.row("dma", Kind::rate);
-  rate.time += worked;
-  // With others in the way it may become more than twice as fast, but never faster than half of its time alone.
-  rate.gain_most += worked - std::min(worked, event.alone) / 2;
-  rows.row("hbm", Kind::rate).gain_most += worked - std::min(worked, event.alone);
+  rows.add("dma", Kind::rate, worked);
+  if (trace.about.hbm_can_limit) {  // what it took longer than alone, as far as twice the bandwidth helps
+    rows.row("hbm", Kind::rate).gain_most += std::min(worked - std::min(worked, event.alone), (worked + 1) / 2);
+  }
   add_wake(trace, begin + worked, end, rows);
 }
 

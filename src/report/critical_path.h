@@ -26,7 +26,8 @@ struct PathRow {
 };
 
 // Largest bound first. Over rows, the times sum to the run's; "hbm" has no time of its own, because it shows only in
-// transfers of DMA that take longer than alone.
+// transfers that take longer than alone. Exact bounds as long as transfers do not share DMA engines; where they do, one
+// that comes earlier or later finds them more or less busy.
 std::vector<PathRow> path_rows(const trace::Trace& trace);
 
 }  // namespace presil::report

@@ -120,6 +120,21 @@ TEST(ReportLaws, NothingGainsMoreThanItsBound) {
   }
 }
 
+// A machine that is twice as good in everything takes half of the time, and less than that helps less.
+TEST(ReportLaws, NothingGainsMoreThanHalf) {
+  for (uint64_t seed = 0; seed < kSeeds; ++seed) {
+    Assembler program = random_program(seed);
+    const spec::ChipSpec spec = random_chip(seed);
+    const Time before = system::run(program.exe, spec)->elapsed;
+    const auto tried = what_ifs(program.exe, spec, before, nullptr);
+    ASSERT_TRUE(tried) << tried.error().text();
+    for (const trace::WhatIf& w : *tried) {
+      if (w.kind == Kind::size) continue;
+      EXPECT_GE(2 * w.same_program, before) << w.resource << ", seed " << seed;
+    }
+  }
+}
+
 TEST(ReportLaws, RecordingChangesNothing) {
   for (uint64_t seed = 0; seed < 20; ++seed) {
     Assembler program = random_program(seed);

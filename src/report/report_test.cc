@@ -2,6 +2,8 @@
 
 #include "report/critical_path.h"
 #include "report/document.h"
+#include "report/page.h"
+#include "report/perfetto.h"
 #include "report/summary.h"
 #include "report/what_if.h"
 #include "spec/chip_file.h"
@@ -177,6 +179,31 @@ TEST(Confidence, TravelsWithTheTrace) {
   r.chip.vector.clock_hz *= 2;
   EXPECT_EQ(about(r.executable, r.chip, r.run).confidence,
             "assumed: no published measurement was compared with this chip");
+}
+
+// A name is text, wherever it stands.
+TEST(Page, NamesCannotLeaveTheirPlace) {
+  trace::Trace t = small_trace();
+  t.about.model = "</title></script><script>alert(1)</script>&amp;";
+  t.about.chip = "chip";
+  t.about.layers = {{.name = "</script><!--"}};
+  const std::string html = print_page(t);
+  EXPECT_NE(html.find("<title>&lt;/title>&lt;/script>&lt;script>alert(1)&lt;/script>&amp;amp; on chip</title>"),
+            std::string::npos);
+  EXPECT_EQ(html.find("<script>alert"), std::string::npos);
+  EXPECT_EQ(html.find("</script><!--"), std::string::npos);
+  EXPECT_NE(html.find("\\u003c/script>\\u003c!--"), std::string::npos);
+}
+
+// Whatever a trace leaves out, nothing looks for it.
+TEST(Page, OfATraceThatSaysLittle) {
+  EXPECT_FALSE(print_page({}).empty());
+  trace::Trace t = small_trace();
+  for (trace::Event& e : t.events) e.source = 99, e.instruction = 99;
+  EXPECT_EQ(trace::event_name(t.about, t.events[0]), "?");
+  EXPECT_EQ(trace::event_layer(t.about, t.events[0]), nullptr);
+  EXPECT_FALSE(print_page(t).empty());
+  EXPECT_FALSE(print_perfetto(t).empty());
 }
 
 }  // namespace
