@@ -102,7 +102,7 @@ struct About {
   uint64_t bf16_macs_per_s = 0;
   uint64_t hbm_bound_bytes_per_s = 0;
   bool hbm_can_limit = false;  // all DMA engines together may ask for more than it gives
-  Time wake = 0;  // a semaphore's increment to the earliest start of whoever waits for it
+  Time wake = 0;               // a semaphore's increment to the earliest start of whoever waits for it
   std::vector<Clock> clocks;
   std::vector<std::string> texts;
   std::vector<Source> sources;
@@ -142,8 +142,8 @@ void each_field(V& visit, T& x) {
     static_assert(std::is_same_v<U, About>);
     visit(x.model, x.chip, x.chip_file, x.chip_notes, x.precision, x.outcome, x.confidence, x.spec_hash, x.trace_hash,
           x.elapsed, x.instructions, x.macs, x.compulsory_bytes, x.hbm_read_bytes, x.hbm_write_bytes, x.peak_macs_per_s,
-          x.bf16_macs_per_s, x.hbm_bound_bytes_per_s, x.hbm_can_limit, x.wake, x.clocks, x.texts, x.sources, x.layers, x.units, x.fields,
-          x.what_ifs, x.memories);
+          x.bf16_macs_per_s, x.hbm_bound_bytes_per_s, x.hbm_can_limit, x.wake, x.clocks, x.texts, x.sources, x.layers,
+          x.units, x.fields, x.what_ifs, x.memories);
   }
 }
 
