@@ -48,7 +48,8 @@ def test_every_listed_dependency_has_a_reason(root):
              "nlohmann-json3-dev": "nlohmann-json", "libprotobuf-dev": "protobuf", "protobuf-compiler": "protobuf",
              "libhwy-dev": "highway", "libgtest-dev": "googletest", "libgmock-dev": "googletest",
              "libbenchmark-dev": "google benchmark", "fonts-liberation": "liberation", "libcli11-dev": "cli11",
-             "libfmt-dev": "fmt", "libzstd-dev": "zstd", "libxxhash-dev": "xxhash"}
+             "libfmt-dev": "fmt", "libzstd-dev": "zstd", "libxxhash-dev": "xxhash", "zlib1g-dev": "zlib",
+             "chromium-driver": "chromium with its driver"}
     apt = [line.split()[0] for line in (root / "tools/apt-packages.txt").read_text().splitlines() if line and line[0] != "#"]
     pip = [line.split("==")[0] for line in (root / "tools/python-requirements.txt").read_text().splitlines() if "==" in line]
     for name in apt + pip:
