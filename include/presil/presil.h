@@ -209,8 +209,8 @@ PRESIL_API const char* presil_result_json(const presil_result* result);
 /* Outputs in the model's order; NULL from `index` = their number on, and always without data. */
 PRESIL_API const presil_tensor* presil_result_output(const presil_result* result, size_t index);
 
-/* The report (.html or .md) and the trace for the Perfetto viewer (.pftrace), whole or not at all. The run is repeated
- * for its trace, in time only. PRESIL_UNSUPPORTED when it stopped because of its data. */
+/* The report (.html or .md) and the trace (.pftrace for the Perfetto viewer, .trace for `presil report`), whole or not
+ * at all. The run is repeated for them, in time only. PRESIL_UNSUPPORTED when it stopped because of its data. */
 PRESIL_API presil_status presil_result_write_report(const presil_result* result, const char* path);
 PRESIL_API presil_status presil_result_write_trace(const presil_result* result, const char* path);
 

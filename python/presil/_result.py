@@ -89,7 +89,10 @@ class Result:
         self._core.report(path(file, "report"))
 
     def trace(self, file: Path) -> None:
-        """Writes FILE.pftrace for the Perfetto viewer. The program runs once more for it, in time only."""
+        """Writes all events: FILE.pftrace for the Perfetto viewer, FILE.trace for `presil report`.
+
+        The program runs once more for it, in time only.
+        """
         self._core.trace(path(file, "trace"))
 
     def __repr__(self) -> str:

@@ -15,11 +15,11 @@ WORK = {
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("work", WORK)
-def test_an_interrupted_run_leaves_nothing(presil, tmp_path, work, number):
+def test_an_interrupted_run_leaves_nothing(presil, tmp_path, work, number, request):
     seed = f"{work} {number.name}"
     draw = random.Random(seed)
-    delays = [draw.uniform(0.02, 0.9) for _ in range(3)]
-    for delay in delays:
+    for _ in range(20 if request.config.getoption("--long") else 3):
+        delay = draw.uniform(0.02, 0.9)
         process = subprocess.Popen([presil, *WORK[work].split()], cwd=tmp_path, text=True,
                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         time.sleep(delay)

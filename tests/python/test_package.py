@@ -3,6 +3,7 @@ import gc
 import json
 import os
 import pickle
+import random
 import re
 import shutil
 import signal
@@ -322,7 +323,11 @@ def long_model(tmp_path_factory):
     return path
 
 
-@pytest.mark.parametrize("delay", [0.0, 0.07, 0.3, 0.9, 1.6])
+DELAYS = [0.0, 0.07, 0.3, 0.9, 1.6]
+DRAWN = [round(random.Random(k).uniform(0, 3), 3) for k in range(30)]
+
+
+@pytest.mark.parametrize("delay", DELAYS + [pytest.param(delay, marks=pytest.mark.long) for delay in DRAWN])
 def test_ctrl_c_at_any_moment(root, long_model, tmp_path, delay):
     """KeyboardInterrupt is raised soon, nothing is half-written, and the process goes on."""
     (tmp_path / "long.onnx").symlink_to(long_model)
