@@ -1,6 +1,12 @@
-"""Pages of docs/reference that are generated from what presil prints and from the schemas."""
+"""Pages of docs/reference that are generated: from what presil prints, the schemas, the Python package and the C header."""
+import ast
+import dataclasses
+import inspect
 import json
+import re
 import subprocess
+
+import presil
 
 
 def operators(presil, docs):
@@ -55,4 +61,77 @@ def kind_of(schema, node):
     return " or ".join(kind) if isinstance(kind, list) else kind
 
 
-PAGES = {"operators.md": operators, "json.md": json_outputs}
+def python_package(_presil, _docs):
+    lines = ["# The Python package", "", "What `import presil` gives. [Python](../python.md) shows how to use it.", ""]
+    for name in ("run", "compile", "chips"):
+        lines += function(f"presil.{name}", getattr(presil, name))
+    for name in ("Program", "Result", "Layer", "Engine", "TensorType", "Chip", "Error"):
+        lines += [f"## presil.{name}", "", text_of(getattr(presil, name)), ""]
+        lines += members(getattr(presil, name))
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def text_of(item):
+    """A docstring; lines that are indented below the first become a list."""
+    lines = (inspect.getdoc(item) or "").splitlines()
+    found = []
+    for line in lines:
+        if line.startswith("    "):  # goes on with the option above
+            found[-1] += " " + line.strip()
+        else:
+            name, colon, _ = line.partition(":")
+            is_option = colon and name.isidentifier()
+            found.append(f"- `{name}`{line[len(name):]}" if is_option else line)
+    return "\n".join(found)
+
+
+def function(name, value):
+    signature = inspect.signature(value)
+    arguments = [str(p.replace(annotation=p.empty)) if p.kind is not p.KEYWORD_ONLY else f"{p.name}={p.default!r}"
+                 for p in signature.parameters.values() if p.name != "self"]
+    return [f"### {name}({', '.join(arguments)})", "", text_of(value), ""]
+
+
+def members(kind):
+    """Fields, properties and methods, in the order of the source."""
+    rows, methods = [], []
+    fields = [field.name for field in dataclasses.fields(kind)] if dataclasses.is_dataclass(kind) else []
+    for field in fields or inspect.get_annotations(kind):
+        rows.append(f"| `{field}` | {type_name(inspect.get_annotations(kind)[field])} | {field_notes(kind).get(field, '')} |")
+    for name, value in vars(kind).items():
+        if name.startswith("_"):
+            continue
+        if isinstance(value, property) or hasattr(value, "attrname"):
+            getter = value.fget if isinstance(value, property) else value.func
+            note = (inspect.getdoc(getter) or "").replace("\n", " ")
+            rows.append(f"| `{name}` | {type_name(inspect.signature(getter).return_annotation)} | {note} |")
+        elif inspect.isfunction(value):
+            methods += function(f"{kind.__name__}.{name}", value)
+    table = ["| member | type | |", "|---|---|---|", *rows, ""] if rows else []
+    return table + methods
+
+
+def field_notes(kind):
+    """The string below each field."""
+    (body,) = ast.parse(inspect.getsource(kind)).body
+    notes = {}
+    for field, below in zip(body.body, body.body[1:]):
+        if isinstance(field, ast.AnnAssign) and isinstance(below, ast.Expr):
+            notes[field.target.id] = below.value.value
+    return notes
+
+
+def type_name(annotation):
+    text = annotation.__name__ if isinstance(annotation, type) and not hasattr(annotation, "__args__") else str(annotation)
+    for long in ("presil._program.", "presil._result.", "presil._arrays.", "collections.abc.", "typing."):
+        text = text.replace(long, "")
+    text = re.sub(r"numpy\.ndarray\[.*?dtype\[Any\]\]", "NDArray", text)
+    return "`" + text.replace("|", "or") + "`"
+
+
+def c_header(_presil, docs):
+    header = (docs.parent / "include/presil/presil.h").read_text()
+    return "# presil.h\n\nThe C interface. [C](../c.md) shows how to use it.\n\n```c\n" + header + "```\n"
+
+
+PAGES = {"operators.md": operators, "json.md": json_outputs, "python.md": python_package, "c.md": c_header}
