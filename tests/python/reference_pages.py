@@ -5,6 +5,7 @@ import inspect
 import json
 import re
 import subprocess
+from pathlib import Path
 
 import presil
 
@@ -113,9 +114,11 @@ def members(kind):
 
 def field_notes(kind):
     """The string below each field."""
-    (body,) = ast.parse(inspect.getsource(kind)).body
     notes = {}
-    for field, below in zip(body.body, body.body[1:]):
+    sources = [ast.parse(path.read_text()) for path in sorted(Path(presil.__file__).parent.glob("*.py"))]
+    (body,) = [item.body for tree in sources for item in tree.body
+               if isinstance(item, ast.ClassDef) and item.name == kind.__name__]
+    for field, below in zip(body, body[1:]):
         if isinstance(field, ast.AnnAssign) and isinstance(below, ast.Expr):
             notes[field.target.id] = below.value.value
     return notes
