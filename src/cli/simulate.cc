@@ -41,9 +41,12 @@ Result<int> simulate(const runtime::Workload& workload, const SimulationOptions&
   trace::Trace trace;
   const bool wants_trace = !o.trace.empty() || !o.report.empty();
   const auto run = TRY(runtime::run(workload, options, std::move(arrays), wants_trace ? &trace : nullptr));
+  if (!o.report.empty() || o.trace.ends_with(".trace")) {
+    progress.phase("trying other chips");
+    TRY(runtime::try_changes(workload, run, trace, cancel));
+  }
   progress.phase("writing");
   const auto outputs = TRY(runtime::write_outputs(workload, run, output_dir, cancel));
-  if (!o.report.empty() || o.trace.ends_with(".trace")) TRY(runtime::try_changes(workload, run, trace, cancel));
   for (const std::string& path : {o.report, o.trace}) {
     if (!path.empty()) TRY(runtime::write_artifact(path, trace, cancel));
   }

@@ -129,6 +129,8 @@ std::vector<PathRow> path_rows(const trace::Trace& trace) {
       add_instruction(trace, event, begin, end, next, triggers[path[k].event], rows);
     }
   }
+  for (const trace::Unit& unit : trace.about.units) rows.row(unit.kind, Kind::rate);
+  if (!trace.about.units.empty()) rows.row("hbm", Kind::rate);
   std::ranges::stable_sort(rows.all, std::ranges::greater(), &PathRow::gain_most);
   return std::move(rows.all);
 }

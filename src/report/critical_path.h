@@ -25,9 +25,10 @@ struct PathRow {
   Time gain_most = 0;  // if this were twice as fast, the same program would finish at most so much earlier
 };
 
-// Largest bound first. Over rows, the times sum to the run's; "hbm" has no time of its own, because it shows only in
-// transfers that take longer than alone. Exact bounds as long as transfers do not share DMA engines; where they do, one
-// that comes earlier or later finds them more or less busy.
+// Largest bound first; every engine, "dma" and "hbm" have a row, if only of zeros. Over rows, the times sum to the
+// run's; "hbm" has no time of its own, because it shows only in transfers that take longer than alone. Exact bounds as
+// long as transfers do not share DMA engines; where they do, one that comes earlier or later finds them more or less
+// busy.
 std::vector<PathRow> path_rows(const trace::Trace& trace);
 
 }  // namespace presil::report

@@ -52,8 +52,9 @@ PathRow row_of(const std::vector<PathRow>& rows, const std::string& resource, Ki
 TEST(CriticalPath, RowsSayWhereTheTimeWent) {
   trace::Trace t = small_trace();
   t.about.units.resize(3);
-  t.about.units[0].latency = 4;
-  t.about.units[1].latency = 5;
+  t.about.units[2] = {.kind = "dma"};
+  t.about.units[0] = {.kind = "tensor", .latency = 4};
+  t.about.units[1] = {.kind = "gpsimd", .latency = 5};
   t.about.wake = 1;
   t.events[3].semaphore = 7;
   auto rows = path_rows(t);
@@ -63,7 +64,8 @@ TEST(CriticalPath, RowsSayWhereTheTimeWent) {
   EXPECT_EQ(row_of(rows, "semaphores", Kind::latency).time, 1);
   EXPECT_EQ(row_of(rows, "vector", Kind::rate).time, 10);
   EXPECT_EQ(row_of(rows, "vector", Kind::latency).time, 5);
-  EXPECT_EQ(rows.size(), 5u);
+  EXPECT_EQ(row_of(rows, "gpsimd", Kind::rate).gain_most, 0);
+  EXPECT_EQ(rows.size(), 8u) << "those, and gpsimd, DMA and HBM, which gain nothing";
 }
 
 TEST(CriticalPath, OfNothingIsEmpty) { EXPECT_TRUE(critical_path({}).empty()); }

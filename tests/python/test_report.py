@@ -13,8 +13,8 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.common.actions.wheel_input import ScrollOrigin
 
 CLS = ["--shape", "x=1x3x48x192", "--no-data"]
-# Another machine at its worst; the page itself takes a tenth of that.
-FRAME_MS_MOST = 250
+# A loaded machine with two cores; an idle one needs a tenth of that.
+FRAME_MS_MOST, READY_MS_MOST = 200, 15_000
 
 
 def run_presil(presil, *arguments):
@@ -374,17 +374,20 @@ def test_a_million_events_stay_smooth(browser, presil, root, tmp_path):
     open_page(browser, tmp_path / "m.html")
     assert browser.execute_script("return presilReport.events.count") == 1000000
     ready = browser.execute_script("return presilReport.readyMs")
-    slowest = browser.execute_async_script(
-        """const done = arguments[0], {timeline, view} = presilReport, whole = view.to;
-           timeline.slowestFrameMs = 0;
+    times = browser.execute_async_script(
+        """const done = arguments[0], {timeline, view} = presilReport, whole = view.to, times = [];
            let step = 0;
            const frame = () => {
-             if (++step > 60) return done(timeline.slowestFrameMs);
+             times.push(timeline.drawMs);
+             if (++step > 90) return done(times.slice(1));
              if (step <= 40) view.zoom(0.8, whole * 0.37);
-             else view.pan(view.span * 0.1);
+             else view.pan(view.span * (step <= 60 ? 0.1 : -0.5));
+             if (step === 70) view.all();
              requestAnimationFrame(frame);
            };
            frame();""")
-    print(f"ready after {ready:.0f} ms, slowest frame {slowest:.1f} ms")
-    assert slowest < FRAME_MS_MOST
-    assert ready < 10000
+    # Nine of ten: what else the machine does may interrupt a frame.
+    slow = sorted(times)[len(times) * 9 // 10]
+    print(f"ready after {ready:.0f} ms; nine of ten frames within {slow:.1f} ms")
+    assert slow < FRAME_MS_MOST
+    assert ready < READY_MS_MOST

@@ -30,6 +30,6 @@ export function criticalPath(run: Run): HTMLElement {
       ],
       { caption: "Where the critical path spends the run\u2019s time", sortBy: 4 },
     ),
-    h("p", { class: "note" }, "Work shrinks with a faster clock or more bandwidth; latency is fixed time: results on their way, transfers starting and completing. A resource that is missing here gains nothing. HBM shows only in transfers that took longer than alone."),
+    h("p", { class: "note" }, "Work shrinks with a faster clock or more bandwidth; latency is fixed time: results on their way, transfers starting and completing. HBM shows only in transfers that took longer than alone."),
   );
 }
