@@ -18,6 +18,7 @@ DmaEngines::DmaEngines(const Loaded& loaded, const spec::ChipSpec& spec, const O
       raising_(loaded.semaphores),
       queues_(spec.dma.queues),
       lanes_(size_t{spec.dma.queues} * spec.dma.engines),
+      ready_(lanes_.size(), kTimeMax),
       engines_(spec.dma.engines),
       hbm_factor_(kFull) {
   uint64_t sides = 0;  // of a transfer that lie in HBM
@@ -26,12 +27,12 @@ DmaEngines::DmaEngines(const Loaded& loaded, const spec::ChipSpec& spec, const O
     for (uint32_t e = 0; e < engine_count_; ++e) {
       offsets_.push_back(e < t.timing.engines_used ? timing::start_offset(t.timing, e) : 0);
     }
+    lookahead_ = std::min(lookahead_, t.timing.start_latency);
     const timing::Share& s = t.timing.full;
     sides = std::max<uint64_t>(sides, (s.hbm_read_bytes > 0) + (s.hbm_write_bytes > 0));
   }
   plannable_ = options.plan && options.contention && sides * spec.dma.engine_bytes_per_s * engine_count_ <= hbm_limit_;
   for (Queue& q : queues_) q.ring.resize(4);
-  scratch_lanes_.resize(queues_.size());
 }
 
 DmaEngines::Demand DmaEngines::demand_of(const timing::Transfer& transfer, const timing::Share& share) const {
@@ -63,7 +64,7 @@ void DmaEngines::trigger(uint32_t index, uint32_t cause) {
   for (uint32_t e = 0; e < engine_count_; ++e) {
     Lane& l = lane(t.queue, e);
     if (l.busy || l.next + 1 != queues_[t.queue].tail) continue;  // not the next one
-    make_ready(t.queue, e, l);
+    make_ready(t.queue, e);
     if (split_) schedule_arrival(t.queue, e);
   }
   if (!split_) plan_at(flight.base);
@@ -84,8 +85,11 @@ void DmaEngines::record(uint32_t queue, uint32_t engine, Time start, Time end) {
   Lane& l = lane(queue, engine);
   Flight& flight = queues_[queue].at(l.next);
   const LoadedTransfer& t = loaded_.transfers[flight.transfer];
-  --flight.shares_left;
   flight.last_end = std::max(flight.last_end, end);
+  if (--flight.shares_left == 0 && !split_) {
+    events_.push(flight.last_end, static_cast<uint8_t>(Phase::complete),
+                 {Event::Kind::land, static_cast<uint8_t>(queue)});
+  }
   if (engine >= t.timing.engines_used) return;  // idle: only its turn came
   const timing::Share& share = timing::share(t.timing, engine);
   trace::Event shown{.lane = options_.first_lane + engine, .instruction = trace::kNoInstruction, .source = t.source};
@@ -102,6 +106,7 @@ void DmaEngines::record(uint32_t queue, uint32_t engine, Time start, Time end) {
   shown.trigger = flight.cause;
   shown.alone = share.on_queue;
   l.previous_event = listener_.share_ended(shown);
+  if (end >= flight.last_event_end) flight.last_event_end = end, flight.last_event = l.previous_event;
   DmaCounters& c = engines_[engine].counters;
   c.bytes += share.bytes;
   ++c.shares;
@@ -157,7 +162,8 @@ std::vector<DmaCounters> DmaEngines::counters(Time elapsed) const {
   for (const Engine& e : engines_) {
     DmaCounters c = e.counters;
     c.transfers = triggered_ - in_flight_;
-    c.busy = e.service.busy + (e.service.active.empty() ? 0 : elapsed - e.service.busy_since);
+    c.busy = e.service.busy;
+    if (!e.service.active.empty()) c.busy += std::max<Time>(0, elapsed - e.service.busy_since);
     c.waiting = flying - c.busy;
     c.idle = elapsed - flying;
     all.push_back(c);

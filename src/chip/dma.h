@@ -11,11 +11,11 @@
 // progress is rounded down and durations up, so that shares never end early.
 //
 // Two ways to the same times. *Planned*: as long as the HBM cannot be the limit, engines do not know of each other, and
-// a transfer disturbs nobody before its start latency is over. So when the first of the triggered transfers begins,
-// all that are known by then run on a copy of each engine up to their ends (dma_planned.cc): one event for that, one
-// for the end of each transfer, one to raise its semaphore. *Split*: every share has events of its own (dma_split.cc);
-// when the HBM may be the limit, when somebody waits for a part of a transfer's increments, or when the increments of
-// two transfers could mix, until nothing is in flight any more.
+// a transfer disturbs nobody before its start latency is over. So everything up to the least start latency from now is
+// settled by what is known now: each engine runs ahead by that much on its own (dma_planned.cc), at one event for all,
+// and a transfer has one event for its end and one that raises its semaphore. *Split*: every share has events of its
+// own (dma_split.cc); when the HBM may be the limit, when somebody waits for a part of a transfer's increments, or when
+// the increments of two transfers could mix, until nothing is in flight any more.
 #pragma once
 #include <array>
 #include <span>
@@ -76,17 +76,17 @@ class DmaEngines {
     uint32_t cause = 0;
     uint32_t shares_left = 0;
     uint32_t shares_raised = 0;
-    bool mixed = false;         // its increments count one by one
-    uint64_t order = 0;         // among all transfers
-    Time base = 0;              // first data at the earliest
-    Time last_end = 0;          // of the shares that have ended
-    Time land_time = kTimeMax;  // planned: end of the last share
+    bool mixed = false;                     // its increments count one by one
+    uint64_t order = 0;                     // among all transfers
+    Time base = 0;                          // first data at the earliest
+    Time last_end = 0;                      // of the shares that have ended, idle ones included
+    Time last_event_end = 0;                // of those in the trace, and
+    uint32_t last_event = trace::kNoEvent;  // the event of the last one
   };
   // Flights of one queue, oldest first: a ring indexed by sequence number.
   struct Queue {
     std::vector<Flight> ring;
     uint32_t head = 0, tail = 0;
-    size_t first_prediction = 0;
     bool empty() const { return head == tail; }
     Flight& at(uint32_t sequence) { return ring[sequence & (ring.size() - 1)]; }
     const Flight& at(uint32_t sequence) const { return ring[sequence & (ring.size() - 1)]; }
@@ -97,7 +97,6 @@ class DmaEngines {
     uint32_t previous_event = trace::kNoEvent;
     bool busy = false;  // its share is active; split: or its arrival is scheduled
     Time previous_end = 0, not_before = 0;
-    Time ready = kTimeMax;  // the next share may begin; none: never
   };
   // What a share asks for, by transfer: of every engine but the last used one, and of that.
   struct Demand {
@@ -121,6 +120,7 @@ class DmaEngines {
   struct Engine {
     Service service;
     DmaCounters counters;
+    Time next_change = kTimeMax;  // planned: the next end or arrival, at the earliest
     // Split.
     Time next = kTimeMax;  // the end that is scheduled
     uint32_t version = 0;
@@ -137,21 +137,19 @@ class DmaEngines {
   void mix(uint16_t semaphore);
 
   // One engine.
-  std::span<Lane> lanes(uint32_t engine) { return {lanes_.data() + engine * queues_.size(), queues_.size()}; }
   Lane& lane(uint32_t queue, uint32_t engine) { return lanes_[engine * queues_.size() + queue]; }
-  void make_ready(uint32_t queue, uint32_t engine, Lane& l) const;
-  void activate(Service& service, uint32_t engine, uint32_t queue, Lane& l, Time start) const;
-  void close(uint32_t queue, uint32_t engine, Lane& l, Time start, Time end) const;
+  // When the lane's next share may begin; none: never.
+  Time& ready(uint32_t queue, uint32_t engine) { return ready_[engine * queues_.size() + queue]; }
+  void make_ready(uint32_t queue, uint32_t engine);
+  void activate(uint32_t engine, uint32_t queue, Time start);
+  void close(uint32_t queue, uint32_t engine, Time start, Time end);
   static bool share_engine(std::vector<Active>& active);
   static void share_evenly(std::vector<Active>& active, Time now);
   static void set_speed(Active& a, uint64_t speed, Time now);
 
   // Planned.
-  template <class Ended>
-  void run_engine(uint32_t engine, Service& service, std::span<Lane> lanes, Time until, Ended&& ended) const;
-  void commit(Time until);
-  bool postpone();
-  void predict();
+  void run_engine(uint32_t engine, Time until);
+  Time commit(Time until);
   void plan_at(Time time);
 
   // Split.
@@ -178,13 +176,12 @@ class DmaEngines {
   std::vector<uint32_t> raising_;               // by semaphore: flights that raise it
   std::vector<Queue> queues_;
   std::vector<Lane> lanes_;  // by engine and queue
+  std::vector<Time> ready_;  // by engine and queue
   std::vector<Engine> engines_;
   // Planned.
+  Time lookahead_ = kTimeMax;  // least start latency
   Time plan_time_ = kTimeMax;  // of the plan that is scheduled
-  Service scratch_;
-  std::vector<Lane> scratch_lanes_;
   std::vector<uint32_t> flying_queues_;
-  std::vector<Time> predicted_;  // landing of every flight, queue by queue
   // Split.
   bool unbalanced_ = false;
   uint64_t hbm_asked_ = 0, hbm_factor_ = 0;

@@ -8,19 +8,24 @@
 namespace presil::chip {
 
 // When the next share of the lane may begin, if there is one.
-void DmaEngines::make_ready(uint32_t queue, uint32_t engine, Lane& l) const {
+void DmaEngines::make_ready(uint32_t queue, uint32_t engine) {
+  const Lane& l = lane(queue, engine);
+  Time& when = ready(queue, engine);
   if (l.next == queues_[queue].tail) {
-    l.ready = kTimeMax;
+    when = kTimeMax;
     return;
   }
   const Flight& flight = queues_[queue].at(l.next);
   const Time base = flight.base + offsets_[size_t{flight.transfer} * engine_count_ + engine];
-  l.ready = std::max({base, l.previous_end, l.not_before});
+  when = std::max({base, l.previous_end, l.not_before});
+  engines_[engine].next_change = std::min(engines_[engine].next_change, when);
 }
 
 // From `start`, at full speed until the engine is shared out. Active shares are kept by what they need, then by queue:
 // rounding may not depend on history.
-void DmaEngines::activate(Service& service, uint32_t engine, uint32_t queue, Lane& l, Time start) const {
+void DmaEngines::activate(uint32_t engine, uint32_t queue, Time start) {
+  Service& service = engines_[engine].service;
+  Lane& l = lane(queue, engine);
   const Flight& flight = queues_[queue].at(l.next);
   const timing::Transfer& timing = loaded_.transfers[flight.transfer].timing;
   std::vector<Active>& active = service.active;
@@ -39,17 +44,18 @@ void DmaEngines::activate(Service& service, uint32_t engine, uint32_t queue, Lan
   }
   active.insert(after, a);
   l.busy = true;
-  l.ready = kTimeMax;
+  ready(queue, engine) = kTimeMax;
 }
 
 // The lane's share is over; the next one has to respect it.
-void DmaEngines::close(uint32_t queue, uint32_t engine, Lane& l, Time start, Time end) const {
+void DmaEngines::close(uint32_t queue, uint32_t engine, Time start, Time end) {
+  Lane& l = lane(queue, engine);
   const Time floor = loaded_.transfers[queues_[queue].at(l.next).transfer].timing.floor;
   ++l.next;
   l.busy = false;
   l.previous_end = end;
   l.not_before = start + floor;
-  make_ready(queue, engine, l);
+  make_ready(queue, engine);
 }
 
 // Equal parts of the engine, filled up from the share that needs least. False if there is enough for all.
@@ -76,7 +82,7 @@ void DmaEngines::share_evenly(std::vector<Active>& active, Time now) {
   Time least = kTimeMax;
   for (Active& a : active) {
     if (a.speed == speed && a.updated != now) {  // as fast as before: its end does not change
-      a.end = a.updated + time_for(a.remaining, speed);
+      if (a.end == kTimeMax) a.end = a.updated + time_for(a.remaining, speed);
       continue;
     }
     a.remaining = std::max<Time>(0, a.remaining - progress(now - a.updated, a.speed));

@@ -8,9 +8,9 @@ namespace presil::chip {
 
 // From planned to split: what was planned happens up to now, the rest has its events.
 void DmaEngines::split_all() {
+  commit(events_.now());
   split_ = true;
   plan_time_ = kTimeMax;
-  commit(events_.now());
   for (uint32_t e = 0; e < engine_count_; ++e) {
     for (Active& a : engines_[e].service.active) a.end = a.updated + time_for(a.remaining, a.speed);
     if (!engines_[e].service.active.empty()) change(e);
@@ -21,20 +21,18 @@ void DmaEngines::split_all() {
 }
 
 void DmaEngines::schedule_arrival(uint32_t queue, uint32_t engine) {
-  Lane& l = lane(queue, engine);
-  if (l.ready == kTimeMax) return;
-  l.busy = true;
-  events_.push(l.ready, static_cast<uint8_t>(Phase::arrive),
+  if (ready(queue, engine) == kTimeMax) return;
+  lane(queue, engine).busy = true;
+  events_.push(ready(queue, engine), static_cast<uint8_t>(Phase::arrive),
                {Event::Kind::arrive, static_cast<uint8_t>(queue), static_cast<uint16_t>(engine)});
 }
 
 void DmaEngines::arrive(uint32_t engine, uint32_t queue) {
-  Lane& l = lane(queue, engine);
-  const Flight& flight = queues_[queue].at(l.next);
+  const Flight& flight = queues_[queue].at(lane(queue, engine).next);
   if (engine >= loaded_.transfers[flight.transfer].timing.engines_used) {  // idle: its turn came
     return end_share(engine, queue, events_.now());
   }
-  activate(engines_[engine].service, engine, queue, l, events_.now());
+  activate(engine, queue, events_.now());
   change(engine);
 }
 
@@ -66,7 +64,7 @@ void DmaEngines::end_share(uint32_t engine, uint32_t queue, Time start) {
     raise(flight, engine_count_ - flight.shares_left - flight.shares_raised,
           engine < t.timing.engines_used ? l.previous_event : flight.cause);
   }
-  close(queue, engine, l, start, events_.now());
+  close(queue, engine, start, events_.now());
   if (flight.shares_left == 0) retire(q);
   schedule_arrival(queue, engine);
 }

@@ -22,8 +22,8 @@ struct Event {
   enum class Kind : uint8_t {
     issue,    // index: queue. Its sequencer looks at the next instruction
     raise,    // index: semaphore, lane: producer, count, payload: trace event that raised it
-    plan,     // the first of the transfers that are not planned yet begins, unless an earlier plan has seen to it
-    land,     // lane: DMA queue. Its oldest planned transfer has ended, unless the plan has changed
+    plan,     // shares begin or end that are not planned yet, unless an earlier plan has seen to it
+    land,     // lane: DMA queue. Its oldest planned transfer has ended
     arrive,   // index: DMA engine, lane: DMA queue. The next share of this queue may begin on this engine
     balance,  // some DMA engines' shares have changed: new speeds
     finish,   // index: DMA engine, payload: version. The earliest of its shares ends, unless the version is old

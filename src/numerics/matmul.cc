@@ -100,11 +100,63 @@ BlockFn pick_block(size_t rows, size_t vectors) {
   return vectors == 2 ? block_of<2>(rows) : block_of<1>(rows);
 }
 
+// Few columns: vectors go along the rows, which are contiguous in `stationary`; results leave one by one.
+constexpr size_t kNarrow = 4;
+template <size_t columns>
+HWY_ATTR void narrow_block(const Matmul& p, size_t m0, size_t n0, size_t rows) {
+  constexpr size_t vectors = 4;
+  const D d;
+  const size_t lanes = hn::Lanes(d);
+  const size_t left = rows % lanes;
+  const size_t used = (rows + lanes - 1) / lanes;
+  const auto mask = hn::FirstN(d, left == 0 ? lanes : left);
+  V sum[vectors][columns];
+#pragma GCC unroll 4
+  for (size_t v = 0; v < vectors; ++v) {
+#pragma GCC unroll 4
+    for (size_t c = 0; c < columns; ++c) sum[v][c] = hn::Zero(d);
+  }
+  const float* a = p.stationary + m0;
+  const float* b = p.moving + n0;
+  for (size_t k = 0; k < p.k; ++k, a += p.stationary_stride, b += p.moving_stride) {
+#pragma GCC unroll 4
+    for (size_t v = 0; v < vectors; ++v) {
+      if (v >= used) break;
+      const V column = v + 1 < used ? hn::LoadU(d, a + v * lanes) : hn::MaskedLoad(mask, d, a + v * lanes);
+#pragma GCC unroll 4
+      for (size_t c = 0; c < columns; ++c) sum[v][c] = hn::MulAdd(column, hn::Set(d, b[c]), sum[v][c]);
+    }
+  }
+  alignas(64) float values[hn::MaxLanes(D())];
+#pragma GCC unroll 4
+  for (size_t v = 0; v < vectors; ++v) {
+    if (v >= used) break;
+#pragma GCC unroll 4
+    for (size_t c = 0; c < columns; ++c) {
+      hn::Store(canonical(sum[v][c]), d, values);
+      float* out = p.dst + (m0 + v * lanes) * p.dst_stride + n0 + c;
+      for (size_t r = 0; r < HWY_MIN(lanes, rows - v * lanes); ++r, out += p.dst_stride) {
+        *out = p.accumulate ? numerics::canonical(*out + values[r]) : values[r];
+      }
+    }
+  }
+}
+
+void narrow(const Matmul& p, size_t n0, size_t columns) {
+  const size_t rows_max = 4 * hn::Lanes(D());
+  const auto block = columns == 1   ? &narrow_block<1>
+                     : columns == 2 ? &narrow_block<2>
+                     : columns == 3 ? &narrow_block<3>
+                                    : &narrow_block<kNarrow>;
+  for (size_t m0 = 0; m0 < p.m; m0 += rows_max) block(p, m0, n0, HWY_MIN(rows_max, p.m - m0));
+}
+
 // A panel of columns meets all rows of the stationary operand while it is in the first-level cache.
 void multiply(const Matmul& p) {
   const size_t lanes = hn::Lanes(D());
   for (size_t n0 = 0; n0 < p.n;) {
     const size_t left = p.n - n0;
+    if (left <= kNarrow && p.m >= lanes) return narrow(p, n0, left);
     const size_t vectors = left < lanes ? 1 : HWY_MIN(left / lanes, kVectors);
     const size_t columns = HWY_MIN(left, vectors * lanes);
     const BlockFn whole = pick_block(kRows, vectors);
