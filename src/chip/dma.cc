@@ -80,17 +80,8 @@ void DmaEngines::add_flight(Queue& q, const Flight& flight) {
   q.at(q.tail++) = flight;
 }
 
-// A share has ended, of which its lane has not been closed yet: the trace and counters.
-void DmaEngines::record(uint32_t queue, uint32_t engine, Time start, Time end) {
-  Lane& l = lane(queue, engine);
-  Flight& flight = queues_[queue].at(l.next);
-  const LoadedTransfer& t = loaded_.transfers[flight.transfer];
-  flight.last_end = std::max(flight.last_end, end);
-  if (--flight.shares_left == 0 && !split_) {
-    events_.push(flight.last_end, static_cast<uint8_t>(Phase::complete),
-                 {Event::Kind::land, static_cast<uint8_t>(queue)});
-  }
-  if (engine >= t.timing.engines_used) return;  // idle: only its turn came
+// A share has ended: the trace and counters.
+void DmaEngines::record(const LoadedTransfer& t, Flight& flight, Lane& l, uint32_t engine, Time start, Time end) {
   const timing::Share& share = timing::share(t.timing, engine);
   trace::Event shown{.lane = options_.first_lane + engine, .instruction = trace::kNoInstruction, .source = t.source};
   shown.start = start;
@@ -102,7 +93,7 @@ void DmaEngines::record(uint32_t queue, uint32_t engine, Time start, Time end) {
     shown.cause = l.previous_event;
   }
   shown.amount = share.bytes;
-  shown.dma_queue = static_cast<uint8_t>(queue);
+  shown.dma_queue = t.queue;
   shown.trigger = flight.cause;
   shown.alone = share.on_queue;
   l.previous_event = listener_.share_ended(shown);

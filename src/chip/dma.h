@@ -132,7 +132,7 @@ class DmaEngines {
   Demand demand_of(const timing::Transfer& transfer, const timing::Share& share) const;
   void add_flight(Queue& q, const Flight& flight);
   void retire(Queue& q);
-  void record(uint32_t queue, uint32_t engine, Time start, Time end);
+  void record(const LoadedTransfer& t, Flight& flight, Lane& l, uint32_t engine, Time start, Time end);
   void raise(Flight& flight, uint32_t count, uint32_t event);
   void mix(uint16_t semaphore);
 
@@ -142,12 +142,13 @@ class DmaEngines {
   Time& ready(uint32_t queue, uint32_t engine) { return ready_[engine * queues_.size() + queue]; }
   void make_ready(uint32_t queue, uint32_t engine);
   void activate(uint32_t engine, uint32_t queue, Time start);
-  void close(uint32_t queue, uint32_t engine, Time start, Time end);
+  Flight& close(uint32_t queue, uint32_t engine, Time start, Time end);
   static bool share_engine(std::vector<Active>& active);
   static void share_evenly(std::vector<Active>& active, Time now);
   static void set_speed(Active& a, uint64_t speed, Time now);
 
   // Planned.
+  Time begin_shares(uint32_t engine, Time now);
   void run_engine(uint32_t engine, Time until);
   Time commit(Time until);
   void plan_at(Time time);

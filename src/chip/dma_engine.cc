@@ -37,25 +37,35 @@ void DmaEngines::activate(uint32_t engine, uint32_t queue, Time start) {
   a.remaining = options_.contention ? timing::share(timing, engine).on_queue : a.demand.alone;
   a.engine_speed = a.speed = kFull;
   a.end = start + a.remaining;
-  auto after = active.end();
-  for (; after != active.begin(); --after) {
-    const Active& before = *std::prev(after);
+  size_t place = active.size();
+  active.push_back(a);
+  for (; place > 0; --place) {
+    const Active& before = active[place - 1];
     if (std::tie(before.demand.capacity, before.queue) < std::tie(a.demand.capacity, a.queue)) break;
+    active[place] = before;
   }
-  active.insert(after, a);
+  active[place] = a;
   l.busy = true;
   ready(queue, engine) = kTimeMax;
 }
 
 // The lane's share is over; the next one has to respect it.
-void DmaEngines::close(uint32_t queue, uint32_t engine, Time start, Time end) {
+DmaEngines::Flight& DmaEngines::close(uint32_t queue, uint32_t engine, Time start, Time end) {
   Lane& l = lane(queue, engine);
-  const Time floor = loaded_.transfers[queues_[queue].at(l.next).transfer].timing.floor;
+  Flight& flight = queues_[queue].at(l.next);
+  const LoadedTransfer& t = loaded_.transfers[flight.transfer];
+  flight.last_end = std::max(flight.last_end, end);
+  if (--flight.shares_left == 0 && !split_) {
+    events_.push(flight.last_end, static_cast<uint8_t>(Phase::complete),
+                 {Event::Kind::land, static_cast<uint8_t>(queue)});
+  }
+  if (engine < t.timing.engines_used) record(t, flight, l, engine, start, end);
   ++l.next;
   l.busy = false;
   l.previous_end = end;
-  l.not_before = start + floor;
+  l.not_before = start + t.timing.floor;
   make_ready(queue, engine);
+  return flight;
 }
 
 // Equal parts of the engine, filled up from the share that needs least. False if there is enough for all.

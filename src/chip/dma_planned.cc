@@ -6,15 +6,33 @@
 
 namespace presil::chip {
 
+// Whatever may begin on the engine by now does; returns when the next share may.
+Time DmaEngines::begin_shares(uint32_t engine, Time now) {
+  const Time* ready_at = &ready(0, engine);
+  Time next = kTimeMax;
+  for (uint32_t q : flying_queues_) {
+    while (ready_at[q] <= now) {
+      if (engine < loaded_.transfers[queues_[q].at(lane(q, engine).next).transfer].timing.engines_used) {
+        activate(engine, q, now);
+      } else {  // idle: its turn came
+        close(q, engine, now, now);
+      }
+    }
+    next = std::min(next, ready_at[q]);
+  }
+  return next;
+}
+
 // The engine alone, up to and with `until`: ends, then arrivals, then new speeds, at each instant.
 void DmaEngines::run_engine(uint32_t engine, Time until) {
   Service& service = engines_[engine].service;
   std::vector<Active>& active = service.active;
   const Time* ready_at = &ready(0, engine);
+  Time next_ready = kTimeMax;
+  for (uint32_t q : flying_queues_) next_ready = std::min(next_ready, ready_at[q]);
   while (true) {
-    Time now = kTimeMax;
+    Time now = next_ready;
     for (const Active& a : active) now = std::min(now, a.end);
-    for (uint32_t q : flying_queues_) now = std::min(now, ready_at[q]);
     engines_[engine].next_change = now;
     if (now > until || now == kTimeMax) return;
     for (size_t k = 0; k < active.size();) {
@@ -25,20 +43,11 @@ void DmaEngines::run_engine(uint32_t engine, Time until) {
       const uint32_t q = active[k].queue;
       const Time start = active[k].start;
       active.erase(active.begin() + static_cast<ptrdiff_t>(k));
-      record(q, engine, start, now);
       close(q, engine, start, now);
+      next_ready = std::min(next_ready, ready_at[q]);
       if (active.empty()) service.busy += now - service.busy_since;
     }
-    for (uint32_t q : flying_queues_) {
-      while (ready_at[q] <= now) {
-        if (engine < loaded_.transfers[queues_[q].at(lane(q, engine).next).transfer].timing.engines_used) {
-          activate(engine, q, now);
-        } else {  // idle: its turn came
-          record(q, engine, now, now);
-          close(q, engine, now, now);
-        }
-      }
-    }
+    if (next_ready <= now) next_ready = begin_shares(engine, now);
     if (!active.empty() && active.front().demand.capacity == kFull) {
       service.shared = active.size() > 1;
       share_evenly(active, now);

@@ -55,17 +55,13 @@ void DmaEngines::finish(uint32_t engine, uint32_t version) {
 }
 
 void DmaEngines::end_share(uint32_t engine, uint32_t queue, Time start) {
-  Queue& q = queues_[queue];
-  Lane& l = lane(queue, engine);
-  Flight& flight = q.at(l.next);
-  const LoadedTransfer& t = loaded_.transfers[flight.transfer];
-  record(queue, engine, start, events_.now());
+  Flight& flight = close(queue, engine, start, events_.now());
   if (flight.mixed || flight.shares_left == 0) {
+    const bool shown = engine < loaded_.transfers[flight.transfer].timing.engines_used;
     raise(flight, engine_count_ - flight.shares_left - flight.shares_raised,
-          engine < t.timing.engines_used ? l.previous_event : flight.cause);
+          shown ? lane(queue, engine).previous_event : flight.cause);
   }
-  close(queue, engine, start, events_.now());
-  if (flight.shares_left == 0) retire(q);
+  if (flight.shares_left == 0) retire(queues_[queue]);
   schedule_arrival(queue, engine);
 }
 
