@@ -34,11 +34,23 @@ QuadrantMask mask_of(const Geometry& g, uint32_t start, uint32_t partitions) {
 
 SbufMap::SbufMap(uint32_t bytes) { segments_.push_back({.begin = 0, .end = bytes}); }
 
+// Windows over the segments as one mask of quadrants sees them: when each was freed last.
 struct SbufMap::Search {
   const std::vector<Segment>& segments;
   const Request& request;
-  std::optional<Spot> best;
+  std::vector<int64_t>& freed;  // by segment
+  std::optional<Spot> best{};
   int64_t best_age = kLive - 1;
+
+  void look_through(QuadrantMask mask) {
+    freed.resize(segments.size());
+    for (size_t i = 0; i < segments.size(); ++i) {
+      freed[i] = -1;
+      for (size_t q = 0; q < kQuadrants; ++q) {
+        if (mask >> q & 1) freed[i] = std::max(freed[i], segments[i].cells[q].freed);
+      }
+    }
+  }
 
   // Looks at the window that starts at `begin`, whose first byte lies in segment `first`. Returns the last segment
   // known to rule out every window that covers it: one that is held, or has been free for less time than the best.
@@ -47,22 +59,21 @@ struct SbufMap::Search {
     if (end > segments.back().end) return segments.size() - 1;
     int64_t newest = -1;
     for (size_t i = first; i < segments.size() && segments[i].begin < end; ++i) {
-      for (size_t q = 0; q < kQuadrants; ++q) {
-        if (mask >> q & 1) newest = std::max(newest, segments[i].cells[q].freed);
-      }
+      newest = std::max(newest, freed[i]);
       if (newest > best_age) return i;
     }
     Spot spot{mask, begin, request.bytes};
     bool better = newest < best_age || !best || (request.from_top ? begin > best->offset : begin < best->offset);
+    if (!better) return std::nullopt;
     bool blocked = std::any_of(request.blocked.begin(), request.blocked.end(),
                                [&](const Spot& other) { return spot.meets(other); });
-    if (better && !blocked) best = spot, best_age = newest;
+    if (!blocked) best = spot, best_age = newest;
     return std::nullopt;
   }
 };
 
 std::optional<Spot> SbufMap::find(const Request& request) const {
-  Search search{segments_, request, {}};
+  Search search{segments_, request, scratch_};
   auto aligned = [](uint32_t offset) { return (offset + kSbufAlignment - 1) / kSbufAlignment * kSbufAlignment; };
   auto segment_at = [&](uint32_t offset) {
     auto after = std::upper_bound(segments_.begin(), segments_.end(), offset,
@@ -70,12 +81,14 @@ std::optional<Spot> SbufMap::find(const Request& request) const {
     return static_cast<size_t>(after - segments_.begin()) - 1;
   };
   for (QuadrantMask mask : request.masks) {
+    search.look_through(mask);
     for (size_t i = 0; i < segments_.size(); ++i) {
+      if (search.freed[i] > search.best_age) continue;
       uint32_t begin = aligned(segments_[i].begin);
       if (begin < segments_[i].end) i = search.consider(mask, begin, i).value_or(i);
     }
     for (size_t i = 0; request.from_top && i < segments_.size(); ++i) {
-      if (segments_[i].end < request.bytes) continue;
+      if (segments_[i].end < request.bytes || search.freed[i] > search.best_age) continue;
       uint32_t begin = (segments_[i].end - request.bytes) / kSbufAlignment * kSbufAlignment;
       search.consider(mask, begin, segment_at(begin));
     }

@@ -75,6 +75,7 @@ class SbufMap {
   void merge(size_t first, size_t last);
 
   std::vector<Segment> segments_;
+  mutable std::vector<int64_t> scratch_;  // of find()
 };
 
 }  // namespace presil::backend

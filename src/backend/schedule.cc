@@ -95,6 +95,8 @@ class Scheduler {
     std::priority_queue<std::pair<Time, uint32_t>, std::vector<std::pair<Time, uint32_t>>, std::greater<>> later;
     uint32_t candidate = kNone;
     Time start = 0;
+    uint32_t roomy = kNone;  // found to have memory when `tightened_` was `roomy_at`
+    uint64_t roomy_at = 0;
   };
 
   int64_t quadrants() const { return geometry_.partitions / geometry_.quadrant_partitions; }
@@ -184,8 +186,12 @@ class Scheduler {
       if (!now && l.later.empty()) return;
       uint32_t i = now ? l.ready.top() : l.later.top().second;
       Time ready = now ? l.free : l.later.top().first;
+      if (l.roomy == i && l.roomy_at == tightened_) return propose(l, i, ready);
       auto tight = tight_place(i);
-      if (!tight) return propose(l, i, ready);
+      if (!tight) {
+        l.roomy = i, l.roomy_at = tightened_;
+        return propose(l, i, ready);
+      }
       tight->budget->blocked[i] = tight->place;
       now ? l.ready.pop() : l.later.pop();
     }
@@ -214,6 +220,7 @@ class Scheduler {
     for (const isa::View& v : program_.code.operands(program_.code.code[i])) {
       if (!v.present() || v.memory == Memory::hbm || begun_[v.base]) continue;
       begun_[v.base] = true;
+      ++tightened_;
       budget_of(v.base).profile.add(first_, ranges_[v.base].first, size_of(v.base));
     }
   }
@@ -272,6 +279,7 @@ class Scheduler {
   std::map<std::pair<isa::EngineKind, uint8_t>, Lane> lanes_;
   std::vector<uint32_t> accesses_left_;  // by tile
   uint32_t first_ = 0, admitted_end_ = 0;
+  uint64_t tightened_ = 0;  // how often tiles have begun: until one does, what had memory has it still
   Time dma_free_ = 0;
   Schedule out_;
 };
