@@ -170,6 +170,7 @@ struct Shape {
 
 TEST(MatmulFast, EqualsTheDefinitionForEveryRestOfRowsAndColumns) {
   std::vector<Shape> shapes = {{128, 512, 128}, {128, 512, 1}, {1, 1, 1}, {1, 512, 128}, {128, 1, 128}, {64, 100, 256}};
+  for (size_t n : {1, 2, 3, 4, 49, 52}) shapes.insert(shapes.end(), {{16, n, 5}, {70, n, 9}, {104, n, 128}});
   for (size_t m = 1; m <= 17; ++m) shapes.push_back({m, 50 + m, 13});
   for (size_t n = 1; n <= 70; ++n) shapes.push_back({9, n, 7});
   Prng random(8);
