@@ -15,6 +15,7 @@
 
 namespace presil::chip {
 
+class Team;
 struct ExecuteScratch;  // buffers that live across instructions; nothing in them carries meaning
 
 struct ExecuteState {
@@ -31,6 +32,7 @@ struct ExecuteState {
   std::string fault;
 
   std::unique_ptr<ExecuteScratch> scratch;
+  Team* team = nullptr;  // threads that take parts of large instructions; no result depends on it
 };
 
 // `operand_offset_deltas`: bytes added to each operand's offset (repeats); empty for none. Does nothing once a fault is

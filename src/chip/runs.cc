@@ -92,35 +92,39 @@ void write_run(const RunFormat& format, const float* values, std::byte* to, int6
   scatter_run(format.bytes, words, to, step, count);
 }
 
-// Rows that continue each other are one run.
-Block as_one_run(const Block& block) {
-  if (block.rows == 1 || block.row_step != block.step * static_cast<int64_t>(block.columns)) return block;
-  return {block.at, 0, block.step, 1, block.count()};
+// Rows that continue each other are one run. Loaded member by member: a copy of the block would wait until its members,
+// which were just stored, have left the store buffer, and all stores before them.
+struct Shape {
+  size_t rows, columns;
+};
+Shape as_one_run(const Block& block) {
+  const bool several = block.rows > 1 && block.row_step != block.step * static_cast<int64_t>(block.columns);
+  return several ? Shape{block.rows, block.columns} : Shape{1, block.count()};
 }
 
 }  // namespace
 
 float* convert_block(const RunFormat& format, const Block& block, float* buffer) {
-  const Block b = as_one_run(block);
+  const auto [row_count, columns] = as_one_run(block);
   const auto bytes = static_cast<int64_t>(format.bytes);
-  const auto rows = b.step == bytes ? format.load_rows : b.step == 2 * bytes ? format.load_rows_step2 : nullptr;
-  if (rows != nullptr && (b.rows > 1 || b.step != bytes)) {
-    rows(b.at, b.row_step, b.rows, b.columns, buffer);
+  const auto rows = block.step == bytes ? format.load_rows : block.step == 2 * bytes ? format.load_rows_step2 : nullptr;
+  if (rows != nullptr && (row_count > 1 || block.step != bytes)) {
+    rows(block.at, block.row_step, row_count, columns, buffer);
     return buffer;
   }
-  for (size_t r = 0; r < b.rows; ++r) {
-    read_run(format, b.at + b.row_step * static_cast<int64_t>(r), b.step, b.columns, buffer + r * b.columns);
+  for (size_t r = 0; r < row_count; ++r) {
+    read_run(format, block.at + block.row_step * static_cast<int64_t>(r), block.step, columns, buffer + r * columns);
   }
   return buffer;
 }
 
 void spread_block(const RunFormat& format, const float* values, const Block& block) {
-  const Block b = as_one_run(block);
-  if (b.rows > 1 && b.step == static_cast<int64_t>(format.bytes) && format.store_rows != nullptr) {
-    return format.store_rows(values, b.at, b.row_step, b.rows, b.columns);
+  const auto [row_count, columns] = as_one_run(block);
+  if (row_count > 1 && block.step == static_cast<int64_t>(format.bytes) && format.store_rows != nullptr) {
+    return format.store_rows(values, block.at, block.row_step, row_count, columns);
   }
-  for (size_t r = 0; r < b.rows; ++r) {
-    write_run(format, values + r * b.columns, b.at + b.row_step * static_cast<int64_t>(r), b.step, b.columns);
+  for (size_t r = 0; r < row_count; ++r) {
+    write_run(format, values + r * columns, block.at + block.row_step * static_cast<int64_t>(r), block.step, columns);
   }
 }
 

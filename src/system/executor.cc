@@ -10,6 +10,7 @@
 
 #include "base/check.h"
 #include "chip/execute.h"
+#include "chip/team.h"
 
 namespace presil::system {
 namespace {
@@ -39,8 +40,11 @@ constexpr size_t kBatch = 64, kBatchesMax = 64;
 
 class Behind final : public Executor {
  public:
-  Behind(const isa::Executable& executable, const spec::ChipSpec& spec, chip::CoreMemory& memory, const Cancel* cancel)
-      : here_(executable, spec, memory), cancel_(cancel), thread_([this] { work(); }) {}
+  Behind(const isa::Executable& executable, const spec::ChipSpec& spec, chip::CoreMemory& memory, uint32_t threads,
+         const Cancel* cancel)
+      : here_(executable, spec, memory), cancel_(cancel), thread_([this] { work(); }) {
+    for (uint32_t more = 2; more < threads; ++more) helpers_.emplace_back([this] { team_.help(); });
+  }
   ~Behind() override { finish(); }
 
   std::string executed(const chip::Executed& e) override {
@@ -57,7 +61,9 @@ class Behind final : public Executor {
   std::string finish() override {
     if (thread_.joinable()) {
       hand_over(true);
+      team_.help();  // nothing else to do
       thread_.join();
+      for (std::thread& helper : helpers_) helper.join();
     }
     return fault_;
   }
@@ -74,6 +80,12 @@ class Behind final : public Executor {
 
   // After a fault, or when cancelled, nothing is executed any more, but batches are still taken.
   void work() {
+    here_.state.team = &team_;
+    take_batches();
+    team_.close();
+  }
+
+  void take_batches() {
     while (true) {
       std::unique_lock lock(mutex_);
       changed_.wait(lock, [this] { return !batches_.empty() || ended_; });
@@ -97,6 +109,8 @@ class Behind final : public Executor {
   std::condition_variable changed_;
   std::deque<Batch> batches_;
   bool ended_ = false;
+  chip::Team team_;
+  std::vector<std::thread> helpers_;
   std::thread thread_;  // last: it uses everything above
 };
 
@@ -108,8 +122,8 @@ std::unique_ptr<Executor> execute_here(const isa::Executable& executable, const 
 }
 
 std::unique_ptr<Executor> execute_behind(const isa::Executable& executable, const spec::ChipSpec& spec,
-                                         chip::CoreMemory& memory, const Cancel* cancel) {
-  return std::make_unique<Behind>(executable, spec, memory, cancel);
+                                         chip::CoreMemory& memory, uint32_t threads, const Cancel* cancel) {
+  return std::make_unique<Behind>(executable, spec, memory, threads, cancel);
 }
 
 }  // namespace presil::system

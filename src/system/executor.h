@@ -22,9 +22,10 @@ class Executor : public chip::Observer {
 std::unique_ptr<Executor> execute_here(const isa::Executable& executable, const spec::ChipSpec& spec,
                                        chip::CoreMemory& memory);
 
-// The core runs ahead, at most some thousand instructions. Faults are returned by finish() only. Nothing more is
-// executed once it is cancelled.
+// The core runs ahead, at most some thousand instructions. `threads`, two at least: this one, which helps with the data
+// once the core is done, one for the data, and more that take parts of its large instructions. Faults are returned by
+// finish() only. Nothing more is executed once it is cancelled.
 std::unique_ptr<Executor> execute_behind(const isa::Executable& executable, const spec::ChipSpec& spec,
-                                         chip::CoreMemory& memory, const Cancel* cancel = nullptr);
+                                         chip::CoreMemory& memory, uint32_t threads, const Cancel* cancel = nullptr);
 
 }  // namespace presil::system

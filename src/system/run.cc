@@ -46,8 +46,8 @@ Result<RunResult> run(const isa::Executable& executable, const spec::ChipSpec& s
     memory.emplace(spec, executable.hbm_bytes);
     TRY(fill_hbm(executable, inputs, *memory));
     const bool behind = options.threads > 1 && sink == nullptr;
-    executor =
-        behind ? execute_behind(executable, spec, *memory, options.cancel) : execute_here(executable, spec, *memory);
+    executor = behind ? execute_behind(executable, spec, *memory, options.threads, options.cancel)
+                      : execute_here(executable, spec, *memory);
     core.observers.push_back(executor.get());
   }
 

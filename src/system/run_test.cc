@@ -83,6 +83,36 @@ TEST(Run, ThreadsChangeNothing) {
   }
 }
 
+// Large matmuls are shared among threads: by columns, by rows, with operands packed from windows and from bf16.
+TEST(Run, ThreadsThatShareAnInstructionChangeNothing) {
+  Assembler a;
+  int64_t x = a.tensor("x", isa::TensorRole::input, 128 * 2048);
+  int64_t out = a.tensor("out", isa::TensorRole::output, 128 * 512);
+  a.dma(EngineKind::sync, sbuf(128, 0, 2048), hbm(x, 128 * 2048)).signal(0);
+  a.copy(EngineKind::vector, view(Memory::sbuf, 0, 128, 16384, {{1, 1024}}, DType::bf16), sbuf(128, 0, 1024))
+      .wait(0, 4)
+      .signal(1);
+  const View window = view(Memory::sbuf, 0, 128, 16384, {{60, 16}, {1, 32}}, DType::bf16);
+  const View narrow = view(Memory::sbuf, 0, 128, 16384, {{40, 10}, {2, 10}}, DType::bf16);
+  for (int i = 0; i < 40; ++i) {
+    auto first = a.matmul(psum(128, 0, 512), sbuf(128, 4 * i, 128), sbuf(128, 2048, 512), i > 0);
+    if (i == 0) first.wait(0, 4).wait(1, 1);
+    a.matmul(psum(128, 0, 512), view(Memory::sbuf, 0, 128, 16384 + 2 * i, {{1, 128}}, DType::bf16), window, true);
+    auto last = a.matmul(psum(128, 0, 100), view(Memory::sbuf, 0, 128, 16384, {{1, 128}}, DType::bf16), narrow, true);
+    if (i == 39) last.signal(2);
+  }
+  a.copy(EngineKind::vector, sbuf(128, 32768, 512), psum(128, 0, 512)).wait(2, 1).signal(3);
+  a.dma(EngineKind::sync, hbm(out, 128 * 512), sbuf(128, 32768, 512)).wait(3, 1);
+  std::vector<std::byte> input = input_bytes(128 * 2048);
+  RunResult one = *run(a.exe, round_chip(), {.data = true}, {{"x", input}});
+  ASSERT_TRUE(one.outcome.ok()) << chip::outcome_text(one.outcome);
+  for (uint32_t threads : {2u, 4u}) {
+    RunResult more = *run(a.exe, round_chip(), {.data = true, .threads = threads}, {{"x", input}});
+    EXPECT_EQ(one.outputs[0].bytes, more.outputs[0].bytes) << threads;
+    EXPECT_EQ(one.trace_hash, more.trace_hash) << threads;
+  }
+}
+
 // A fault that only the data shows: an index outside of its table. It stops the core where it happens.
 TEST(Run, AFaultOfTheDataIsTheSameWithThreads) {
   Assembler a = program();
