@@ -42,6 +42,31 @@ std::vector<Time> starts(const std::vector<trace::Event>& events) {
   return all;
 }
 
+TEST(Core, WhatHasNoMeaningIsRefused) {
+  auto message = [](void (*damage)(Assembler&)) {
+    Assembler a;
+    int64_t x = a.tensor("x", isa::TensorRole::input, 128);
+    a.dma(kSync, sbuf(128, 0, 1), hbm(x, 128));
+    a.copy(kVector, sbuf(128, 0, 50), sbuf(128, 65536, 50));
+    damage(a);
+    Result<Loaded> loaded = load(a.exe, round_chip());
+    return loaded ? "accepted" : loaded.error().text();
+  };
+  EXPECT_EQ(message([](Assembler&) {}), "accepted");
+  EXPECT_EQ(message([](Assembler& a) { a.queue(kVector).views[0].dims[0].count = 0; }),
+            "queue 1 instruction 0: tensor_copy dst has 0 elements, from 1 to 1.1e+12");
+  EXPECT_EQ(message([](Assembler& a) { a.queue(kVector).views[1] = {}; }),
+            "queue 1 instruction 0: tensor_copy has no operand 'src'");
+  EXPECT_EQ(message([](Assembler& a) { a.queue(kVector).views[1].base = 7; }),
+            "queue 1 instruction 0: tensor_copy src is on tile or tensor 7, not placed");
+  EXPECT_EQ(message([](Assembler& a) { a.queue(kSync).views[1].dims[0].count = 127; }),
+            "queue 4 instruction 0: dma_copy moves 127 elements to 128");
+  EXPECT_EQ(message([](Assembler& a) { a.exe.tensors[0].address = uint64_t{1} << 60; }),
+            "tensor 'x': 512 bytes at 1152921504606846976 are outside of the executable's 512 bytes of HBM");
+  EXPECT_EQ(message([](Assembler& a) { a.exe.hbm_bytes = uint64_t{1} << 60; }),
+            "1152921504606846976 bytes of HBM used, a core of chip round reaches 1073741824");
+}
+
 TEST(Core, AnIndependentStreamPaysOccupancyAndOneLatency) {
   Assembler a;
   for (int i = 0; i < 5; ++i) a.copy(kVector, sbuf(128, 4096 * i, 50), sbuf(128, 65536, 50));

@@ -12,6 +12,9 @@
 namespace presil::chip {
 namespace {
 
+// Products of sizes stay far inside 64 bits.
+constexpr double kElementsMax = 0x1p40;
+
 bool is_dma(isa::Opcode o) { return o == isa::Opcode::dma_copy || o == isa::Opcode::dma_transpose; }
 
 uint64_t amount_of(const isa::Program& p, const isa::Instruction& i) {
@@ -37,6 +40,7 @@ class Loader {
       return bad_input(
           fmt::format("{} semaphores used, chip {} has {}", exe_.semaphores, spec_.name, spec_.semaphores.count));
     }
+    TRY(check_hbm());
     out_.semaphores = exe_.semaphores;
     out_.layers = static_cast<uint32_t>(exe_.layers.size());
     for (uint32_t q = 0; q < exe_.queues.size(); ++q) TRY(load_queue(q));
@@ -54,6 +58,20 @@ class Loader {
 
   Error error(uint32_t queue, uint32_t pc, std::string message) const {
     return bad_input(std::move(message), fmt::format("queue {} instruction {}", queue, pc));
+  }
+
+  Result<Done> check_hbm() const {
+    if (exe_.hbm_bytes > spec_.hbm.bytes) {
+      return bad_input(fmt::format("{} bytes of HBM used, a core of chip {} reaches {}", exe_.hbm_bytes, spec_.name,
+                                   spec_.hbm.bytes));
+    }
+    for (const isa::HbmTensor& t : exe_.tensors) {
+      if (t.bytes <= exe_.hbm_bytes && t.address <= exe_.hbm_bytes - t.bytes) continue;
+      return bad_input(fmt::format("{} bytes at {} are outside of the executable's {} bytes of HBM", t.bytes, t.address,
+                                   exe_.hbm_bytes),
+                       fmt::format("tensor '{}'", t.name));
+    }
+    return Done{};
   }
 
   uint32_t layer_of(const isa::Instruction& i) const {
@@ -139,7 +157,33 @@ class Loader {
                      fmt::format("a delta names level {} of {} and index {} of {}", d.level, depth, d.index, limit));
       }
     }
-    return Done{};
+    return check_operands(q, pc);
+  }
+
+  // What has no meaning on any chip; what one chip forbids is the business of isa/rules.h.
+  Result<Done> check_operands(uint32_t q, uint32_t pc) const {
+    const isa::Program& p = exe_.queues[q];
+    const isa::Instruction& i = p.code[pc];
+    const isa::InstructionRow& row = isa::row(i.opcode);
+    for (int k = 0; k < i.operand_count; ++k) {
+      const isa::View& v = p.operand(i, k);
+      const isa::OperandRow& r = row.operands[static_cast<size_t>(k)];
+      if (!v.present() && !r.optional) return error(q, pc, fmt::format("{} has no operand '{}'", row.name, r.name));
+      if (v.present() && v.base != isa::kAbsolute) {
+        return error(q, pc, fmt::format("{} {} is on tile or tensor {}, not placed", row.name, r.name, v.base));
+      }
+      double elements = v.partitions;
+      for (const isa::Dim& d : v.pattern()) elements *= d.count;
+      if (v.present() && (elements < 1 || elements > kElementsMax)) {
+        return error(
+            q, pc,
+            fmt::format("{} {} has {:.3g} elements, from 1 to {:.3g}", row.name, r.name, elements, kElementsMax));
+      }
+    }
+    if (!is_dma(i.opcode) || p.operand(i, 0).elements() == p.operand(i, 1).elements()) return Done{};
+    return error(
+        q, pc,
+        fmt::format("{} moves {} elements to {}", row.name, p.operand(i, 1).elements(), p.operand(i, 0).elements()));
   }
 
   Result<Done> load_waits(uint32_t q, uint32_t pc, LoadedQueue& queue) const {

@@ -72,7 +72,8 @@ struct Loaded {
   uint32_t semaphores = 0, layers = 0;
 };
 
-// Errors: an Executable that does not hold together for this chip (queues, semaphores, repeats, pools).
+// Errors: an Executable that does not hold together for this chip (queues, semaphores, repeats, pools, tensors), or
+// with operands that have no meaning on any.
 Result<Loaded> load(const isa::Executable& executable, const spec::ChipSpec& spec);
 
 // Growth of operand offsets in the present iteration: offsets[k] for the instruction's k-th operand.

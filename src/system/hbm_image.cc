@@ -9,13 +9,6 @@
 namespace presil::system {
 namespace {
 
-Result<Filled> check_place(const isa::HbmTensor& tensor, uint64_t hbm_bytes) {
-  if (tensor.address <= hbm_bytes && tensor.bytes <= hbm_bytes - tensor.address) return Filled{};
-  return bad_input(fmt::format("{} bytes at {} are outside of the executable's {} bytes of HBM", tensor.bytes,
-                               tensor.address, hbm_bytes),
-                   fmt::format("tensor '{}'", tensor.name));
-}
-
 Result<std::span<const std::byte>> find(const isa::HbmTensor& tensor, const std::vector<Input>& inputs) {
   const Input* found = nullptr;
   for (const Input& input : inputs) {
@@ -49,7 +42,6 @@ Result<Filled> check_names(const isa::Executable& executable, const std::vector<
 Result<Filled> fill_hbm(const isa::Executable& executable, const std::vector<Input>& inputs, chip::CoreMemory& memory) {
   TRY(check_names(executable, inputs));
   for (const isa::HbmTensor& t : executable.tensors) {
-    TRY(check_place(t, memory.hbm().size()));
     if (t.role == isa::TensorRole::input) {
       memory.lend(t.address, TRY(find(t, inputs)));
     } else if (t.role == isa::TensorRole::constant) {

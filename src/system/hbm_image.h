@@ -10,8 +10,8 @@ namespace presil::system {
 
 struct Filled {};
 
-// Constants and inputs at their addresses: lent, so that both outlive the memory. Errors: a tensor outside of the HBM
-// map; a constant without its bytes; an input that is missing, unknown, given twice or of another size.
+// Constants and inputs at their addresses: lent, so that both outlive the memory. The executable is one that chip::load
+// accepted. Errors: a constant without its bytes; an input that is missing, unknown, given twice or of another size.
 Result<Filled> fill_hbm(const isa::Executable& executable, const std::vector<Input>& inputs, chip::CoreMemory& memory);
 
 // Of an executable that fill_hbm accepted.

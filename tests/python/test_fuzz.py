@@ -5,7 +5,7 @@ import subprocess
 import numpy as np
 import pytest
 
-SEEDS = {"chip": "show", "onnx": "show", "plan": "show", "decode": "show", "assembly": "run"}
+SEEDS = {"chip": "show", "onnx": "show", "plan": "show", "decode": "show", "assembly": "run", "run": "run"}
 
 
 @pytest.mark.skipif(not shutil.which("clang++-16"), reason="clang 16 is not installed")
@@ -28,6 +28,14 @@ def test_the_canary_sings_in_the_seeded_sample(root, tmp_path):
     assert done.stderr.endswith(f"did not go through; kept in {crash}\n")
     again = subprocess.run(sample, capture_output=True, text=True)
     assert (again.returncode, again.stderr) == (1, done.stderr)
+
+
+@pytest.mark.long
+@pytest.mark.skipif(not shutil.which("clang++-16"), reason="clang 16 is not installed")
+@pytest.mark.parametrize("target", [*SEEDS, "graph", "npy", "trace"])
+def test_a_minute_of_fuzzing_finds_nothing(root, target):
+    done = subprocess.run([root / "dev", "fuzz", target, "--seconds", "60"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
 
 
 def test_an_unknown_target_is_named(root):
