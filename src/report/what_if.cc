@@ -40,7 +40,7 @@ const Lever kLevers[] = {
 };
 
 // Gains below this part of the time are not worth compiling for.
-constexpr Time kWorthCompiling = 500;
+constexpr Time kWorthCompiling = 200;
 
 const spec::Field& field_of(const trace::WhatIf::Change& change) {
   const spec::Field* field = spec::find_field(change.section + "." + change.key);

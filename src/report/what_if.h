@@ -21,7 +21,7 @@ spec::ChipSpec changed(const spec::ChipSpec& spec, const trace::WhatIf& lever);
 using Judge = std::function<Result<Time>(const spec::ChipSpec&)>;
 
 // Each lever with the time of the same program on the changed chip, and, with a judge, that of the program compiled for
-// it: for memories, and where the same program gains 0.2 % or more. A chip that the compiler refuses has no such time.
+// it: for memories, and where the same program gains 0.5 % or more. A chip that the compiler refuses has no such time.
 Result<std::vector<trace::WhatIf>> what_ifs(const isa::Executable& executable, const spec::ChipSpec& spec, Time elapsed,
                                             const Judge& compiled_again, const Cancel* cancel = nullptr);
 
