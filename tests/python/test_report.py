@@ -1,7 +1,9 @@
 """The report as somebody sees it, in headless Chromium: content, interaction, both widths, a million events."""
+import importlib.util
 import json
 import re
 import subprocess
+import sys
 import time
 
 import perfetto_format
@@ -276,7 +278,18 @@ def test_perfetto_has_the_same_names(page, made, root):
 
 # --- what to change --------------------------------------------------------------------------------------------------
 
+def exported(root, name):
+    """The file of a network that PyTorch exports."""
+    path = root / f".cache/models/{name}.onnx"
+    if importlib.util.find_spec("torch"):
+        subprocess.run([sys.executable, "tools/export_models.py", name], cwd=root, check=True)
+    elif not path.exists():
+        pytest.skip("needs PyTorch: ./dev setup --models")
+    return path
+
+
 WORKLOADS = {
+    "MobileNetV3-small": ["run", "mobilenet_v3_small", "--dim", "batch=1", "--no-data"],
     "text direction": ["run", "ch_ppocr_mobile_v2.0_cls_infer.onnx", *CLS],
     "text recognition": ["run", "ch_PP-OCRv4_rec_infer.onnx", "--shape", "x=1x3x48x320", "--no-data"],
     "gemm": "bench gemm --m 1024 --n 1024 --k 1024 --no-data".split(),
@@ -287,6 +300,8 @@ WORKLOADS = {
 @pytest.mark.parametrize("workload", WORKLOADS)
 def test_a_rerun_confirms_the_recommendation(browser, presil, root, tmp_path, workload):
     arguments = [root / ".cache/models" / a if a.endswith(".onnx") else a for a in WORKLOADS[workload]]
+    if workload == "MobileNetV3-small":
+        arguments[1] = exported(root, arguments[1])
     before = json.loads(run_presil(presil, *arguments, "--json", "--report", tmp_path / "r.html"))["seconds"]
     open_page(browser, tmp_path / "r.html")
     recommended = browser.find_element(By.ID, "recommendation")
@@ -365,6 +380,17 @@ def test_bad_arguments(presil, made, tmp_path):
     assert refused("report", tmp_path / "no.trace", "-o", "r.html").startswith(f"presil: error: {tmp_path}/no.trace: ")
     (tmp_path / "x.trace").write_bytes(b"nothing of the kind")
     assert refused("report", tmp_path / "x.trace", "-o", "r.html") == f"presil: error: {tmp_path}/x.trace: not a saved trace\n"
+
+
+@pytest.mark.long
+def test_a_large_network_opens_at_once(browser, presil, root, tmp_path):
+    model = exported(root, "vit_b_16")
+    run_presil(presil, "run", model, "--dim", "batch=8", "--precision", "bf16", "--no-data", "--report", tmp_path / "r.html")
+    assert (tmp_path / "r.html").stat().st_size < 30e6
+    open_page(browser, tmp_path / "r.html")
+    assert browser.execute_script("return presilReport.events.count") > 100_000
+    assert browser.execute_script("return presilReport.readyMs") < 2000
+    assert browser.get_log("browser") == []
 
 
 def test_a_million_events_stay_smooth(browser, presil, root, tmp_path):
