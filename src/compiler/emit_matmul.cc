@@ -51,9 +51,9 @@ std::optional<Block> Emitter::bias_column(const Step& step, std::optional<Tensor
   return weights_.emplace(key, block).first->second;
 }
 
-Weights Emitter::matmul_weights(const Step& step, size_t group_index, const Block& in, const std::string& part,
-                                const std::function<HostTensor()>& pack, std::optional<TensorId> bias, int64_t begin,
-                                int64_t m) {
+Weights Emitter::matmul_weights(const Step& step, size_t group_index, const std::vector<int64_t>& cut,
+                                const std::string& part, const std::function<HostTensor()>& pack,
+                                std::optional<TensorId> bias, int64_t begin, int64_t m) {
   auto key = std::pair(step.anchor, fmt::format("{}{}", part, group_index));
   auto found = weights_.find(key);
   if (found == weights_.end()) {
@@ -63,7 +63,6 @@ Weights Emitter::matmul_weights(const Step& step, size_t group_index, const Bloc
     HbmView packed = kernels::row_major(0, host.dtype, host.shape);
     packed.tensor =
         values_.constant(fmt::format("{}.{}{}", graph_.at(node.inputs[1]).name, part, group_index), std::move(host));
-    std::vector<int64_t> cut = part == "taps" ? std::vector<int64_t>{packed.shape[0]} : cut_of(in);
     Block block = allocate_cut(context_, packed.dtype, packed.shape, 0, cut, graph_.at(node.inputs[1]).name);
     load(context_, packed, block);
     found = weights_.emplace(key, block).first;
@@ -88,7 +87,7 @@ Result<Block> Emitter::conv(const Step& step, Scope& scope, DType dtype, const k
   for (size_t g = 0; g < groups.size(); ++g) {
     const OutGroup& group = groups[g];
     Weights weights = matmul_weights(
-        step, g, in, "m",
+        step, g, cut_of(in), "m",
         [&] { return conv_weights(w, channels, node.attrs.group, group.begin, group.partitions, operand); },
         optional_input(node, 2), group.begin, group.partitions);
     if (pointwise && in.shape[2] == group.block.shape[2] && is_dense(in) && is_dense(group.block)) {
@@ -109,13 +108,18 @@ Result<Block> Emitter::packed_conv(const Step& step, Scope& scope, DType dtype, 
   if (in.shape.size() == 3) in = *kernels::reshaped(in, {in.shape[0], in.shape[1], 1, in.shape[2]});
   Block out = result(node.output, scope, dtype);
   DType operand = value_dtype(graph_, plan_, node.inputs[0]);
+  const kernels::Window window = window_of(graph_, node);
+  const kernels::TapPacking packing = *kernels::tap_packing(spec_, window, in.shape[1]);
+  std::vector<int64_t> cut;  // of the weights: a group per pass
+  for (int64_t rest = window.kernel[0] * window.kernel[1] * in.shape[1]; rest > 0; rest -= packing.partitions)
+    cut.push_back(std::min(rest, packing.partitions));
   auto groups = groups_of(with_rows(out));
   for (size_t g = 0; g < groups.size(); ++g) {
     const OutGroup& group = groups[g];
     Weights weights = matmul_weights(
-        step, g, out, "taps", [&] { return packed_weights(w, group.begin, group.partitions, operand); },
+        step, g, cut, "taps", [&] { return packed_weights(w, group.begin, group.partitions, operand); },
         optional_input(node, 2), group.begin, group.partitions);
-    kernels::conv_packed(context_, window_of(graph_, node), operand, weights, in, group.block, epilogue);
+    kernels::conv_packed(context_, window, operand, weights, in, group.block, epilogue);
   }
   return out;
 }
@@ -131,7 +135,7 @@ Result<Block> Emitter::depthwise(const Step& step, Scope& scope, DType dtype) {
     in = same;
   }
   Weights weights = matmul_weights(
-      step, 0, in, "d", [&] { return depthwise_weights(graph_.at(node.inputs[1])); }, std::nullopt, 0, 0);
+      step, 0, cut_of(in), "d", [&] { return depthwise_weights(graph_.at(node.inputs[1])); }, std::nullopt, 0, 0);
   weights.bias = bias_column(step, optional_input(node, 2), 0, graph_.at(node.output).shape[1], cut_of(out));
   source(step, "depthwise");
   kernels::depthwise(context_, window_of(graph_, node), weights, in, with_rows(out));
@@ -148,7 +152,7 @@ Result<Block> Emitter::conv_transpose(const Step& step, Scope& scope, DType dtyp
   for (size_t g = 0; g < groups.size(); ++g) {
     const OutGroup& group = groups[g];
     Weights weights = matmul_weights(
-        step, g, in, "m",
+        step, g, cut_of(in), "m",
         [&] { return transpose_weights(w, node.attrs.group, group.begin, group.partitions, operand); },
         optional_input(node, 2), group.begin, group.partitions);
     kernels::conv_transpose(context_, window_of(graph_, node), weights, in, group.block, epilogue);
@@ -175,8 +179,8 @@ Result<void> Emitter::conv_transpose_stored(const Step& step, Scope& scope, cons
   DType operand = value_dtype(graph_, plan_, node.inputs[0]);
   int64_t m = graph_.at(step.output).shape[1];
   Weights weights = matmul_weights(
-      step, 0, in, "m", [&] { return transpose_weights(graph_.at(node.inputs[1]), 1, 0, m, operand); }, std::nullopt, 0,
-      0);
+      step, 0, cut_of(in), "m", [&] { return transpose_weights(graph_.at(node.inputs[1]), 1, 0, m, operand); },
+      std::nullopt, 0, 0);
   if (auto bias = optional_input(node, 2)) {
     auto key = std::pair(step.anchor, std::string("bias rows"));
     auto found = weights_.find(key);
@@ -221,7 +225,7 @@ Result<Block> Emitter::linear(const Step& step, DType dtype, const kernels::Epil
   for (size_t g = 0; g < groups.size(); ++g) {
     const OutGroup& group = groups[g];
     Weights weights = matmul_weights(
-        step, g, in, "n",
+        step, g, cut_of(in), "n",
         [&] { return linear_weights(graph_.at(node.inputs[1]), group.begin, group.partitions, operand); },
         optional_input(node, 2), group.begin, group.partitions);
     kernels::linear(context_, weights, in, group.block, epilogue);

@@ -69,7 +69,7 @@ class Emitter {
   kernels::Block channels(graph::TensorId t, Scope& scope);
   // A fresh block for a step's result: [image, C, needed rows, W] in a band, else the whole.
   kernels::Block result(graph::TensorId t, Scope& scope, DType dtype, int axis = 1);
-  kernels::Weights matmul_weights(const Step& step, size_t group_index, const kernels::Block& in,
+  kernels::Weights matmul_weights(const Step& step, size_t group_index, const std::vector<int64_t>& cut,
                                   const std::string& part, const std::function<HostTensor()>& pack,
                                   std::optional<graph::TensorId> bias, int64_t begin, int64_t m);
   std::optional<kernels::Block> bias_column(const Step& step, std::optional<graph::TensorId> bias, int64_t begin,

@@ -109,8 +109,9 @@ Result<StepKind> kind_of(const Graph& graph, const Node& node, const spec::ChipS
         return unsupported("convolution with weights that are not constant", node.source);
       if (node.attrs.group == channels && w[0] == channels && channels > 1) return StepKind::depthwise;
       bool from_hbm = std::find(graph.inputs.begin(), graph.inputs.end(), node.inputs[0]) != graph.inputs.end();
+      const int64_t rows = w.size() == 4 ? w[2] : 1;
       if (from_hbm && node.attrs.group == 1 && channels <= kPackedChannelsMax && taps > 1 &&
-          channels * taps <= spec.tensor.rows)
+          channels * rows <= spec.tensor.rows)
         return StepKind::packed_conv;
       return StepKind::conv;
     }

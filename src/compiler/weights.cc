@@ -61,7 +61,10 @@ HostTensor packed_weights(const graph::Tensor& w, int64_t begin, int64_t m, DTyp
     for (int64_t i = 0; i < m; ++i) {
       const float* row = in + (begin + i) * channels * taps;
       for (int64_t c = 0; c < channels; ++c) {
-        for (int64_t tap = 0; tap < taps; ++tap) out[(tap * channels + c) * m + i] = row[c * taps + tap];
+        for (int64_t tap = 0; tap < taps; ++tap) {
+          const int64_t y = tap / k.columns, x = tap % k.columns;
+          out[((x * k.rows + y) * channels + c) * m + i] = row[c * taps + tap];
+        }
       }
     }
   });

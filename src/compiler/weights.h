@@ -16,7 +16,7 @@ HostTensor converted(const graph::Tensor&, DType);
 // Convolution weights [M, C/group, kh, kw] (1-D: [M, C/group, k]) to [C, kh, kw, m] for output channels [begin,
 // begin+m); a grouped convolution becomes dense with zeros.
 HostTensor conv_weights(const graph::Tensor&, int64_t channels, int64_t group, int64_t begin, int64_t m, DType);
-// The same to [kh * kw * C, m]: taps outermost.
+// The same to [kw * kh * C, m]: filter columns outermost.
 HostTensor packed_weights(const graph::Tensor&, int64_t begin, int64_t m, DType);
 // [C, 1, kh, kw] to [C, kh, kw], fp32: they are per-partition scalars.
 HostTensor depthwise_weights(const graph::Tensor&);
