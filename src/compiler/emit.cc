@@ -126,15 +126,14 @@ Result<void> Emitter::step(uint32_t index, Scope& scope) {
     finish(s.output, TRY(chain(s, 0, std::nullopt, scope, dtype)), scope);
     return {};
   }
-  kernels::Epilogue epilogue;
-  size_t taken = take_epilogue(s, epilogue);
-  bool more = taken < s.chain.size();
-  if (!more && stores_itself(s)) return conv_transpose_stored(s, scope, epilogue);
+  const Tail tail = take_tail(s);
+  bool more = tail.nodes < s.chain.size();
+  if (!more && stores_itself(s)) return conv_transpose_stored(s, scope, tail);
   // Within a chain values stay in fp32; the last instruction rounds.
-  Block head = TRY(anchor(s, scope, more ? DType::fp32 : dtype, epilogue));
+  Block head = TRY(anchor(s, scope, more ? DType::fp32 : dtype, tail));
   if (more) {
     source(s, "chain");
-    head = TRY(chain(s, taken, head, scope, dtype));
+    head = TRY(chain(s, tail.nodes, head, scope, dtype));
   }
   finish(s.output, head, scope);
   return {};

@@ -64,22 +64,56 @@ std::vector<int64_t> padded(const graph::Shape& shape, size_t rank) {
 
 }  // namespace
 
-size_t Emitter::take_epilogue(const Step& step, kernels::Epilogue& epilogue) const {
-  bool can = step.kind == StepKind::conv || step.kind == StepKind::packed_conv || step.kind == StepKind::linear ||
-             step.kind == StepKind::conv_transpose;
-  if (!can || step.chain.empty()) return 0;
-  const graph::Node& first = graph_.nodes[step.chain[0]];
+Tail Emitter::take_tail(const Step& step) const {
+  Tail tail;
+  const bool transposed = step.kind == StepKind::conv_transpose;
+  const bool adds = step.kind == StepKind::conv || step.kind == StepKind::packed_conv || step.kind == StepKind::linear;
+  if (!adds && !transposed) return tail;
   TensorId head = anchor_output(graph_, step);
-  if (first.op != Op::elementwise || first.inputs.size() != 1 || first.inputs[0] != head) return 0;
-  for (size_t i = 1; i < step.chain.size(); ++i) {
-    const auto& inputs = graph_.nodes[step.chain[i]].inputs;
-    if (std::find(inputs.begin(), inputs.end(), head) != inputs.end()) return 0;
+  // The next node, when it and no later one reads the head.
+  auto next = [&]() -> const graph::Node* {
+    if (tail.nodes == step.chain.size()) return nullptr;
+    for (size_t i = tail.nodes + 1; i < step.chain.size(); ++i) {
+      const auto& inputs = graph_.nodes[step.chain[i]].inputs;
+      if (std::find(inputs.begin(), inputs.end(), head) != inputs.end()) return nullptr;
+    }
+    const graph::Node& node = graph_.nodes[step.chain[tail.nodes]];
+    bool reads = std::find(node.inputs.begin(), node.inputs.end(), head) != node.inputs.end();
+    return node.op == Op::elementwise && reads ? &node : nullptr;
+  };
+  auto take = [&](const graph::Node& node) { ++tail.nodes, head = node.output; };
+  const graph::Node* node = next();
+  if (node && adds && node->attrs.fn == ElementwiseFn::add && node->inputs[0] != node->inputs[1]) {
+    TensorId other = node->inputs[node->inputs[0] == head ? 1 : 0];
+    const DType dtype = value_dtype(graph_, plan_, other);
+    const bool narrow = is_float(dtype) && dtype_bytes(dtype) == 2;
+    const bool fits = std::min<int64_t>(spec_.sbuf.partitions, spec_.tensor.columns) <= spec_.tensor.rows;
+    if (narrow && fits && !graph_.at(other).constant && graph_.at(other).shape == graph_.at(head).shape) {
+      tail.addend = other;
+      take(*node);
+      node = next();
+    }
   }
-  auto function = epilogue_function(first.attrs.fn);
-  if (!function) return 0;
-  epilogue.function = *function;
-  epilogue.alpha = first.attrs.alpha;
-  return 1;
+  if (!node || node->inputs.size() != 1) return tail;
+  if (auto function = epilogue_function(node->attrs.fn)) {
+    tail.epilogue.function = *function, tail.epilogue.alpha = node->attrs.alpha;
+    take(*node);
+  }
+  return tail;
+}
+
+Result<kernels::Epilogue> Emitter::epilogue_of(const Step& step, const Tail& tail, const Block& out, Scope& scope) {
+  kernels::Epilogue epilogue = tail.epilogue;
+  if (!tail.addend) return epilogue;
+  Block addend = TRY(operand(*tail.addend, out, anchor_output(graph_, step), scope)).first;
+  if (!is_dense(addend)) {
+    Block dense = allocate_cut(context_, addend.dtype, addend.shape, addend.partition_axis, cut_of(addend), "dense");
+    copy_block(context_, addend, dense);
+    addend = dense;
+  }
+  addend.row_begin = out.row_begin, addend.full_rows = out.full_rows;
+  epilogue.addend = addend;
+  return epilogue;
 }
 
 kernels::Expression Emitter::expression(const Step& step, size_t from, bool has_head,

@@ -34,6 +34,16 @@ std::vector<OutGroup> groups_of(const Block& out) {
   return groups;
 }
 
+// The epilogue for one group of the result.
+kernels::Epilogue of_group(kernels::Epilogue epilogue, const OutGroup& group) {
+  if (!epilogue.addend) return epilogue;
+  Block whole = group.block.rank() == epilogue.addend->rank() ? *epilogue.addend : with_rows(*epilogue.addend);
+  Block part = *sliced(whole, whole.partition_axis, Range{group.begin, group.partitions, 1});
+  part.row_begin = whole.row_begin, part.full_rows = whole.full_rows;
+  epilogue.addend = part;
+  return epilogue;
+}
+
 }  // namespace
 
 std::optional<Block> Emitter::bias_column(const Step& step, std::optional<TensorId> bias, int64_t begin, int64_t m,
@@ -72,7 +82,7 @@ Weights Emitter::matmul_weights(const Step& step, size_t group_index, const std:
   return w;
 }
 
-Result<Block> Emitter::conv(const Step& step, Scope& scope, DType dtype, const kernels::Epilogue& epilogue) {
+Result<Block> Emitter::conv(const Step& step, Scope& scope, DType dtype, const Tail& tail) {
   const graph::Node& node = graph_.nodes[step.anchor];
   const graph::Tensor& w = graph_.at(node.inputs[1]);
   kernels::Window window = window_of(graph_, node);
@@ -83,6 +93,7 @@ Result<Block> Emitter::conv(const Step& step, Scope& scope, DType dtype, const k
   int64_t channels = graph_.at(node.inputs[0]).shape[1];
   bool pointwise = window.kernel[0] == 1 && window.kernel[1] == 1 && window.stride[0] == 1 && window.stride[1] == 1 &&
                    node.attrs.pads == std::vector<int64_t>(node.attrs.pads.size(), 0);
+  const kernels::Epilogue epilogue = TRY(epilogue_of(step, tail, out, scope));
   auto groups = groups_of(shaped);
   for (size_t g = 0; g < groups.size(); ++g) {
     const OutGroup& group = groups[g];
@@ -92,15 +103,15 @@ Result<Block> Emitter::conv(const Step& step, Scope& scope, DType dtype, const k
         optional_input(node, 2), group.begin, group.partitions);
     if (pointwise && in.shape[2] == group.block.shape[2] && is_dense(in) && is_dense(group.block)) {
       Weights flat{*reshaped(weights.weights, {channels, group.partitions}), weights.bias};
-      kernels::linear(context_, flat, in, group.block, epilogue);
+      kernels::linear(context_, flat, in, group.block, of_group(epilogue, group));
     } else {
-      kernels::conv(context_, window, weights, in, group.block, epilogue);
+      kernels::conv(context_, window, weights, in, group.block, of_group(epilogue, group));
     }
   }
   return out;
 }
 
-Result<Block> Emitter::packed_conv(const Step& step, Scope& scope, DType dtype, const kernels::Epilogue& epilogue) {
+Result<Block> Emitter::packed_conv(const Step& step, Scope& scope, DType dtype, const Tail& tail) {
   const graph::Node& node = graph_.nodes[step.anchor];
   const graph::Tensor& w = graph_.at(node.inputs[1]);
   HbmView in = values_.hbm(node.inputs[0]);
@@ -113,13 +124,14 @@ Result<Block> Emitter::packed_conv(const Step& step, Scope& scope, DType dtype, 
   std::vector<int64_t> cut;  // of the weights: a group per pass
   for (int64_t rest = window.kernel[0] * window.kernel[1] * in.shape[1]; rest > 0; rest -= packing.partitions)
     cut.push_back(std::min(rest, packing.partitions));
+  const kernels::Epilogue epilogue = TRY(epilogue_of(step, tail, out, scope));
   auto groups = groups_of(with_rows(out));
   for (size_t g = 0; g < groups.size(); ++g) {
     const OutGroup& group = groups[g];
     Weights weights = matmul_weights(
         step, g, cut, "taps", [&] { return packed_weights(w, group.begin, group.partitions, operand); },
         optional_input(node, 2), group.begin, group.partitions);
-    kernels::conv_packed(context_, window, operand, weights, in, group.block, epilogue);
+    kernels::conv_packed(context_, window, operand, weights, in, group.block, of_group(epilogue, group));
   }
   return out;
 }
@@ -142,7 +154,7 @@ Result<Block> Emitter::depthwise(const Step& step, Scope& scope, DType dtype) {
   return out;
 }
 
-Result<Block> Emitter::conv_transpose(const Step& step, Scope& scope, DType dtype, const kernels::Epilogue& epilogue) {
+Result<Block> Emitter::conv_transpose(const Step& step, Scope& scope, DType dtype, const Tail& tail) {
   const graph::Node& node = graph_.nodes[step.anchor];
   const graph::Tensor& w = graph_.at(node.inputs[1]);
   Block in = channels(node.inputs[0], scope);
@@ -155,7 +167,7 @@ Result<Block> Emitter::conv_transpose(const Step& step, Scope& scope, DType dtyp
         step, g, cut_of(in), "m",
         [&] { return transpose_weights(w, node.attrs.group, group.begin, group.partitions, operand); },
         optional_input(node, 2), group.begin, group.partitions);
-    kernels::conv_transpose(context_, window_of(graph_, node), weights, in, group.block, epilogue);
+    kernels::conv_transpose(context_, window_of(graph_, node), weights, in, group.block, tail.epilogue);
   }
   return out;
 }
@@ -173,7 +185,7 @@ bool Emitter::stores_itself(const Step& step) const {
   return output && !used && !padded && kernels::can_store_conv_transpose(spec_, window_of(graph_, node), shape[1]);
 }
 
-Result<void> Emitter::conv_transpose_stored(const Step& step, Scope& scope, const kernels::Epilogue& epilogue) {
+Result<void> Emitter::conv_transpose_stored(const Step& step, Scope& scope, const Tail& tail) {
   const graph::Node& node = graph_.nodes[step.anchor];
   Block in = channels(node.inputs[0], scope);
   DType operand = value_dtype(graph_, plan_, node.inputs[0]);
@@ -205,11 +217,11 @@ Result<void> Emitter::conv_transpose_stored(const Step& step, Scope& scope, cons
     to = sliced(to, 0, Range{scope.image, 1, 1});
     rows = {owned.begin, owned.end - owned.begin, 1};
   }
-  kernels::conv_transpose_stored(context_, window_of(graph_, node), weights, in, to, rows, epilogue);
+  kernels::conv_transpose_stored(context_, window_of(graph_, node), weights, in, to, rows, tail.epilogue);
   return {};
 }
 
-Result<Block> Emitter::linear(const Step& step, DType dtype, const kernels::Epilogue& epilogue) {
+Result<Block> Emitter::linear(const Step& step, Scope& scope, DType dtype, const Tail& tail) {
   const graph::Node& node = graph_.nodes[step.anchor];
   const graph::Shape& shape = graph_.at(node.output).shape;
   int axis = static_cast<int>(shape.size()) - 1;
@@ -221,6 +233,7 @@ Result<Block> Emitter::linear(const Step& step, DType dtype, const kernels::Epil
   }
   Block out = allocate(context_, dtype, shape, axis, graph_.at(node.output).name);
   DType operand = value_dtype(graph_, plan_, node.inputs[0]);
+  const kernels::Epilogue epilogue = TRY(epilogue_of(step, tail, out, scope));
   auto groups = groups_of(out);
   for (size_t g = 0; g < groups.size(); ++g) {
     const OutGroup& group = groups[g];
@@ -228,7 +241,7 @@ Result<Block> Emitter::linear(const Step& step, DType dtype, const kernels::Epil
         step, g, cut_of(in), "n",
         [&] { return linear_weights(graph_.at(node.inputs[1]), group.begin, group.partitions, operand); },
         optional_input(node, 2), group.begin, group.partitions);
-    kernels::linear(context_, weights, in, group.block, epilogue);
+    kernels::linear(context_, weights, in, group.block, of_group(epilogue, group));
   }
   return out;
 }

@@ -47,18 +47,18 @@ Block Emitter::result(TensorId t, Scope& scope, DType dtype, int axis) {
   return block;
 }
 
-Result<Block> Emitter::anchor(const Step& step, Scope& scope, DType dtype, const kernels::Epilogue& epilogue) {
+Result<Block> Emitter::anchor(const Step& step, Scope& scope, DType dtype, const Tail& tail) {
   switch (step.kind) {
     case StepKind::conv:
-      return conv(step, scope, dtype, epilogue);
+      return conv(step, scope, dtype, tail);
     case StepKind::packed_conv:
-      return packed_conv(step, scope, dtype, epilogue);
+      return packed_conv(step, scope, dtype, tail);
     case StepKind::depthwise:
       return depthwise(step, scope, dtype);
     case StepKind::conv_transpose:
-      return conv_transpose(step, scope, dtype, epilogue);
+      return conv_transpose(step, scope, dtype, tail);
     case StepKind::linear:
-      return linear(step, dtype, epilogue);
+      return linear(step, scope, dtype, tail);
     case StepKind::matmul:
       return matmul(step, dtype);
     case StepKind::pool:

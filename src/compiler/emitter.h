@@ -19,6 +19,13 @@ struct Scope {
   std::map<uint32_t, kernels::Block> local;  // pieces made in this band, by tensor
 };
 
+// What the matmul kernels do to their result: nodes from the front of the chain.
+struct Tail {
+  size_t nodes = 0;
+  kernels::Epilogue epilogue;
+  std::optional<graph::TensorId> addend;  // becomes epilogue.addend when the result's layout is known
+};
+
 // Input `index` of a node if it has one.
 std::optional<graph::TensorId> optional_input(const graph::Node& node, size_t index);
 // [N, C, L] as [N, C, 1, L].
@@ -41,16 +48,16 @@ class Emitter {
   void copy_untouched_outputs();
   kernels::HbmView output_tensor(graph::TensorId t);
 
-  // emit_steps.cc: the anchor's result, of type `dtype`; `epilogue` is what the matmul kernels apply on the way.
-  Result<kernels::Block> anchor(const Step& step, Scope& scope, DType dtype, const kernels::Epilogue& epilogue);
-  Result<kernels::Block> conv(const Step&, Scope&, DType, const kernels::Epilogue&);
-  Result<kernels::Block> packed_conv(const Step&, Scope&, DType, const kernels::Epilogue&);
+  // emit_steps.cc: the anchor's result, of type `dtype`; `tail` is what the matmul kernels apply on the way.
+  Result<kernels::Block> anchor(const Step& step, Scope& scope, DType dtype, const Tail& tail);
+  Result<kernels::Block> conv(const Step&, Scope&, DType, const Tail&);
+  Result<kernels::Block> packed_conv(const Step&, Scope&, DType, const Tail&);
   Result<kernels::Block> depthwise(const Step&, Scope&, DType);
-  Result<kernels::Block> conv_transpose(const Step&, Scope&, DType, const kernels::Epilogue&);
+  Result<kernels::Block> conv_transpose(const Step&, Scope&, DType, const Tail&);
   // A transposed convolution whose result leaves the core at once and may be computed in the order in which it leaves.
   bool stores_itself(const Step&) const;
-  Result<void> conv_transpose_stored(const Step&, Scope&, const kernels::Epilogue&);
-  Result<kernels::Block> linear(const Step&, DType, const kernels::Epilogue&);
+  Result<void> conv_transpose_stored(const Step&, Scope&, const Tail&);
+  Result<kernels::Block> linear(const Step&, Scope&, DType, const Tail&);
   Result<kernels::Block> matmul(const Step&, DType);
   Result<kernels::Block> pool(const Step&, Scope&, DType);
   Result<kernels::Block> resize(const Step&, Scope&, DType);
@@ -77,8 +84,9 @@ class Emitter {
   void source(const Step& step, std::string_view tile_op);
 
   // emit_chain.cc
-  // Takes the chain's first node into an epilogue if the kernel can apply it; returns how many nodes were taken.
-  size_t take_epilogue(const Step& step, kernels::Epilogue& epilogue) const;
+  Tail take_tail(const Step& step) const;
+  // The tail's epilogue for a result that lies as `out`.
+  Result<kernels::Epilogue> epilogue_of(const Step& step, const Tail& tail, const kernels::Block& out, Scope& scope);
   Result<kernels::Block> chain(const Step& step, size_t from, std::optional<kernels::Block> head, Scope& scope,
                                DType dtype);
   Result<std::pair<kernels::Block, kernels::InputKind>> operand(graph::TensorId t, const kernels::Block& out,

@@ -2,12 +2,14 @@
 // consecutive partitions (a tile each); the others lie in the free axis with a stride each. Reshapes, slices and
 // transposes that leave the partition axis alone, and concatenations along it, are new Blocks over the same tiles.
 #pragma once
+#include <array>
 #include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "base/time.h"
 #include "isa/view.h"
 #include "spec/chip_spec.h"
 #include "tile/builder.h"
@@ -39,21 +41,28 @@ struct Range {
   int64_t begin = 0, count = 1, step = 1;
 };
 
+// How busy the instructions built so far keep each engine, in timing's occupancies; see lighter_engine.
+struct EngineLoad {
+  size_t counted = 0;  // instructions
+  std::array<Time, isa::kEngineKindCount> busy{};
+};
+
 struct Context {
   tile::Builder& build;
   const spec::ChipSpec& spec;
-  // Estimated seconds of work given so far to the two engines that can both evacuate PSUM and apply affine functions;
-  // the next such instruction goes to the one with less.
-  double vector_seconds = 0, scalar_seconds = 0;
-  // The same for depthwise convolutions, by the engine that adds.
+  EngineLoad load;
+  // Estimated seconds of depthwise convolutions given so far to the two engines that can both add, by that engine.
   double depthwise_tensor_seconds = 0, depthwise_vector_seconds = 0;
+  std::map<DType, uint32_t> identities;                   // tiles, see identity.h
   std::map<std::pair<int64_t, float>, uint32_t> columns;  // tiles filled with a number, by partitions and number
 };
 // A number as an activation's bias: an immediate, or before generation 3 a column that holds it (fact: NKI ISA,
 // activation).
 tile::Scalar activation_bias(Context&, float number, int64_t partitions);
-// The engine with less work, which then has `elements` per partition more of it.
-isa::EngineKind lighter_engine(Context&, int64_t elements);
+// Vector or scalar engine, whichever ends earlier with an affine or plain move of `src` to `dst` on top of what it has.
+// Work that lies further back than kLoadWindow is forgotten: it is over when the instruction runs.
+inline constexpr Time kLoadWindow = 10'000 * kNanosecond;  // assumed
+isa::EngineKind lighter_engine(Context&, const isa::View& dst, const isa::View& src);
 
 // A fresh dense block: partition axis cut into groups of at most spec.sbuf.partitions, other axes row-major in order.
 Block allocate(Context&, DType, std::vector<int64_t> shape, int partition_axis, const std::string& name);

@@ -3,6 +3,7 @@
 // for which its input exists, so nothing is padded; the tap that covers the whole tile comes first and overwrites.
 #include <algorithm>
 
+#include "kernels/identity.h"
 #include "kernels/window.h"
 
 namespace presil::kernels {
@@ -38,6 +39,8 @@ void conv_tile(Context& c, const Window& w, const Weights& weights, const Block&
       started = true;
     }
   }
+  if (epilogue.addend)
+    add_to_psum(c, c.build.tile_view(psum, DType::fp32), output_window(*epilogue.addend, group, n, r));
   evacuate(c, c.build.tile_view(psum, DType::fp32), output_window(out, group, n, r), bias_of(weights, group), epilogue);
 }
 
@@ -53,23 +56,17 @@ tile::Scalar activation_bias(Context& c, float number, int64_t partitions) {
   return c.build.tile_view(found->second, DType::fp32);
 }
 
-isa::EngineKind lighter_engine(Context& c, int64_t elements) {
-  double vector = c.vector_seconds + static_cast<double>(elements) / static_cast<double>(c.spec.vector.clock_hz);
-  double scalar = c.scalar_seconds + static_cast<double>(elements) / static_cast<double>(c.spec.scalar.clock_hz);
-  if (scalar < vector) {
-    c.scalar_seconds = scalar;
-    return isa::EngineKind::scalar;
-  }
-  c.vector_seconds = vector;
-  return isa::EngineKind::vector;
+void add_to_psum(Context& c, const isa::View& psum, const isa::View& moving) {
+  isa::View stationary = identity(c, moving.dtype);
+  stationary.partitions = moving.partitions, stationary.dims[0].count = moving.partitions;
+  c.build.matmul({.dst = psum, .stationary = stationary, .moving = moving, .accumulate = true});
 }
 
 void evacuate(Context& c, const isa::View& psum, const isa::View& out, const std::optional<isa::View>& bias,
               const Epilogue& e) {
   tile::Scalar add = bias ? tile::Scalar(*bias) : tile::Scalar(0.0f);
   bool plain = e.function == Activation::copy, relu = e.function == Activation::relu;
-  int64_t elements = static_cast<int64_t>(psum.elements_per_partition());
-  if ((plain || relu) && e.scale == 1.0f && lighter_engine(c, elements) == isa::EngineKind::vector) {
+  if ((plain || relu) && e.scale == 1.0f && lighter_engine(c, out, psum) == isa::EngineKind::vector) {
     if (plain && !bias)
       c.build.tensor_copy({.dst = out, .src = psum});
     else
@@ -114,6 +111,7 @@ void linear(Context& c, const Weights& weights, const Block& in, const Block& ou
                         .moving = pixel_view(in, k),
                         .accumulate = k > 0});
       }
+      if (epilogue.addend) add_to_psum(c, c.build.tile_view(psum, DType::fp32), pixel_view(*epilogue.addend, group));
       evacuate(c, c.build.tile_view(psum, DType::fp32), pixel_view(out, group), bias_of(weights, group), epilogue);
     }
   }

@@ -3,6 +3,7 @@
 // SBUF). In the other the tensor engine contracts with diagonal filters, one matmul per tap. Each tile of outputs, a
 // PSUM bank at most, goes the way that would be done with it first.
 #include "kernels/copy.h"
+#include "kernels/identity.h"
 #include "kernels/pieces.h"
 #include "kernels/window.h"
 
@@ -121,15 +122,6 @@ void by_products(const Depthwise& d, std::span<const Tile> tiles) {
 
 // --- tensor engine ---
 
-// Rows of zeros but for a one on the diagonal, as many as the core has partitions.
-isa::View identity(Context& c) {
-  const uint32_t side = c.spec.sbuf.partitions;
-  const isa::View v = c.build.tile_view(c.build.sbuf(side, side * 4, "identity"), DType::fp32);
-  c.build.memset({.dst = v, .value = 1.0f, .engine = isa::EngineKind::gpsimd});
-  c.build.affine_select({.dst = v, .on_true = v, .cmp_op = AluOp::eq, .channel_multiplier = 1, .steps = {-1, 0, 0, 0}});
-  return v;
-}
-
 // Diagonal filters of a group: [channels, taps, channels], in in's type.
 struct Diagonals {
   uint32_t tile = 0;
@@ -227,7 +219,7 @@ void depthwise(Context& context, const Window& window, const Weights& weights, c
         if (waiting.size() == kTogether) by_products(d, waiting), waiting.clear();
         continue;
       }
-      if (!ones) ones = identity(context);
+      if (!ones) ones = identity(context, DType::fp32);
       if (!diagonals) diagonals = make_diagonals(d, *ones, g);
       for (const Cut& cut : channels) {
         if (cut.group == g) by_diagonals(d, *diagonals, tile, cut);

@@ -27,12 +27,16 @@ struct Weights {
   std::optional<Block> bias;  // [M], partition axis 0, fp32, groups as out's
 };
 
-// What happens to a matmul's result on its way out of PSUM: f(x * scale + bias); bias is in Weights.
+// What happens to a matmul's result on its way out of PSUM: f((x + addend) * scale + bias); bias is in Weights. The
+// tensor engine adds the addend: laid out as `out`, of a 16-bit type, its groups no larger than the array's rows.
 struct Epilogue {
   Activation function = Activation::copy;
   float scale = 1.0f;
   float alpha = 0;
+  std::optional<Block> addend;
 };
+// psum += the addend's elements `moving`, which has as many partitions.
+void add_to_psum(Context&, const isa::View& psum, const isa::View& moving);
 // PSUM view to SBUF view on the scalar or the vector engine, whichever has less to do.
 void evacuate(Context&, const isa::View& psum, const isa::View& out, const std::optional<isa::View>& bias,
               const Epilogue& = {});

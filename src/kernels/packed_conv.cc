@@ -89,8 +89,9 @@ void packed_tile(Context& c, const Window& w, const TapPacking& packing, const W
                     .moving = moving,
                     .accumulate = pass > 0});
   }
-  evacuate(c, result, view(out, group, {{n, 1, 1}, {0, m, 1}, {r.row, r.rows, 1}, {r.column, r.columns, 1}}),
-           bias_of(weights, group), epilogue);
+  const std::vector<Range> where = {{n, 1, 1}, {0, m, 1}, {r.row, r.rows, 1}, {r.column, r.columns, 1}};
+  if (epilogue.addend) add_to_psum(c, result, view(*epilogue.addend, group, where));
+  evacuate(c, result, view(out, group, where), bias_of(weights, group), epilogue);
 }
 
 }  // namespace

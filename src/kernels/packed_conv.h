@@ -5,8 +5,8 @@
 
 namespace presil::kernels {
 
-// How taps share the array's rows: all of a filter column's taps and channels, for `columns` neighbouring filter columns
-// at once; the filter's columns take `passes` matmuls.
+// How taps share the array's rows: all of a filter column's taps and channels, for `columns` neighbouring filter
+// columns at once; the filter's columns take `passes` matmuls.
 struct TapPacking {
   int64_t columns = 1, passes = 1;
   int64_t partitions = 0;  // columns * kh * C
