@@ -49,7 +49,6 @@ HbmView Emitter::output_tensor(TensorId t) {
 
 void Emitter::declare_layers() {
   for (const Step& step : plan_.steps) {
-    const graph::Node& node = graph_.nodes[step.anchor];
     uint64_t bytes = 0;
     auto count = [&](TensorId t) {
       bytes +=
@@ -59,14 +58,12 @@ void Emitter::declare_layers() {
       if (graph_.at(t).constant || plan_.tensors[t.value] == Location::hbm) count(t);
     }
     if (plan_.tensors[step.output.value] == Location::hbm) count(step.output);
-    layer_of_step_.push_back(
-        build_.begin_layer(node.source, std::string(step_kind_name(step.kind)), macs_of(graph_, step), bytes));
+    layer_of_step_.push_back(build_.begin_layer(name_of(graph_, step), std::string(step_kind_name(step.kind)),
+                                                macs_of(graph_, step), bytes));
   }
 }
 
-void Emitter::source(const Step& step, std::string_view tile_op) {
-  build_.set_source(tile_op, graph_.nodes[step.anchor].source);
-}
+void Emitter::source(const Step& step, std::string_view tile_op) { build_.set_source(tile_op, name_of(graph_, step)); }
 
 Result<tile::TileProgram> Emitter::run() {
   declare_inputs();
@@ -121,6 +118,10 @@ Result<void> Emitter::step(uint32_t index, Scope& scope) {
   if (scope.banded && s.kind == StepKind::reduce) return reduce_band(index, scope);
   if (scope.banded && scope.rows.needed[s.output.value].empty()) return {};
   DType dtype = value_dtype(graph_, plan_, s.output);
+  if (s.kind == StepKind::attention) {
+    finish(s.output, TRY(attention(s, dtype)), scope);
+    return {};
+  }
   bool starts_with_anchor = s.chain.empty() || s.chain.front() != s.anchor;
   if (!starts_with_anchor) {
     finish(s.output, TRY(chain(s, 0, std::nullopt, scope, dtype)), scope);

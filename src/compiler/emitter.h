@@ -60,6 +60,9 @@ class Emitter {
   Result<kernels::Block> linear(const Step&, Scope&, DType, const Tail&);
   Result<kernels::Block> matmul(const Step&, DType);
   Result<kernels::Block> pool(const Step&, Scope&, DType);
+  // emit_attention.cc
+  Result<kernels::Block> attention(const Step&, DType);
+  kernels::Block feature_rows(graph::TensorId t, DType dtype);
   Result<kernels::Block> resize(const Step&, Scope&, DType);
   Result<kernels::Block> softmax(const Step&, DType);
   Result<kernels::Block> layer_norm(const Step&, DType);

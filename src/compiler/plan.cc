@@ -9,13 +9,15 @@
 #include <sstream>
 
 #include "base/text.h"
+#include "compiler/steps.h"
 
 namespace presil::compiler {
 namespace {
 
 constexpr std::array<std::string_view, kStepKindCount> kStepKindNames = {
-    "conv",    "packed_conv", "depthwise",   "conv_transpose", "linear", "matmul", "gemm", "pool",   "resize", "reduce",
-    "softmax", "layer_norm",  "elementwise", "stream",         "view",   "concat", "pad",  "gather", "expand"};
+    "conv", "packed_conv", "depthwise", "conv_transpose", "linear",     "matmul",      "gemm",
+    "pool", "resize",      "reduce",    "softmax",        "layer_norm", "elementwise", "stream",
+    "view", "concat",      "pad",       "gather",         "expand",     "attention"};
 constexpr std::array<std::string_view, 4> kLocationNames = {"none", "hbm", "sbuf", "local"};
 constexpr uint32_t kPlanVersion = 1;
 constexpr size_t kCountMax = 10'000'000;
@@ -144,7 +146,7 @@ std::string print(const Plan& plan, const graph::Graph* graph) {
                        fmt::join(s.chain, ","));
     if (s.kind == StepKind::gemm) out += fmt::format(" m_block={} n_block={}", s.blocking.m_block, s.blocking.n_block);
     out += fmt::format(" estimate_seconds={}", s.estimate_seconds);
-    if (graph != nullptr) out += fmt::format("  # {}", graph->nodes[s.anchor].source);
+    if (graph != nullptr) out += fmt::format("  # {}", name_of(*graph, s));
     out += "\n";
   }
   for (size_t i = 0; i < plan.tensors.size(); ++i) {

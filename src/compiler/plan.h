@@ -32,8 +32,9 @@ enum class StepKind : uint8_t {
   pad,
   gather,
   expand,
+  attention,  // softmax(alpha Q K^T + mask) V and the views around it
 };
-inline constexpr int kStepKindCount = static_cast<int>(StepKind::expand) + 1;
+inline constexpr int kStepKindCount = static_cast<int>(StepKind::attention) + 1;
 std::string_view step_kind_name(StepKind k);
 
 // One row of the report: an anchor node with the element-wise nodes fused behind it.

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "compiler/attention.h"
 #include "compiler/steps.h"
 
 namespace presil::compiler {
@@ -134,7 +135,7 @@ struct Planner {
         fmt::format(
             "one row of what this step touches takes {:.0f} bytes per partition; values may fill {:.0f} of SBUF's {}",
             band_bytes(stage, stage.bands / 2), kSingleStepShare * sbuf(), spec.sbuf.bytes_per_partition),
-        graph.nodes[plan.steps[first].anchor].source);
+        name_of(graph, plan.steps[first]));
   }
 
   Result<void> make_stages() {
@@ -224,6 +225,11 @@ void choose_dtypes(const Graph& graph, Plan& plan) {
         node.op == graph::Op::conv && node.attrs.group > 1 && node.attrs.group == graph.at(node.inputs[0]).shape[1];
     if (!tensor_engine || depthwise) continue;
     for (size_t i = 0; i < 2; ++i) multiplied[node.inputs[i].value] = true;
+  }
+  for (const Step& step : plan.steps) {
+    if (step.kind != StepKind::attention) continue;
+    const auto a = find_attention(graph, uses_of(graph), softmax_of(graph, step));
+    for (const AttentionOperand* o : {&a->q, &a->k, &a->v}) multiplied[o->source.value] = true;
   }
   auto inside = [&](uint32_t t) {
     DType own = graph.tensors[t].dtype;

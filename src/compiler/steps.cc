@@ -3,6 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
+
+#include "compiler/attention.h"
 
 namespace presil::compiler {
 namespace {
@@ -14,25 +17,6 @@ using graph::TensorId;
 
 // Taps are packed into partitions up to this many input channels; above, a tap alone fills enough of the array.
 constexpr int64_t kPackedChannelsMax = 8;
-
-struct Uses {
-  std::vector<std::vector<uint32_t>> consumers;  // nodes, by tensor
-  std::vector<uint32_t> producer;                // node, by tensor; UINT32_MAX for inputs and constants
-  std::vector<bool> is_output;
-};
-
-Uses uses_of(const Graph& graph) {
-  Uses uses{std::vector<std::vector<uint32_t>>(graph.tensors.size()),
-            std::vector<uint32_t>(graph.tensors.size(), UINT32_MAX), std::vector<bool>(graph.tensors.size(), false)};
-  for (uint32_t i = 0; i < graph.nodes.size(); ++i) {
-    for (TensorId t : graph.nodes[i].inputs) {
-      if (t.valid()) uses.consumers[t.value].push_back(i);
-    }
-    uses.producer[graph.nodes[i].output.value] = i;
-  }
-  for (TensorId t : graph.outputs) uses.is_output[t.value] = true;
-  return uses;
-}
 
 bool narrows(const Graph& graph, const Node& node) {
   DType from = graph.at(node.inputs[0]).dtype, to = graph.at(node.output).dtype;
@@ -63,7 +47,7 @@ bool takes_chain(Op op) {
 
 // Follows element-wise nodes from `anchor`: a node joins when it reads a member, has the anchor's shape, and its other
 // inputs exist before the anchor runs. The longest prefix from which only one value is used outside becomes the step.
-std::vector<uint32_t> grow_chain(const Graph& graph, const Uses& uses, const std::vector<bool>& taken,
+std::vector<uint32_t> grow_chain(const Graph& graph, const TensorUses& uses, const std::vector<bool>& taken,
                                  uint32_t anchor) {
   const graph::Shape& shape = graph.at(graph.nodes[anchor].output).shape;
   std::vector<uint32_t> members{anchor};
@@ -185,6 +169,22 @@ Result<void> check_supported(const Graph& graph, const Node& node) {
   return {};
 }
 
+uint64_t macs_of(const Graph& graph, const Node& node) {
+  auto elements = [&](TensorId t) { return static_cast<uint64_t>(graph::element_count(graph.at(t).shape)); };
+  switch (node.op) {
+    case Op::conv:
+      return elements(node.output) *
+             (elements(node.inputs[1]) / static_cast<uint64_t>(graph.at(node.inputs[1]).shape[0]));
+    case Op::conv_transpose:
+      return elements(node.inputs[0]) *
+             (elements(node.inputs[1]) / static_cast<uint64_t>(graph.at(node.inputs[1]).shape[0]));
+    case Op::matmul:
+      return elements(node.output) * static_cast<uint64_t>(graph.at(node.inputs[0]).shape.back());
+    default:
+      return 0;
+  }
+}
+
 }  // namespace
 
 std::vector<uint32_t> nodes_of(const Step& step) {
@@ -207,29 +207,41 @@ std::vector<TensorId> inputs_of(const Graph& graph, const Step& step) {
   return inputs;
 }
 
-uint64_t macs_of(const Graph& graph, const Step& step) {
-  const Node& node = graph.nodes[step.anchor];
-  auto elements = [&](TensorId t) { return static_cast<uint64_t>(graph::element_count(graph.at(t).shape)); };
-  switch (node.op) {
-    case Op::conv:
-      return elements(node.output) *
-             (elements(node.inputs[1]) / static_cast<uint64_t>(graph.at(node.inputs[1]).shape[0]));
-    case Op::conv_transpose:
-      return elements(node.inputs[0]) *
-             (elements(node.inputs[1]) / static_cast<uint64_t>(graph.at(node.inputs[1]).shape[0]));
-    case Op::matmul:
-      return elements(node.output) * static_cast<uint64_t>(graph.at(node.inputs[0]).shape.back());
-    default:
-      return 0;
+uint32_t softmax_of(const Graph& graph, const Step& step) {
+  for (uint32_t n : step.chain) {
+    if (graph.nodes[n].op == Op::softmax) return n;
   }
+  CHECK(false, "an attention has a softmax");
+}
+
+const std::string& name_of(const Graph& graph, const Step& step) {
+  return graph.nodes[step.kind == StepKind::attention ? softmax_of(graph, step) : step.anchor].source;
+}
+
+uint64_t macs_of(const Graph& graph, const Step& step) {
+  if (step.kind != StepKind::attention) return macs_of(graph, graph.nodes[step.anchor]);
+  uint64_t macs = 0;
+  for (uint32_t n : step.chain) macs += macs_of(graph, graph.nodes[n]);
+  return macs;
 }
 
 Result<std::vector<Step>> make_steps(const Graph& graph, const spec::ChipSpec& spec) {
-  Uses uses = uses_of(graph);
-  std::vector<bool> taken(graph.nodes.size(), false);
+  const TensorUses uses = uses_of(graph);
+  std::vector<bool> taken(graph.nodes.size(), false), attended = taken;
   std::vector<Step> steps;
+  std::map<uint32_t, Attention> attentions;  // by the node that all of its operands precede
   for (uint32_t i = 0; i < graph.nodes.size(); ++i) {
-    TRY(check_supported(graph, graph.nodes[i]));
+    auto attention = find_attention(graph, uses, i);
+    if (!attention || !engines_reach(spec, *attention)) continue;
+    for (uint32_t n : attention->nodes) taken[n] = attended[n] = true;
+    attentions.emplace(attention->product, std::move(*attention));
+  }
+  for (uint32_t i = 0; i < graph.nodes.size(); ++i) {
+    if (auto found = attentions.find(i); found != attentions.end()) {
+      const Attention& a = found->second;
+      steps.push_back({.kind = StepKind::attention, .anchor = a.nodes[0], .chain = a.nodes, .output = a.out.source});
+    }
+    if (!attended[i]) TRY(check_supported(graph, graph.nodes[i]));
     if (taken[i]) continue;
     const Node& node = graph.nodes[i];
     Step step;

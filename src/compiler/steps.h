@@ -16,6 +16,10 @@ std::vector<graph::TensorId> inputs_of(const graph::Graph&, const Step&);
 inline graph::TensorId anchor_output(const graph::Graph& graph, const Step& step) {
   return graph.nodes[step.anchor].output;
 }
+// The softmax of an attention.
+uint32_t softmax_of(const graph::Graph&, const Step&);
+// The ONNX node that names a step.
+const std::string& name_of(const graph::Graph&, const Step&);
 // Useful multiply-accumulates of a step.
 uint64_t macs_of(const graph::Graph&, const Step&);
 

@@ -1,0 +1,37 @@
+// softmax(alpha Q K^T + mask) V for heads whose operands lie with features on partitions, as projections leave them;
+// see attention.cc.
+#pragma once
+#include <functional>
+#include <span>
+
+#include "kernels/block.h"
+
+namespace presil::kernels {
+
+// Rows of a block [rows, features], features on partitions: row, row + step, ...
+struct RowsOf {
+  const Block* block = nullptr;
+  int64_t row = 0, step = 1;
+};
+
+// A head's first feature in each operand's block; it has `width` of them.
+struct Head {
+  int64_t q = 0, k = 0, v = 0, out = 0;
+};
+
+struct AttentionShape {
+  int64_t queries = 1, keys = 1, width = 1;
+  float alpha = 1;  // positive
+};
+
+// Whether a feature range may be an operand: `width` features from `feature` of `features` lie on partitions at which
+// an engine may begin.
+bool attention_fits(const spec::ChipSpec&, int64_t width, int64_t feature, int64_t features);
+
+// All heads over the same rows. `mask(head, query, queries)`: the addend [queries, keys] in SBUF, fp32, or no view
+// where nothing is added.
+using MaskView = std::function<isa::View(size_t head, int64_t query, int64_t queries)>;
+void attention(Context&, const AttentionShape&, const RowsOf& q, const RowsOf& k, const RowsOf& v, const RowsOf& out,
+               std::span<const Head> heads, const MaskView& mask);
+
+}  // namespace presil::kernels
