@@ -116,12 +116,20 @@ Result<Block> Emitter::attention(const Step& step, DType dtype) {
   if (a.mask.valid()) mask = kernels::broadcast(values_.hbm(a.mask), a.scores);
   source(step, step_kind_name(step.kind));
   Masks masks(context_, mask);
-  for (const HeadGroup& g : head_groups(a)) {
-    kernels::attention(
-        context_, {a.queries, a.keys, a.width, a.alpha}, {&q, g.rows[0], a.q.row_step}, {&k, g.rows[1], a.k.row_step},
-        {&v, g.rows[2], a.v.row_step}, {&rows, g.rows[3], a.out.row_step}, g.heads,
-        [&](size_t head, int64_t query, int64_t queries) { return masks.view(g.lead[head], query, queries); });
+  std::vector<kernels::AttentionRows> groups;
+  std::vector<HeadGroup> head_rows = head_groups(a);
+  for (HeadGroup& g : head_rows) {
+    auto mask_view = [&masks, lead = std::move(g.lead)](size_t head, int64_t query, int64_t queries) {
+      return masks.view(lead[head], query, queries);
+    };
+    groups.push_back({{&q, g.rows[0], a.q.row_step},
+                      {&k, g.rows[1], a.k.row_step},
+                      {&v, g.rows[2], a.v.row_step},
+                      {&rows, g.rows[3], a.out.row_step},
+                      std::move(g.heads),
+                      mask_view});
   }
+  kernels::attention(context_, {a.queries, a.keys, a.width, a.alpha}, groups);
   return out;
 }
 

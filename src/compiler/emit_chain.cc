@@ -88,7 +88,8 @@ Tail Emitter::take_tail(const Step& step) const {
     const DType dtype = value_dtype(graph_, plan_, other);
     const bool narrow = is_float(dtype) && dtype_bytes(dtype) == 2;
     const bool fits = std::min<int64_t>(spec_.sbuf.partitions, spec_.tensor.columns) <= spec_.tensor.rows;
-    if (narrow && fits && !graph_.at(other).constant && graph_.at(other).shape == graph_.at(head).shape) {
+    if (((narrow && fits) || dtype == DType::fp32) && !graph_.at(other).constant &&
+        graph_.at(other).shape == graph_.at(head).shape) {
       tail.addend = other;
       take(*node);
       node = next();

@@ -49,7 +49,7 @@ kernels::Epilogue of_group(kernels::Epilogue epilogue, const OutGroup& group) {
 std::optional<Block> Emitter::bias_column(const Step& step, std::optional<TensorId> bias, int64_t begin, int64_t m,
                                           const std::vector<int64_t>& cut) {
   if (!bias) return std::nullopt;
-  auto key = std::pair(step.anchor, fmt::format("bias{}", begin));
+  auto key = std::pair(step.anchor, fmt::format("bias{} {}", bias->value, begin));
   auto found = weights_.find(key);
   if (found != weights_.end()) return found->second;
   const graph::Tensor& tensor = graph_.at(*bias);
@@ -234,6 +234,17 @@ Result<Block> Emitter::linear(const Step& step, Scope& scope, DType dtype, const
   Block out = allocate(context_, dtype, shape, axis, graph_.at(node.output).name);
   DType operand = value_dtype(graph_, plan_, node.inputs[0]);
   const kernels::Epilogue epilogue = TRY(epilogue_of(step, tail, out, scope));
+  const int64_t outputs = shape.back(), inputs = graph_.at(node.inputs[1]).shape[0];
+  if (values_.small_enough({inputs, outputs}, 0, operand)) {
+    // All outputs of some rows before the next rows, so that whoever reads whole rows can follow.
+    Weights weights = matmul_weights(
+        step, 0, cut_of(in), "all", [&] { return linear_weights(graph_.at(node.inputs[1]), 0, outputs, operand); },
+        std::nullopt, 0, outputs);
+    weights.bias = bias_column(step, optional_input(node, 2), 0, outputs, cut_of(out));
+    source(step, step_kind_name(step.kind));
+    kernels::linear(context_, weights, in, out, epilogue);
+    return out;
+  }
   auto groups = groups_of(out);
   for (size_t g = 0; g < groups.size(); ++g) {
     const OutGroup& group = groups[g];

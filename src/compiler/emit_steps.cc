@@ -133,11 +133,38 @@ Result<Block> Emitter::softmax(const Step& step, DType dtype) {
   return out;
 }
 
+// Features already lie on partitions, as a linear layer left them, and their last axis alone is normalized.
+std::optional<Block> Emitter::layer_norm_across(const Step& step, DType dtype) {
+  const graph::Node& node = graph_.nodes[step.anchor];
+  const graph::Shape& shape = graph_.at(node.output).shape;
+  const int last = static_cast<int>(shape.size()) - 1;
+  const Value& value = values_.at(node.inputs[0]);
+  if (node.attrs.axes[0] != last || last < 1 || !value.block || value.block->partition_axis != last)
+    return std::nullopt;
+  Block in = *value.block;
+  if (!is_float(in.dtype) || dtype_bytes(in.dtype) < 2 || !is_float(dtype) || dtype_bytes(dtype) < 2)
+    return std::nullopt;
+  if (!is_dense(in)) {
+    Block dense = allocate_cut(context_, in.dtype, in.shape, last, cut_of(in), "dense");
+    copy_block(context_, in, dense);
+    in = dense;
+  }
+  Block out = allocate_cut(context_, dtype, shape, last, cut_of(in), graph_.at(node.output).name);
+  const int64_t features = shape.back(), rows = graph::element_count(shape) / features;
+  auto column = [&](size_t index) { return bias_column(step, optional_input(node, index), 0, features, cut_of(in)); };
+  const std::optional<Block> scale = column(1), bias = column(2);
+  source(step, "layer_norm");
+  kernels::layer_norm_across(context_, node.attrs.epsilon, *reshaped(in, {rows, features}), scale, bias,
+                             *reshaped(out, {rows, features}));
+  return out;
+}
+
 Result<Block> Emitter::layer_norm(const Step& step, DType dtype) {
   const graph::Node& node = graph_.nodes[step.anchor];
   int64_t axis = node.attrs.axes[0], rank = static_cast<int64_t>(graph_.at(node.output).shape.size());
   std::vector<int64_t> normalized;
   for (int64_t i = axis; i < rank; ++i) normalized.push_back(i);
+  if (auto across = layer_norm_across(step, dtype)) return *across;
   int on_partitions = values_.natural_axis(node.inputs[0], normalized);
   if (on_partitions < 0) return unsupported("layer normalization over all axes", node.source);
   Block in = values_.block(node.inputs[0], on_partitions);

@@ -66,6 +66,7 @@ class Emitter {
   Result<kernels::Block> resize(const Step&, Scope&, DType);
   Result<kernels::Block> softmax(const Step&, DType);
   Result<kernels::Block> layer_norm(const Step&, DType);
+  std::optional<kernels::Block> layer_norm_across(const Step&, DType);
   Result<kernels::Block> reduce(const Step&, DType);
   Result<kernels::Block> concat(const Step&, Scope&, DType);
   Result<kernels::Block> pad(const Step&, DType);

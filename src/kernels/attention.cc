@@ -14,11 +14,14 @@ namespace {
 
 // Longer rows of scores leave PSUM before they are exponentiated: two rows of this many fp32 fill half of its banks.
 constexpr int64_t kKeysInPsumMax = 1024;
+// Bundles of heads whose scores are under way while an earlier one's values are weighted: the tensor engine's queue is
+// in order, and exponentials take longer than one bundle's products.
+constexpr size_t kAhead = 2;
 
 struct Attention {
   Context& context;
   const AttentionShape& shape;
-  const RowsOf &q, &k, &v, &out;
+  RowsOf q, k, v, out;
   std::span<const Head> heads;
   const MaskView& mask;
   DType dtype;   // of operands
@@ -218,58 +221,77 @@ uint32_t transposed_exponentials(const Attention& a, uint32_t exps, int64_t coun
   return out;
 }
 
-// The heads [first, last) for one tile of queries: [queries, heads * width] in SBUF.
-uint32_t weighted_values(const Attention& a, size_t first, size_t last, int64_t query, int64_t queries,
-                         const std::vector<uint32_t>& values) {
-  tile::Builder& build = a.context.build;
-  const int64_t keys = a.shape.keys, width = a.shape.width, heads = static_cast<int64_t>(last - first);
-  const int64_t bundle = std::max<int64_t>(1, a.bank / keys);  // heads whose scores share a bank
-  const uint32_t sums = sbuf(a, queries, heads, DType::fp32, "sums");
-  const uint32_t product = psum(a, queries, heads * width, DType::fp32, "weighted values");
-  for (int64_t b = 0; b < heads; b += bundle) {
-    const int64_t count = std::min(bundle, heads - b);
-    const uint32_t shared = keys <= a.bank ? psum(a, queries, count * keys, DType::fp32, "scores") : 0;
-    const uint32_t exps = sbuf(a, queries, count * keys, a.dtype, "exponentials");
-    for (int64_t h = 0; h < count; ++h) {
-      const size_t head = first + static_cast<size_t>(b + h);
-      const Scores scores = scores_of(a, head, query, queries, shared, h * keys);
-      const isa::View bias = negative_maximum(a, scores, queries);
-      exponentials(a, scores, bias, queries, exps, h * keys, dense(a, sums, DType::fp32, queries, b + h, 1));
-    }
-    const uint32_t stationary = transposed_exponentials(a, exps, count, queries);
-    for (int64_t h = 0; h < count; ++h) {
-      const int64_t column = static_cast<int64_t>(first) + b + h;
-      for (size_t t = 0; t < values.size(); ++t) {
-        const int64_t n = std::min(a.side, keys - static_cast<int64_t>(t) * a.side);
-        build.matmul(
-            {.dst = dense(a, product, DType::fp32, queries, (b + h) * width, width),
-             .stationary = dense(a, stationary, a.dtype, n, (static_cast<int64_t>(t) * count + h) * queries, queries),
-             .moving = dense(a, values[t], a.dtype, n, column * width, width),
-             .accumulate = t > 0});
-      }
-    }
+// Heads of one tile of queries that share a PSUM bank and leave it together.
+struct Chunk {
+  size_t first = 0, last = 0;  // heads
+  int64_t query = 0, queries = 0;
+  uint32_t sums = 0, product = 0, rows = 0;  // tiles
+};
+
+// Heads whose scores share a bank.
+struct Bundle {
+  size_t chunk = 0;
+  int64_t begin = 0, count = 0;  // heads of the chunk
+  uint32_t exps = 0;             // tile
+};
+
+// Scores, their exponentials and the sums.
+void start(const Attention& a, Chunk& chunk, Bundle& bundle) {
+  const int64_t keys = a.shape.keys, heads = static_cast<int64_t>(chunk.last - chunk.first);
+  if (bundle.begin == 0) {
+    chunk.sums = sbuf(a, chunk.queries, heads, DType::fp32, "sums");
+    chunk.product = psum(a, chunk.queries, heads * a.shape.width, DType::fp32, "weighted values");
   }
-  const isa::View inverse = dense(a, sums, DType::fp32, queries, 0, heads);
-  build.reciprocal({.dst = inverse, .data = inverse});
-  const uint32_t out = sbuf(a, queries, heads * width, a.dtype, "attention rows");
-  build.tensor_tensor({.dst = matrix(a, out, a.dtype, queries, 0, dim(width, heads), dim(1, width)),
-                       .data1 = matrix(a, product, DType::fp32, queries, 0, dim(width, heads), dim(1, width)),
-                       .data2 = matrix(a, sums, DType::fp32, queries, 0, dim(1, heads), dim(0, width)),
-                       .op = AluOp::multiply});
-  return out;
+  const uint32_t shared = keys <= a.bank ? psum(a, chunk.queries, bundle.count * keys, DType::fp32, "scores") : 0;
+  bundle.exps = sbuf(a, chunk.queries, bundle.count * keys, a.dtype, "exponentials");
+  for (int64_t h = 0; h < bundle.count; ++h) {
+    const size_t head = chunk.first + static_cast<size_t>(bundle.begin + h);
+    const Scores scores = scores_of(a, head, chunk.query, chunk.queries, shared, h * keys);
+    const isa::View bias = negative_maximum(a, scores, chunk.queries);
+    exponentials(a, scores, bias, chunk.queries, bundle.exps, h * keys,
+                 dense(a, chunk.sums, DType::fp32, chunk.queries, bundle.begin + h, 1));
+  }
 }
 
-// Rows of heads [first, last) to their features in `out`.
-void store_rows(const Attention& a, uint32_t rows, size_t first, size_t last, int64_t query, int64_t queries) {
-  for (const Run& run : runs_of(a, *a.out.block, &Head::out, first, last)) {
+// Values weighted by the exponentials; the chunk's last bundle divides by the sums.
+void finish(const Attention& a, Chunk& chunk, const Bundle& bundle, const std::vector<uint32_t>& values) {
+  tile::Builder& build = a.context.build;
+  const int64_t keys = a.shape.keys, width = a.shape.width, queries = chunk.queries;
+  const uint32_t stationary = transposed_exponentials(a, bundle.exps, bundle.count, queries);
+  for (int64_t h = 0; h < bundle.count; ++h) {
+    const int64_t column = static_cast<int64_t>(chunk.first) + bundle.begin + h;
+    for (size_t t = 0; t < values.size(); ++t) {
+      const int64_t n = std::min(a.side, keys - static_cast<int64_t>(t) * a.side);
+      const int64_t square = (static_cast<int64_t>(t) * bundle.count + h) * queries;
+      build.matmul({.dst = dense(a, chunk.product, DType::fp32, queries, (bundle.begin + h) * width, width),
+                    .stationary = dense(a, stationary, a.dtype, n, square, queries),
+                    .moving = dense(a, values[t], a.dtype, n, column * width, width),
+                    .accumulate = t > 0});
+    }
+  }
+  const auto heads = static_cast<int64_t>(chunk.last - chunk.first);
+  if (bundle.begin + bundle.count < heads) return;
+  const isa::View inverse = dense(a, chunk.sums, DType::fp32, queries, 0, heads);
+  build.reciprocal({.dst = inverse, .data = inverse});
+  chunk.rows = sbuf(a, queries, heads * width, a.dtype, "attention rows");
+  build.tensor_tensor({.dst = matrix(a, chunk.rows, a.dtype, queries, 0, dim(width, heads), dim(1, width)),
+                       .data1 = matrix(a, chunk.product, DType::fp32, queries, 0, dim(width, heads), dim(1, width)),
+                       .data2 = matrix(a, chunk.sums, DType::fp32, queries, 0, dim(1, heads), dim(0, width)),
+                       .op = AluOp::multiply});
+}
+
+// A chunk's rows to their features in `out`.
+void store(const Attention& a, const Chunk& chunk) {
+  const int64_t queries = chunk.queries;
+  for (const Run& run : runs_of(a, *a.out.block, &Head::out, chunk.first, chunk.last)) {
     const Place at = place_of(*a.out.block, run.feature);
     const uint32_t square = psum(a, at.partition + run.width, queries, a.held, "transposed rows");
     const isa::View turned =
         a.context.build.tile_view(square, a.held, static_cast<uint32_t>(at.partition), static_cast<uint32_t>(run.width),
                                   0, {{1, static_cast<uint32_t>(queries)}});
-    const int64_t column = static_cast<int64_t>(run.head - first) * a.shape.width;
-    a.context.build.transpose({.dst = turned, .data = dense(a, rows, a.dtype, queries, column, run.width)});
-    copy(a.context, rows_view(a, a.out, run.feature, run.width, query, queries), turned);
+    const int64_t column = static_cast<int64_t>(run.head - chunk.first) * a.shape.width;
+    a.context.build.transpose({.dst = turned, .data = dense(a, chunk.rows, a.dtype, queries, column, run.width)});
+    copy(a.context, rows_view(a, a.out, run.feature, run.width, chunk.query, queries), turned);
   }
 }
 
@@ -282,32 +304,55 @@ bool attention_fits(const spec::ChipSpec& spec, int64_t width, int64_t feature, 
   return lanes % width == 0 && width * 4 >= lanes && feature % width == 0;
 }
 
-void attention(Context& context, const AttentionShape& shape, const RowsOf& q, const RowsOf& k, const RowsOf& v,
-               const RowsOf& out, std::span<const Head> heads, const MaskView& mask) {
+void attention(Context& context, const AttentionShape& shape, std::span<const AttentionRows> groups) {
   const spec::ChipSpec& spec = context.spec;
-  const DType dtype = v.block->dtype;
-  CHECK(q.block->dtype == dtype && k.block->dtype == dtype, "operands of one type");
-  const Attention a{.context = context,
-                    .shape = shape,
-                    .q = q,
-                    .k = k,
-                    .v = v,
-                    .out = out,
-                    .heads = heads,
-                    .mask = mask,
-                    .dtype = dtype,
-                    .held = spec.generation < 3 ? DType::fp32 : dtype,  // generation 2 has fp32 results only
-                    .side = std::min<int64_t>({spec.tensor.rows, spec.tensor.columns, spec.psum.partitions}),
-                    .bank = static_cast<int64_t>(spec.psum.bytes_per_partition / spec.psum.banks / 4)};
-  std::vector<uint32_t> values;
-  for (int64_t key = 0; key < shape.keys; key += a.side)
-    values.push_back(value_rows(a, key, std::min(a.side, shape.keys - key)));
-  const size_t together = static_cast<size_t>(std::max<int64_t>(1, a.bank / shape.width));
-  for (int64_t query = 0; query < shape.queries; query += a.side) {
-    const int64_t queries = std::min(a.side, shape.queries - query);
-    for (size_t first = 0; first < heads.size(); first += together) {
-      const size_t last = std::min(heads.size(), first + together);
-      store_rows(a, weighted_values(a, first, last, query, queries, values), first, last, query, queries);
+  const DType dtype = groups[0].v.block->dtype;
+  const auto bank = static_cast<int64_t>(spec.psum.bytes_per_partition / spec.psum.banks / 4);
+  const int64_t side = std::min<int64_t>({spec.tensor.rows, spec.tensor.columns, spec.psum.partitions});
+  const DType held = spec.generation < 3 ? DType::fp32 : dtype;  // generation 2 has fp32 results only
+  std::vector<Attention> problems;
+  for (const AttentionRows& g : groups) {
+    CHECK(g.q.block->dtype == dtype && g.k.block->dtype == dtype, "operands of one type");
+    problems.push_back({context, shape, g.q, g.k, g.v, g.out, g.heads, g.mask, dtype, held, side, bank});
+  }
+  struct Work {
+    size_t problem = 0;
+    Bundle bundle;
+  };
+  std::vector<Chunk> chunks;
+  std::vector<Work> work;
+  const size_t together = static_cast<size_t>(std::max<int64_t>(1, bank / shape.width));
+  const int64_t sharing = std::max<int64_t>(1, bank / shape.keys);
+  for (size_t p = 0; p < problems.size(); ++p) {
+    for (int64_t query = 0; query < shape.queries; query += side) {
+      for (size_t first = 0; first < groups[p].heads.size(); first += together) {
+        const size_t last = std::min(groups[p].heads.size(), first + together);
+        chunks.push_back(
+            {.first = first, .last = last, .query = query, .queries = std::min(side, shape.queries - query)});
+        const auto heads = static_cast<int64_t>(last - first);
+        for (int64_t begin = 0; begin < heads; begin += sharing)
+          work.push_back({p, {chunks.size() - 1, begin, std::min(sharing, heads - begin)}});
+      }
+    }
+  }
+  std::vector<std::vector<uint32_t>> values(problems.size());
+  for (size_t i = 0; i < work.size() + 2 * kAhead; ++i) {
+    if (i < work.size()) {
+      const Attention& a = problems[work[i].problem];
+      std::vector<uint32_t>& rows = values[work[i].problem];
+      for (int64_t key = static_cast<int64_t>(rows.size()) * side; key < shape.keys; key += side)
+        rows.push_back(value_rows(a, key, std::min(side, shape.keys - key)));
+      start(a, chunks[work[i].bundle.chunk], work[i].bundle);
+    }
+    if (i >= kAhead && i - kAhead < work.size()) {
+      const Work& w = work[i - kAhead];
+      finish(problems[w.problem], chunks[w.bundle.chunk], w.bundle, values[w.problem]);
+    }
+    if (i >= 2 * kAhead) {
+      const Work& w = work[i - 2 * kAhead];
+      const Chunk& chunk = chunks[w.bundle.chunk];
+      const bool last = w.bundle.begin + w.bundle.count == static_cast<int64_t>(chunk.last - chunk.first);
+      if (last) store(problems[w.problem], chunk);
     }
   }
 }

@@ -3,6 +3,7 @@
 #pragma once
 #include <functional>
 #include <span>
+#include <vector>
 
 #include "kernels/block.h"
 
@@ -28,10 +29,15 @@ struct AttentionShape {
 // an engine may begin.
 bool attention_fits(const spec::ChipSpec&, int64_t width, int64_t feature, int64_t features);
 
-// All heads over the same rows. `mask(head, query, queries)`: the addend [queries, keys] in SBUF, fp32, or no view
-// where nothing is added.
+// The addend [queries, keys] of a head's scores in SBUF, fp32, or no view where nothing is added.
 using MaskView = std::function<isa::View(size_t head, int64_t query, int64_t queries)>;
-void attention(Context&, const AttentionShape&, const RowsOf& q, const RowsOf& k, const RowsOf& v, const RowsOf& out,
-               std::span<const Head> heads, const MaskView& mask);
+
+// Heads over the same rows.
+struct AttentionRows {
+  RowsOf q, k, v, out;
+  std::vector<Head> heads;
+  MaskView mask;
+};
+void attention(Context&, const AttentionShape&, std::span<const AttentionRows>);
 
 }  // namespace presil::kernels

@@ -39,9 +39,10 @@ void conv_tile(Context& c, const Window& w, const Weights& weights, const Block&
       started = true;
     }
   }
-  if (epilogue.addend)
-    add_to_psum(c, c.build.tile_view(psum, DType::fp32), output_window(*epilogue.addend, group, n, r));
-  evacuate(c, c.build.tile_view(psum, DType::fp32), output_window(out, group, n, r), bias_of(weights, group), epilogue);
+  Evacuation leaving{
+      c.build.tile_view(psum, DType::fp32), output_window(out, group, n, r), bias_of(weights, group), {}};
+  if (epilogue.addend) leaving.addend = output_window(*epilogue.addend, group, n, r);
+  evacuate(c, leaving, epilogue);
 }
 
 }  // namespace
@@ -56,29 +57,43 @@ tile::Scalar activation_bias(Context& c, float number, int64_t partitions) {
   return c.build.tile_view(found->second, DType::fp32);
 }
 
-void add_to_psum(Context& c, const isa::View& psum, const isa::View& moving) {
-  isa::View stationary = identity(c, moving.dtype);
-  stationary.partitions = moving.partitions, stationary.dims[0].count = moving.partitions;
-  c.build.matmul({.dst = psum, .stationary = stationary, .moving = moving, .accumulate = true});
+namespace {
+
+void add_to_psum(Context& c, const isa::View& psum, const isa::View& addend) {
+  isa::View stationary = identity(c, addend.dtype);
+  stationary.partitions = addend.partitions, stationary.dims[0].count = addend.partitions;
+  c.build.matmul({.dst = psum, .stationary = stationary, .moving = addend, .accumulate = true});
 }
 
-void evacuate(Context& c, const isa::View& psum, const isa::View& out, const std::optional<isa::View>& bias,
-              const Epilogue& e) {
-  tile::Scalar add = bias ? tile::Scalar(*bias) : tile::Scalar(0.0f);
+// out = f(psum + bias + addend). The vector engine adds two tensors in one pass only when one lies in PSUM, and has no
+// time for the bias, which the scalar engine adds in place.
+void evacuate_sum(Context& c, const Evacuation& v, const Epilogue& e) {
+  if (v.bias) c.build.activation({.dst = v.psum, .data = v.psum, .bias = *v.bias});
+  c.build.tensor_tensor({.dst = v.out, .data1 = v.psum, .data2 = *v.addend, .op = AluOp::add});
+  if (e.function != Activation::copy)
+    c.build.activation({.dst = v.out, .data = v.out, .op = e.function, .alpha = e.alpha});
+}
+
+}  // namespace
+
+void evacuate(Context& c, const Evacuation& v, const Epilogue& e) {
+  if (v.addend && dtype_bytes(v.addend->dtype) != 2) return evacuate_sum(c, v, e);
+  if (v.addend) add_to_psum(c, v.psum, *v.addend);
+  tile::Scalar add = v.bias ? tile::Scalar(*v.bias) : tile::Scalar(0.0f);
   bool plain = e.function == Activation::copy, relu = e.function == Activation::relu;
-  if ((plain || relu) && e.scale == 1.0f && lighter_engine(c, out, psum) == isa::EngineKind::vector) {
-    if (plain && !bias)
-      c.build.tensor_copy({.dst = out, .src = psum});
+  if ((plain || relu) && e.scale == 1.0f && lighter_engine(c, v.out, v.psum) == isa::EngineKind::vector) {
+    if (plain && !v.bias)
+      c.build.tensor_copy({.dst = v.out, .src = v.psum});
     else
-      c.build.tensor_scalar({.dst = out,
-                             .data = psum,
-                             .op0 = bias ? AluOp::add : AluOp::max,
-                             .operand0 = bias ? add : tile::Scalar(0.0f),
-                             .op1 = bias && relu ? AluOp::max : AluOp::bypass,
+      c.build.tensor_scalar({.dst = v.out,
+                             .data = v.psum,
+                             .op0 = v.bias ? AluOp::add : AluOp::max,
+                             .operand0 = add,
+                             .op1 = v.bias && relu ? AluOp::max : AluOp::bypass,
                              .operand1 = 0.0f});
     return;
   }
-  c.build.activation({.dst = out, .data = psum, .op = e.function, .scale = e.scale, .bias = add, .alpha = e.alpha});
+  c.build.activation({.dst = v.out, .data = v.psum, .op = e.function, .scale = e.scale, .bias = add, .alpha = e.alpha});
 }
 
 void conv(Context& c, const Window& w, const Weights& weights, const Block& in, const Block& out,
@@ -92,7 +107,8 @@ void conv(Context& c, const Window& w, const Weights& weights, const Block& in, 
 }
 
 void linear(Context& c, const Weights& weights, const Block& in, const Block& out, const Epilogue& epilogue) {
-  int64_t pixels = in.free_elements(), limit = psum_elements(c);
+  const int64_t pixels = in.free_elements(), parts = (pixels + psum_elements(c) - 1) / psum_elements(c);
+  const int64_t limit = (pixels + parts - 1) / parts;
   for (int64_t begin = 0; begin < pixels; begin += limit) {
     int64_t count = std::min(limit, pixels - begin);
     auto pixel_view = [&](const Block& block, size_t g) {
@@ -111,8 +127,9 @@ void linear(Context& c, const Weights& weights, const Block& in, const Block& ou
                         .moving = pixel_view(in, k),
                         .accumulate = k > 0});
       }
-      if (epilogue.addend) add_to_psum(c, c.build.tile_view(psum, DType::fp32), pixel_view(*epilogue.addend, group));
-      evacuate(c, c.build.tile_view(psum, DType::fp32), pixel_view(out, group), bias_of(weights, group), epilogue);
+      Evacuation leaving{c.build.tile_view(psum, DType::fp32), pixel_view(out, group), bias_of(weights, group), {}};
+      if (epilogue.addend) leaving.addend = pixel_view(*epilogue.addend, group);
+      evacuate(c, leaving, epilogue);
     }
   }
 }

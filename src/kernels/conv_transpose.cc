@@ -230,7 +230,7 @@ void write_phase(const Kernel& kernel, isa::View result, int64_t partition, cons
                                  {column, r.columns, kernel.window.stride[1]}});
   std::optional<isa::View> bias;
   if (kernel.weights.bias) bias = origin(*kernel.weights.bias, m.group, m.partition, m.count, {});
-  evacuate(kernel.context, result, pixels, bias, kernel.epilogue);
+  evacuate(kernel.context, {result, pixels, bias, {}}, kernel.epilogue);
 }
 
 template <class Run>

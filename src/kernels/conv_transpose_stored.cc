@@ -66,7 +66,9 @@ void columns_of(const Stored& s, const Chunk& chunk, uint32_t tile, int64_t colu
     const isa::View to = build.tile_view(tile, s.out.dtype, 0, partitions, (c * ky * run + column * kx) * size, {});
     const isa::View from = build.tile_view(psum, DType::fp32, 0, partitions, c * 4, {});
     for_each_piece({to, from}, {{ky, {run, kx * m}}, {columns, {kx, s.results}}, {kx, {1, m}}}, {},
-                   [&](std::span<const isa::View> v) { evacuate(s.context, v[1], v[0], bias, s.epilogue); });
+                   [&](std::span<const isa::View> v) {
+                     evacuate(s.context, {v[1], v[0], bias, {}}, s.epilogue);
+                   });
   }
 }
 

@@ -81,7 +81,7 @@ void finish_tile(Context& c, const OutTile& t, const HbmView& out, int64_t m0, i
   uint32_t tile = c.build.sbuf(static_cast<uint32_t>(t.m_count),
                                static_cast<uint32_t>(t.n_count * static_cast<int64_t>(dtype_bytes(out.dtype))), "c");
   isa::View v = c.build.tile_view(tile, out.dtype);
-  evacuate(c, c.build.tile_view(t.psum, DType::fp32), v, std::nullopt);
+  evacuate(c, {c.build.tile_view(t.psum, DType::fp32), v, {}, {}});
   c.build.dma(c.build.hbm_view(out.tensor, out.offset + (m0 + t.m) * out.strides[0] + (n0 + t.n) * out.strides[1],
                                {{static_cast<int32_t>(out.strides[0]), static_cast<uint32_t>(t.m_count)},
                                 {static_cast<int32_t>(out.strides[1]), static_cast<uint32_t>(t.n_count)}}),

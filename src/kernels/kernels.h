@@ -27,19 +27,22 @@ struct Weights {
   std::optional<Block> bias;  // [M], partition axis 0, fp32, groups as out's
 };
 
-// What happens to a matmul's result on its way out of PSUM: f((x + addend) * scale + bias); bias is in Weights. The
-// tensor engine adds the addend: laid out as `out`, of a 16-bit type, its groups no larger than the array's rows.
+// What happens to a matmul's result on its way out of PSUM: f(x * scale + bias + addend); bias is in Weights. The
+// addend is laid out as `out`; scale is 1 with it. The tensor engine adds 16-bit addends (whose groups are no larger
+// than the array's rows), the vector engine others.
 struct Epilogue {
   Activation function = Activation::copy;
   float scale = 1.0f;
   float alpha = 0;
   std::optional<Block> addend;
 };
-// psum += the addend's elements `moving`, which has as many partitions.
-void add_to_psum(Context&, const isa::View& psum, const isa::View& moving);
-// PSUM view to SBUF view on the scalar or the vector engine, whichever has less to do.
-void evacuate(Context&, const isa::View& psum, const isa::View& out, const std::optional<isa::View>& bias,
-              const Epilogue& = {});
+// What leaves PSUM: all views have the same elements.
+struct Evacuation {
+  isa::View psum, out;
+  std::optional<isa::View> bias, addend;
+};
+// PSUM to SBUF on the scalar or the vector engine, whichever has less to do.
+void evacuate(Context&, const Evacuation&, const Epilogue& = {});
 
 // --- convolution (conv.cc) ---
 // Dense: weights [C, kh, kw, M], partition axis 0 with in's groups. out[n, m, y, x] = f(sum w * in + bias).
@@ -82,6 +85,11 @@ void softmax(Context&, int axis, const Block& in, const Block& out);
 // trailing shape, repeated in all partitions (of groups cut as in's, or of one group that is large enough), or absent.
 void layer_norm(Context&, int axis, float epsilon, const Block& in, const std::optional<Block>& scale,
                 const std::optional<Block>& bias, const Block& out);
+
+// The same over features that lie on partitions (layer_norm_across.cc): in and out are [rows, features], of a float
+// type of 2 or 4 bytes, cut alike; scale and bias are [features], fp32, cut as they are.
+void layer_norm_across(Context&, float epsilon, const Block& in, const std::optional<Block>& scale,
+                       const std::optional<Block>& bias, const Block& out);
 
 // --- matmul of blocks (matmul.cc) ---
 // out[b..., M, N] = alpha * a[b..., M, K] x b[b..., K, N]. a's partition axis is its last (K), b's is rank-2 (K) with

@@ -90,8 +90,9 @@ void packed_tile(Context& c, const Window& w, const TapPacking& packing, const W
                     .accumulate = pass > 0});
   }
   const std::vector<Range> where = {{n, 1, 1}, {0, m, 1}, {r.row, r.rows, 1}, {r.column, r.columns, 1}};
-  if (epilogue.addend) add_to_psum(c, result, view(*epilogue.addend, group, where));
-  evacuate(c, result, view(out, group, where), bias_of(weights, group), epilogue);
+  Evacuation leaving{result, view(out, group, where), bias_of(weights, group), {}};
+  if (epilogue.addend) leaving.addend = view(*epilogue.addend, group, where);
+  evacuate(c, leaving, epilogue);
 }
 
 }  // namespace
