@@ -14,9 +14,6 @@ namespace {
 
 // Longer rows of scores leave PSUM before they are exponentiated: two rows of this many fp32 fill half of its banks.
 constexpr int64_t kKeysInPsumMax = 1024;
-// Bundles of heads whose scores are under way while an earlier one's values are weighted: the tensor engine's queue is
-// in order, and exponentials take longer than one bundle's products.
-constexpr size_t kAhead = 2;
 
 struct Attention {
   Context& context;
@@ -115,110 +112,113 @@ uint32_t value_rows(const Attention& a, int64_t first, int64_t keys) {
   return tile;
 }
 
-// Scores of one head against one tile of queries, as pieces of a row: in PSUM, or in SBUF where they were scaled and
-// masked.
+// Scores of a bundle's heads against one tile of queries: a row of each head is `pieces` views, in PSUM, or in SBUF
+// where they were scaled and masked.
 struct Scores {
-  std::vector<isa::View> pieces;
-  float alpha = 1;  // yet to be applied
+  std::vector<std::vector<isa::View>> rows;  // by head
+  std::optional<isa::View> whole;            // all rows as one view [heads, keys], when one bank or tile holds them
+  float alpha = 1;                           // yet to be applied
 };
 
-Scores scores_of(const Attention& a, size_t head, int64_t query, int64_t queries, uint32_t shared, int64_t column) {
+// One head's scores; in SBUF at `to` where they leave PSUM.
+std::vector<isa::View> scores_of(const Attention& a, size_t head, int64_t query, int64_t queries, const isa::View& mask,
+                                 std::optional<uint32_t> shared, std::optional<uint32_t> to, int64_t column) {
   const int64_t keys = a.shape.keys;
   const isa::View stationary = rows_view(a, a.q, a.heads[head].q, a.shape.width, query, queries);
-  const isa::View mask = a.mask(head, query, queries);
-  const bool leaves = mask.present() || keys > kKeysInPsumMax;
-  const uint32_t row = leaves ? sbuf(a, queries, keys, DType::fp32, "scores") : 0;
-  Scores scores{{}, leaves ? 1.0f : a.shape.alpha};
+  std::vector<isa::View> pieces;
   for (int64_t begin = 0; begin < keys; begin += a.bank) {
     const int64_t count = std::min(a.bank, keys - begin);
     const isa::View piece =
-        keys <= a.bank ? dense(a, shared, DType::fp32, queries, column, count)
-                       : dense(a, psum(a, queries, count, DType::fp32, "scores"), DType::fp32, queries, 0, count);
+        shared ? dense(a, *shared, DType::fp32, queries, column, count)
+               : dense(a, psum(a, queries, count, DType::fp32, "scores"), DType::fp32, queries, 0, count);
     a.context.build.matmul({.dst = piece,
                             .stationary = stationary,
                             .moving = rows_view(a, a.k, a.heads[head].k, a.shape.width, begin, count)});
-    if (!leaves) {
-      scores.pieces.push_back(piece);
+    if (!to) {
+      pieces.push_back(piece);
       continue;
     }
-    const isa::View to = dense(a, row, DType::fp32, queries, begin, count);
+    const isa::View row = dense(a, *to, DType::fp32, queries, column + begin, count);
     if (!mask.present()) {
-      copy_scaled(a.context, to, piece, a.shape.alpha);
-    } else {
-      isa::View addend = mask;
-      addend.offset += begin * 4, addend.dims[0].count = static_cast<uint32_t>(count);
-      a.context.build.scalar_tensor_tensor({.dst = to,
-                                            .data = piece,
-                                            .op0 = AluOp::multiply,
-                                            .operand0 = a.shape.alpha,
-                                            .op1 = AluOp::add,
-                                            .operand1 = addend});
+      copy_scaled(a.context, row, piece, a.shape.alpha);
+      continue;
     }
+    isa::View addend = mask;
+    addend.offset += begin * 4, addend.dims[0].count = static_cast<uint32_t>(count);
+    a.context.build.scalar_tensor_tensor({.dst = row,
+                                          .data = piece,
+                                          .op0 = AluOp::multiply,
+                                          .operand0 = a.shape.alpha,
+                                          .op1 = AluOp::add,
+                                          .operand1 = addend});
   }
-  if (leaves) scores.pieces = {dense(a, row, DType::fp32, queries, 0, keys)};
+  if (to) pieces = {dense(a, *to, DType::fp32, queries, column, keys)};
+  return pieces;
+}
+
+Scores bundle_scores(const Attention& a, size_t first, int64_t heads, int64_t query, int64_t queries) {
+  const int64_t keys = a.shape.keys;
+  const isa::View mask = a.mask(first, query, queries);
+  const bool leaves = mask.present() || keys > kKeysInPsumMax;
+  std::optional<uint32_t> bank, tile;
+  if (keys <= a.bank) bank = psum(a, queries, heads * keys, DType::fp32, "scores");
+  if (leaves) tile = sbuf(a, queries, heads * keys, DType::fp32, "scores");
+  Scores scores{{}, std::nullopt, leaves ? 1.0f : a.shape.alpha};
+  for (int64_t h = 0; h < heads; ++h) {
+    const size_t head = first + static_cast<size_t>(h);
+    scores.rows.push_back(
+        scores_of(a, head, query, queries, h == 0 ? mask : a.mask(head, query, queries), bank, tile, h * keys));
+  }
+  const auto held = tile ? tile : bank;
+  if (held) scores.whole = matrix(a, *held, DType::fp32, queries, 0, dim(keys, heads), dim(1, keys));
   return scores;
 }
 
-// Columns [first, first + pieces) of `tile` become -alpha * maximum of a head's row, its bias in the exponential.
-isa::View negative_maximum(const Attention& a, const Scores& scores, int64_t queries) {
+// -alpha * maximum of each row, its bias in the exponential: [queries, heads].
+uint32_t negative_maxima(const Attention& a, const Scores& scores, int64_t queries) {
   tile::Builder& build = a.context.build;
-  const auto count = static_cast<int64_t>(scores.pieces.size());
-  const uint32_t tile = sbuf(a, queries, count + 1, DType::fp32, "maximum");
-  for (int64_t i = 0; i < count; ++i) {
-    build.tensor_reduce({.dst = dense(a, tile, DType::fp32, queries, i, 1),
-                         .data = scores.pieces[static_cast<size_t>(i)],
-                         .op = AluOp::max,
-                         .negate = count == 1});
+  const auto heads = static_cast<int64_t>(scores.rows.size());
+  const uint32_t result = sbuf(a, queries, heads, DType::fp32, "maxima");
+  const isa::View all = dense(a, result, DType::fp32, queries, 0, heads);
+  if (scores.whole) {
+    build.tensor_reduce({.dst = all, .data = *scores.whole, .op = AluOp::max, .negate = true});
+  } else {
+    for (int64_t h = 0; h < heads; ++h) {
+      const std::vector<isa::View>& pieces = scores.rows[static_cast<size_t>(h)];
+      const auto count = static_cast<int64_t>(pieces.size());
+      const uint32_t parts = sbuf(a, queries, count, DType::fp32, "maxima of pieces");
+      for (int64_t i = 0; i < count; ++i) {
+        build.tensor_reduce({.dst = dense(a, parts, DType::fp32, queries, i, 1),
+                             .data = pieces[static_cast<size_t>(i)],
+                             .op = AluOp::max});
+      }
+      build.tensor_reduce({.dst = dense(a, result, DType::fp32, queries, h, 1),
+                           .data = dense(a, parts, DType::fp32, queries, 0, count),
+                           .op = AluOp::max,
+                           .negate = true});
+    }
   }
-  isa::View result = dense(a, tile, DType::fp32, queries, 0, 1);
-  if (count > 1) {
-    result = dense(a, tile, DType::fp32, queries, count, 1);
-    build.tensor_reduce(
-        {.dst = result, .data = dense(a, tile, DType::fp32, queries, 0, count), .op = AluOp::max, .negate = true});
-  }
-  if (scores.alpha != 1.0f) {
-    build.tensor_scalar({.dst = result, .data = result, .op0 = AluOp::multiply, .operand0 = scores.alpha});
-  }
+  if (scores.alpha != 1.0f)
+    build.tensor_scalar({.dst = all, .data = all, .op0 = AluOp::multiply, .operand0 = scores.alpha});
   return result;
 }
 
 // exp(alpha * score - maximum) of one head into `to`, and their sum.
-void exponentials(const Attention& a, const Scores& scores, const isa::View& bias, int64_t queries, uint32_t to,
-                  int64_t first, const isa::View& sum) {
+void exponentials(const Attention& a, const std::vector<isa::View>& pieces, float alpha, const isa::View& bias,
+                  int64_t queries, uint32_t to, int64_t first, const isa::View& sum) {
   int64_t begin = first;
-  for (size_t i = 0; i < scores.pieces.size(); ++i) {
-    const auto count = static_cast<int64_t>(scores.pieces[i].elements_per_partition());
+  for (size_t i = 0; i < pieces.size(); ++i) {
+    const auto count = static_cast<int64_t>(pieces[i].elements_per_partition());
     tile::ActivationArgs e{.dst = dense(a, to, a.dtype, queries, begin, count),
-                           .data = scores.pieces[i],
+                           .data = pieces[i],
                            .op = Activation::exp,
-                           .scale = scores.alpha,
+                           .scale = alpha,
                            .bias = bias};
     e.reduce_cmd = i == 0 ? ReduceCommand::reset_reduce : ReduceCommand::reduce;
-    if (i + 1 == scores.pieces.size()) e.reduce_res = sum;
+    if (i + 1 == pieces.size()) e.reduce_res = sum;
     a.context.build.activation(e);
     begin += count;
   }
-}
-
-// exps [queries, heads * keys] of `count` heads to [keys, tiles * heads * queries] in SBUF: tile by tile of keys.
-uint32_t transposed_exponentials(const Attention& a, uint32_t exps, int64_t count, int64_t queries) {
-  const int64_t keys = a.shape.keys, tiles = (keys + a.side - 1) / a.side;
-  const uint32_t out = sbuf(a, std::min(keys, a.side), tiles * count * queries, a.dtype, "transposed exponentials");
-  const int64_t together = std::max<int64_t>(1, held_per_bank(a) / queries);  // squares in a bank
-  for (int64_t t = 0; t < tiles; ++t) {
-    const int64_t n = std::min(a.side, keys - t * a.side);
-    for (int64_t first = 0; first < count; first += together) {
-      const int64_t heads = std::min(together, count - first);
-      const uint32_t bank = psum(a, n, heads * queries, a.held, "transposed exponentials");
-      for (int64_t h = 0; h < heads; ++h) {
-        a.context.build.transpose({.dst = dense(a, bank, a.held, n, h * queries, queries),
-                                   .data = dense(a, exps, a.dtype, queries, (first + h) * keys + t * a.side, n)});
-      }
-      copy(a.context, dense(a, out, a.dtype, n, (t * count + first) * queries, heads * queries),
-           dense(a, bank, a.held, n, 0, heads * queries));
-    }
-  }
-  return out;
 }
 
 // Heads of one tile of queries that share a PSUM bank and leave it together.
@@ -228,49 +228,85 @@ struct Chunk {
   uint32_t sums = 0, product = 0, rows = 0;  // tiles
 };
 
-// Heads whose scores share a bank.
+// Heads whose scores share a bank, on their way through the stages below.
 struct Bundle {
-  size_t chunk = 0;
+  size_t problem = 0, chunk = 0;
   int64_t begin = 0, count = 0;  // heads of the chunk
-  uint32_t exps = 0;             // tile
+  Scores scores;
+  uint32_t maxima = 0, exps = 0, transposed = 0;  // tiles
+  std::vector<uint32_t> banks;                    // with transposed exponentials
 };
 
-// Scores, their exponentials and the sums.
-void start(const Attention& a, Chunk& chunk, Bundle& bundle) {
-  const int64_t keys = a.shape.keys, heads = static_cast<int64_t>(chunk.last - chunk.first);
-  if (bundle.begin == 0) {
-    chunk.sums = sbuf(a, chunk.queries, heads, DType::fp32, "sums");
-    chunk.product = psum(a, chunk.queries, heads * a.shape.width, DType::fp32, "weighted values");
+// Squares of transposed exponentials: tile by tile of keys, head by head.
+struct Squares {
+  const Attention& a;
+  int64_t count, queries;  // heads, columns of a square
+
+  int64_t squares() const { return (a.shape.keys + a.side - 1) / a.side * count; }
+  int64_t together() const { return std::max<int64_t>(1, held_per_bank(a) / queries); }  // in a bank
+  int64_t tile(int64_t square) const { return square / count; }
+  int64_t keys(int64_t square) const { return std::min(a.side, a.shape.keys - tile(square) * a.side); }
+};
+
+// exps [queries, heads * keys] to [keys, squares * queries] in PSUM.
+void transpose_exponentials(const Squares& s, Bundle& bundle) {
+  const Attention& a = s.a;
+  for (int64_t first = 0; first < s.squares(); first += s.together()) {
+    const int64_t last = std::min(s.squares(), first + s.together());
+    const uint32_t bank = psum(a, s.keys(first), (last - first) * s.queries, a.held, "transposed exponentials");
+    for (int64_t i = first; i < last; ++i) {
+      a.context.build.transpose({.dst = dense(a, bank, a.held, s.keys(i), (i - first) * s.queries, s.queries),
+                                 .data = dense(a, bundle.exps, a.dtype, s.queries,
+                                               i % s.count * a.shape.keys + s.tile(i) * a.side, s.keys(i))});
+    }
+    bundle.banks.push_back(bank);
   }
-  const uint32_t shared = keys <= a.bank ? psum(a, chunk.queries, bundle.count * keys, DType::fp32, "scores") : 0;
+}
+
+void move_exponentials(const Squares& s, Bundle& bundle) {
+  const Attention& a = s.a;
+  bundle.transposed =
+      sbuf(a, std::min(a.shape.keys, a.side), s.squares() * s.queries, a.dtype, "transposed exponentials");
+  for (size_t b = 0; b < bundle.banks.size(); ++b) {
+    const int64_t first = static_cast<int64_t>(b) * s.together(), last = std::min(s.squares(), first + s.together());
+    for (int64_t i = first, end = i; i < last; i = end) {
+      while (end < last && s.keys(end) == s.keys(i)) ++end;
+      copy(a.context, dense(a, bundle.transposed, a.dtype, s.keys(i), i * s.queries, (end - i) * s.queries),
+           dense(a, bundle.banks[b], a.held, s.keys(i), (i - first) * s.queries, (end - i) * s.queries));
+    }
+  }
+}
+
+void exponentiate(const Attention& a, const Chunk& chunk, Bundle& bundle) {
+  const int64_t keys = a.shape.keys;
   bundle.exps = sbuf(a, chunk.queries, bundle.count * keys, a.dtype, "exponentials");
   for (int64_t h = 0; h < bundle.count; ++h) {
-    const size_t head = chunk.first + static_cast<size_t>(bundle.begin + h);
-    const Scores scores = scores_of(a, head, chunk.query, chunk.queries, shared, h * keys);
-    const isa::View bias = negative_maximum(a, scores, chunk.queries);
-    exponentials(a, scores, bias, chunk.queries, bundle.exps, h * keys,
+    exponentials(a, bundle.scores.rows[static_cast<size_t>(h)], bundle.scores.alpha,
+                 dense(a, bundle.maxima, DType::fp32, chunk.queries, h, 1), chunk.queries, bundle.exps, h * keys,
                  dense(a, chunk.sums, DType::fp32, chunk.queries, bundle.begin + h, 1));
   }
 }
 
-// Values weighted by the exponentials; the chunk's last bundle divides by the sums.
-void finish(const Attention& a, Chunk& chunk, const Bundle& bundle, const std::vector<uint32_t>& values) {
-  tile::Builder& build = a.context.build;
+// Values weighted by the exponentials, into the chunk's bank.
+void weigh(const Attention& a, const Chunk& chunk, const Bundle& bundle, const std::vector<uint32_t>& values) {
   const int64_t keys = a.shape.keys, width = a.shape.width, queries = chunk.queries;
-  const uint32_t stationary = transposed_exponentials(a, bundle.exps, bundle.count, queries);
   for (int64_t h = 0; h < bundle.count; ++h) {
     const int64_t column = static_cast<int64_t>(chunk.first) + bundle.begin + h;
     for (size_t t = 0; t < values.size(); ++t) {
       const int64_t n = std::min(a.side, keys - static_cast<int64_t>(t) * a.side);
       const int64_t square = (static_cast<int64_t>(t) * bundle.count + h) * queries;
-      build.matmul({.dst = dense(a, chunk.product, DType::fp32, queries, (bundle.begin + h) * width, width),
-                    .stationary = dense(a, stationary, a.dtype, n, square, queries),
-                    .moving = dense(a, values[t], a.dtype, n, column * width, width),
-                    .accumulate = t > 0});
+      a.context.build.matmul({.dst = dense(a, chunk.product, DType::fp32, queries, (bundle.begin + h) * width, width),
+                              .stationary = dense(a, bundle.transposed, a.dtype, n, square, queries),
+                              .moving = dense(a, values[t], a.dtype, n, column * width, width),
+                              .accumulate = t > 0});
     }
   }
-  const auto heads = static_cast<int64_t>(chunk.last - chunk.first);
-  if (bundle.begin + bundle.count < heads) return;
+}
+
+// The chunk's weighted values over the sums, [queries, heads * width] in SBUF.
+void divide(const Attention& a, Chunk& chunk) {
+  tile::Builder& build = a.context.build;
+  const int64_t width = a.shape.width, queries = chunk.queries, heads = static_cast<int64_t>(chunk.last - chunk.first);
   const isa::View inverse = dense(a, chunk.sums, DType::fp32, queries, 0, heads);
   build.reciprocal({.dst = inverse, .data = inverse});
   chunk.rows = sbuf(a, queries, heads * width, a.dtype, "attention rows");
@@ -304,55 +340,92 @@ bool attention_fits(const spec::ChipSpec& spec, int64_t width, int64_t feature, 
   return lanes % width == 0 && width * 4 >= lanes && feature % width == 0;
 }
 
+namespace {
+
+// Everything under way: bundles pass through the stages one behind the other, so that no engine's queue waits for a
+// result of the same turn.
+struct Pipeline {
+  std::vector<Attention> problems;
+  std::vector<Chunk> chunks;
+  std::vector<Bundle> bundles;
+  std::vector<std::vector<uint32_t>> values;  // by problem: a tile per tile of keys
+
+  bool ends_chunk(const Bundle& b) const {
+    return b.begin + b.count == static_cast<int64_t>(chunks[b.chunk].last - chunks[b.chunk].first);
+  }
+  void run_stage(int stage, Bundle& b);
+};
+constexpr int kStages = 8;
+
+void Pipeline::run_stage(int stage, Bundle& b) {
+  const Attention& a = problems[b.problem];
+  Chunk& chunk = chunks[b.chunk];
+  const size_t head = chunk.first + static_cast<size_t>(b.begin);
+  switch (stage) {
+    case 0:
+      b.scores = bundle_scores(a, head, b.count, chunk.query, chunk.queries);
+      return;
+    case 1:
+      b.maxima = negative_maxima(a, b.scores, chunk.queries);
+      return;
+    case 2:
+      if (b.begin == 0)
+        chunk.sums = sbuf(a, chunk.queries, static_cast<int64_t>(chunk.last - chunk.first), DType::fp32, "sums");
+      return exponentiate(a, chunk, b);
+    case 3:
+      return transpose_exponentials({a, b.count, chunk.queries}, b);
+    case 4:
+      return move_exponentials({a, b.count, chunk.queries}, b);
+    case 5: {
+      std::vector<uint32_t>& rows = values[b.problem];
+      for (int64_t key = static_cast<int64_t>(rows.size()) * a.side; key < a.shape.keys; key += a.side)
+        rows.push_back(value_rows(a, key, std::min(a.side, a.shape.keys - key)));
+      if (b.begin == 0) {
+        const auto columns = static_cast<int64_t>(chunk.last - chunk.first) * a.shape.width;
+        chunk.product = psum(a, chunk.queries, columns, DType::fp32, "weighted values");
+      }
+      return weigh(a, chunk, b, rows);
+    }
+    case 6:
+      if (ends_chunk(b)) divide(a, chunk);
+      return;
+    default:
+      if (ends_chunk(b)) store(a, chunk);
+  }
+}
+
+}  // namespace
+
 void attention(Context& context, const AttentionShape& shape, std::span<const AttentionRows> groups) {
   const spec::ChipSpec& spec = context.spec;
   const DType dtype = groups[0].v.block->dtype;
   const auto bank = static_cast<int64_t>(spec.psum.bytes_per_partition / spec.psum.banks / 4);
   const int64_t side = std::min<int64_t>({spec.tensor.rows, spec.tensor.columns, spec.psum.partitions});
   const DType held = spec.generation < 3 ? DType::fp32 : dtype;  // generation 2 has fp32 results only
-  std::vector<Attention> problems;
-  for (const AttentionRows& g : groups) {
-    CHECK(g.q.block->dtype == dtype && g.k.block->dtype == dtype, "operands of one type");
-    problems.push_back({context, shape, g.q, g.k, g.v, g.out, g.heads, g.mask, dtype, held, side, bank});
-  }
-  struct Work {
-    size_t problem = 0;
-    Bundle bundle;
-  };
-  std::vector<Chunk> chunks;
-  std::vector<Work> work;
   const size_t together = static_cast<size_t>(std::max<int64_t>(1, bank / shape.width));
   const int64_t sharing = std::max<int64_t>(1, bank / shape.keys);
-  for (size_t p = 0; p < problems.size(); ++p) {
+  Pipeline pipeline;
+  for (const AttentionRows& g : groups) {
+    CHECK(g.q.block->dtype == dtype && g.k.block->dtype == dtype, "operands of one type");
+    const size_t problem = pipeline.problems.size();
+    pipeline.problems.push_back({context, shape, g.q, g.k, g.v, g.out, g.heads, g.mask, dtype, held, side, bank});
     for (int64_t query = 0; query < shape.queries; query += side) {
-      for (size_t first = 0; first < groups[p].heads.size(); first += together) {
-        const size_t last = std::min(groups[p].heads.size(), first + together);
-        chunks.push_back(
-            {.first = first, .last = last, .query = query, .queries = std::min(side, shape.queries - query)});
+      for (size_t first = 0; first < g.heads.size(); first += together) {
+        const size_t last = std::min(g.heads.size(), first + together), chunk = pipeline.chunks.size();
+        pipeline.chunks.push_back({first, last, query, std::min(side, shape.queries - query)});
         const auto heads = static_cast<int64_t>(last - first);
         for (int64_t begin = 0; begin < heads; begin += sharing)
-          work.push_back({p, {chunks.size() - 1, begin, std::min(sharing, heads - begin)}});
+          pipeline.bundles.push_back(
+              {.problem = problem, .chunk = chunk, .begin = begin, .count = std::min(sharing, heads - begin)});
       }
     }
   }
-  std::vector<std::vector<uint32_t>> values(problems.size());
-  for (size_t i = 0; i < work.size() + 2 * kAhead; ++i) {
-    if (i < work.size()) {
-      const Attention& a = problems[work[i].problem];
-      std::vector<uint32_t>& rows = values[work[i].problem];
-      for (int64_t key = static_cast<int64_t>(rows.size()) * side; key < shape.keys; key += side)
-        rows.push_back(value_rows(a, key, std::min(side, shape.keys - key)));
-      start(a, chunks[work[i].bundle.chunk], work[i].bundle);
-    }
-    if (i >= kAhead && i - kAhead < work.size()) {
-      const Work& w = work[i - kAhead];
-      finish(problems[w.problem], chunks[w.bundle.chunk], w.bundle, values[w.problem]);
-    }
-    if (i >= 2 * kAhead) {
-      const Work& w = work[i - 2 * kAhead];
-      const Chunk& chunk = chunks[w.bundle.chunk];
-      const bool last = w.bundle.begin + w.bundle.count == static_cast<int64_t>(chunk.last - chunk.first);
-      if (last) store(problems[w.problem], chunk);
+  pipeline.values.resize(pipeline.problems.size());
+  const auto count = static_cast<int>(pipeline.bundles.size());
+  for (int turn = 0; turn < count + kStages - 1; ++turn) {
+    for (int stage = kStages - 1; stage >= 0; --stage) {
+      const int bundle = turn - stage;
+      if (bundle >= 0 && bundle < count) pipeline.run_stage(stage, pipeline.bundles[static_cast<size_t>(bundle)]);
     }
   }
 }
