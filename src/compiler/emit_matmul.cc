@@ -124,15 +124,16 @@ Result<Block> Emitter::packed_conv(const Step& step, Scope& scope, DType dtype, 
   std::vector<int64_t> cut;  // of the weights: a group per pass
   for (int64_t rest = window.kernel[0] * window.kernel[1] * in.shape[1]; rest > 0; rest -= packing.partitions)
     cut.push_back(std::min(rest, packing.partitions));
-  const kernels::Epilogue epilogue = TRY(epilogue_of(step, tail, out, scope));
-  auto groups = groups_of(with_rows(out));
-  for (size_t g = 0; g < groups.size(); ++g) {
-    const OutGroup& group = groups[g];
-    Weights weights = matmul_weights(
-        step, g, cut, "taps", [&] { return packed_weights(w, group.begin, group.partitions, operand); },
-        optional_input(node, 2), group.begin, group.partitions);
-    kernels::conv_packed(context_, window, operand, weights, in, group.block, of_group(epilogue, group));
-  }
+  kernels::Epilogue epilogue = TRY(epilogue_of(step, tail, out, scope));
+  // All outputs at once: the packed input is built for all of them.
+  const int64_t outputs = graph_.at(node.output).shape[1];
+  Weights weights = matmul_weights(
+      step, 0, cut, "taps", [&] { return packed_weights(w, 0, outputs, operand); }, std::nullopt, 0, outputs);
+  if (auto bias = optional_input(node, 2)) weights.bias = bias_column(step, bias, 0, outputs, cut_of(out));
+  source(step, step_kind_name(step.kind));
+  Block rows = with_rows(out);
+  if (epilogue.addend) epilogue.addend = with_rows(*epilogue.addend);
+  kernels::conv_packed(context_, window, operand, weights, in, rows, epilogue);
   return out;
 }
 

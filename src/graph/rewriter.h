@@ -85,6 +85,9 @@ bool fold_affine_after(Rewriter& r, Node& node);
 bool fold_affine_before(Rewriter& r, Node& node);
 // rewrite_linear.cc
 bool merge_linear(Rewriter& r, Node& node);
+// rewrite_rows.cc
+bool transpose_after_linear(Rewriter& r, Node& node);
+bool transpose_before_linear(Rewriter& r, Node& node);
 // rewrite_layer_norm.cc
 bool match_layer_norm(Rewriter& r, Node& node);
 bool fold_into_layer_norm(Rewriter& r, Node& node);

@@ -44,6 +44,14 @@ Result<Graph> simplify(Graph graph) {
       {"merge_constants", merge_constants},
       {"merge_linear", merge_linear},
   };
+  // Only once patterns were found, which a moved transpose may hide.
+  static const Rewrites kRows = {
+      {"transpose_after_linear", transpose_after_linear},
+      {"transpose_before_linear", transpose_before_linear},
+      {"merge_reshapes", merge_reshapes},
+      {"merge_transposes", merge_transposes},
+      {"remove_identity", remove_identity},
+  };
   // Only once transposes have met: a reshape between two would keep them apart.
   static const Rewrites kReshapes = {
       {"transpose_to_reshape", transpose_to_reshape},
@@ -51,6 +59,7 @@ Result<Graph> simplify(Graph graph) {
       {"merge_reshapes", merge_reshapes},
   };
   graph = TRY(sweep_until_stable(std::move(graph), kRewrites));
+  graph = TRY(sweep_until_stable(std::move(graph), kRows));
   return sweep_until_stable(std::move(graph), kReshapes);
 }
 
