@@ -1,0 +1,55 @@
+"""One encoder layer of BERT-base (hidden 768, 12 heads, feed-forward 3072) as ONNX, with random weights."""
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+HIDDEN, HEADS, FEED_FORWARD = 768, 12, 3072
+
+
+class Layer:
+    def __init__(self):
+        self.random = np.random.default_rng(0)
+        self.nodes, self.weights = [], []
+
+    def constant(self, name, values):
+        self.weights.append(numpy_helper.from_array(np.asarray(values), name))
+        return name
+
+    def drawn(self, name, *shape):
+        return self.constant(name, (self.random.standard_normal(shape) * 0.02).astype(np.float32))
+
+    def node(self, op, name, *inputs, **attributes):
+        self.nodes.append(helper.make_node(op, list(inputs), [name], name=name, **attributes))
+        return name
+
+    def dense(self, name, x, rows, columns):
+        product = self.node("MatMul", name + "_product", x, self.drawn(name + "_weight", rows, columns))
+        return self.node("Add", name, product, self.drawn(name + "_bias", columns))
+
+    def heads(self, name, x, order):
+        split = self.node("Reshape", name + "_split", self.dense(name + "_dense", x, HIDDEN, HIDDEN), "by_head")
+        return self.node("Transpose", name, split, perm=order)
+
+    def normalized(self, name, *inputs):
+        total = self.node("Add", name + "_sum", *inputs)
+        scale = self.constant(name + "_scale", np.ones(HIDDEN, np.float32))
+        return self.node("LayerNormalization", name, total, scale, self.drawn(name + "_shift", HIDDEN), axis=-1, epsilon=1e-12)
+
+
+def bert_layer(path, batch=4, sequence=384):
+    b = Layer()
+    b.constant("by_head", np.array([0, 0, HEADS, HIDDEN // HEADS], np.int64))
+    b.constant("merged", np.array([0, 0, HIDDEN], np.int64))
+    b.constant("scale", np.float32((HIDDEN // HEADS) ** -0.5))
+    query, value = (b.heads(name, "x", [0, 2, 1, 3]) for name in ("query", "value"))
+    scores = b.node("MatMul", "scores", query, b.heads("key", "x", [0, 2, 3, 1]))
+    weights = b.node("Softmax", "weights", b.node("Mul", "scaled", scores, "scale"), axis=-1)
+    context = b.node("Transpose", "context", b.node("MatMul", "weighted", weights, value), perm=[0, 2, 1, 3])
+    attention = b.dense("attention", b.node("Reshape", "joined", context, "merged"), HIDDEN, HIDDEN)
+    middle = b.normalized("middle", attention, "x")
+    wide = b.node("Gelu", "gelu", b.dense("wide", middle, HIDDEN, FEED_FORWARD))
+    b.normalized("y", b.dense("narrow", wide, FEED_FORWARD, HIDDEN), middle)
+    shape = [batch, sequence, HIDDEN]
+    ends = [[helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)] for name in ("x", "y")]
+    graph = helper.make_graph(b.nodes, "bert_layer", *ends, b.weights)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9), path)
