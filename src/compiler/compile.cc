@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "compiler/emit.h"
+#include "compiler/scalars.h"
 #include "compiler/stages.h"
 #include "compiler/steps.h"
 #include "graph/simplify.h"
@@ -58,7 +59,7 @@ Result<Plan> make_plan(const graph::Graph& graph, const spec::ChipSpec& spec, co
 }
 
 Result<Compilation> compile(graph::Graph graph, const spec::ChipSpec& spec, const Options& options) {
-  graph = TRY(graph::simplify(std::move(graph)));
+  graph = with_vectors_for_scalars(TRY(graph::simplify(std::move(graph))));
   TRY(go_on_unless(options.cancel));
   Plan plan = TRY(make_plan(graph, spec, options));
   TRY(go_on_unless(options.cancel));

@@ -19,7 +19,10 @@ Emitter::Emitter(const graph::Graph& graph, const Plan& plan, const spec::ChipSp
       spec_(spec),
       build_(plan.model, plan.precision),
       context_{build_, spec},
-      values_(context_, graph, plan) {}
+      values_(context_, graph, plan),
+      producers_(graph.tensors.size(), nullptr) {
+  for (const graph::Node& node : graph.nodes) producers_[node.output.value] = &node;
+}
 
 namespace {
 
@@ -117,6 +120,7 @@ Result<void> Emitter::step(uint32_t index, Scope& scope) {
   }
   if (scope.banded && s.kind == StepKind::reduce) return reduce_band(index, scope);
   if (scope.banded && scope.rows.needed[s.output.value].empty()) return {};
+  if (s.kind == StepKind::softmax && softmax_by_parts(s)) return softmax_parts(s);
   DType dtype = value_dtype(graph_, plan_, s.output);
   if (s.kind == StepKind::attention) {
     finish(s.output, TRY(attention(s, dtype)), scope);

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "compiler/emitter.h"
+#include "graph/facts.h"
 #include "numerics/convert.h"
 
 namespace presil::compiler {
@@ -117,6 +118,14 @@ Result<kernels::Epilogue> Emitter::epilogue_of(const Step& step, const Tail& tai
   return epilogue;
 }
 
+// What a cast does besides storing its result as the output's type.
+ElementwiseFn Emitter::cast_function(const graph::Node& node) const {
+  if (!is_integer(graph_.at(node.output).dtype) || !is_float(graph_.at(node.inputs[0]).dtype))
+    return ElementwiseFn::identity;
+  auto producer = [&](TensorId t) { return producers_[t.value]; };
+  return graph::facts_of(graph_, producer, node.inputs[0]).integral ? ElementwiseFn::identity : ElementwiseFn::trunc;
+}
+
 kernels::Expression Emitter::expression(const Step& step, size_t from, bool has_head,
                                         std::vector<TensorId>& externals) const {
   // Values: the head (if any), then externals in order of appearance, then the steps' results.
@@ -135,7 +144,7 @@ kernels::Expression Emitter::expression(const Step& step, size_t from, bool has_
   e.inputs = static_cast<uint32_t>(externals.size());
   for (size_t i = from; i < step.chain.size(); ++i) {
     const graph::Node& node = graph_.nodes[step.chain[i]];
-    kernels::ExpressionStep s{.fn = node.op == Op::cast ? ElementwiseFn::identity : node.attrs.fn,
+    kernels::ExpressionStep s{.fn = node.op == Op::cast ? cast_function(node) : node.attrs.fn,
                               .alpha = node.attrs.alpha,
                               .beta = node.attrs.beta};
     for (size_t a = 0; a < node.inputs.size(); ++a) {
@@ -178,9 +187,10 @@ Result<std::pair<Block, InputKind>> Emitter::operand(TensorId t, const Block& ou
     block = kernels::reshaped(values_.with_axis(*value.block, value.block->partition_axis), shape);
     if (block && block->partition_axis != out.partition_axis) block = values_.with_axis(*block, out.partition_axis);
   }
-  // Constant columns stay for all bands of the stage.
+  // Columns stay for all bands of the stage.
   auto kept = std::pair(t.value, fmt::format("column {}", fmt::join(cut_of(out), ",")));
-  if (!block && column && tensor.constant) {
+  bool lasting = column && local == scope.local.end() && (tensor.constant || graph::element_count(tensor.shape) == 1);
+  if (!block && lasting) {
     auto found = weights_.find(kept);
     if (found != weights_.end()) return std::pair(found->second, InputKind::column);
   }
@@ -211,8 +221,33 @@ Result<std::pair<Block, InputKind>> Emitter::operand(TensorId t, const Block& ou
     copy_block(context_, *block, wide);
     block = wide;
   }
-  if (column && tensor.constant) weights_.emplace(kept, *block);
+  if (lasting) weights_.emplace(kept, *block);
   return std::pair(*block, column ? InputKind::column : InputKind::full);
+}
+
+// The engines do not divide: a column that only divides is inverted once, in place of a reciprocal per element.
+void Emitter::divide_by_columns(kernels::Expression& e, std::vector<Block>& inputs,
+                                const std::vector<InputKind>& kinds) {
+  for (uint32_t k = 0; k < e.inputs; ++k) {
+    auto reads = [&](const Argument& a) { return a.kind == Argument::Kind::value && a.value == k; };
+    auto divides = [&](const kernels::ExpressionStep& s) {
+      return s.fn == ElementwiseFn::div && reads(s.arguments[1]) && !reads(s.arguments[0]);
+    };
+    auto touches = [&](const kernels::ExpressionStep& s) {
+      return reads(s.arguments[0]) || reads(s.arguments[1]) || reads(s.arguments[2]);
+    };
+    bool only = std::ranges::all_of(e.steps, [&](const auto& s) { return !touches(s) || divides(s); });
+    bool number = std::ranges::all_of(inputs[k].shape, [](int64_t extent) { return extent == 1; });
+    if (kinds[k] != InputKind::column || !only || number) continue;
+    Block inverse =
+        allocate_cut(context_, DType::fp32, inputs[k].shape, inputs[k].partition_axis, cut_of(inputs[k]), "inverse");
+    for (size_t g = 0; g < inverse.groups.size(); ++g)
+      build_.reciprocal({.dst = view(inverse, g), .data = view(inputs[k], g)});
+    inputs[k] = inverse;
+    for (kernels::ExpressionStep& s : e.steps) {
+      if (divides(s)) s.fn = ElementwiseFn::mul;
+    }
+  }
 }
 
 Result<Block> Emitter::chain(const Step& step, size_t from, std::optional<Block> head, Scope& scope, DType dtype) {
@@ -256,6 +291,7 @@ Result<Block> Emitter::chain(const Step& step, size_t from, std::optional<Block>
     inputs.push_back(block);
     kinds.push_back(kind);
   }
+  divide_by_columns(e, inputs, kinds);
   auto done = elementwise(context_, e, inputs, kinds, out);
   if (!done) {
     Error error = done.error();

@@ -1,6 +1,7 @@
 // Anchors that only move elements: views where possible, copies where not.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "compiler/emitter.h"
@@ -12,6 +13,14 @@ using graph::TensorId;
 using kernels::Block;
 using kernels::HbmView;
 using kernels::Range;
+
+// Whether a convolution reads a tensor once per tap, so that channels spread over few partitions cost it most.
+bool Emitter::multiplied_by_taps(TensorId t) const {
+  return std::ranges::any_of(graph_.nodes, [&](const graph::Node& node) {
+    bool reads = node.op == Op::conv && node.inputs[0] == t && node.attrs.group == 1;
+    return reads && graph::element_count(node.attrs.kernel) > 1;
+  });
+}
 
 Result<Block> Emitter::concat(const Step& step, Scope& scope, DType dtype) {
   const graph::Node& node = graph_.nodes[step.anchor];
@@ -35,6 +44,13 @@ Result<Block> Emitter::concat(const Step& step, Scope& scope, DType dtype) {
   Block out;
   if (axis == on_partitions) {
     out = *joined(parts);
+    if (multiplied_by_taps(node.output) &&
+        static_cast<int64_t>(out.groups.size() - 1) * kernels::group_partitions(spec_) >=
+            out.shape[static_cast<size_t>(axis)]) {
+      Block packed = allocate(context_, dtype, out.shape, axis, graph_.at(node.output).name);
+      relayout(context_, out, packed);
+      out = packed;
+    }
   } else {
     graph::Shape shape = graph_.at(node.output).shape;
     out = allocate_cut(context_, dtype, shape, on_partitions, cut_of(parts[0]), graph_.at(node.output).name);

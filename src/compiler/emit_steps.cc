@@ -1,8 +1,10 @@
 // Brings a step's inputs into the form its kernel wants, and the anchors of pooling, resizing and normalization.
 
 #include <algorithm>
+#include <cstring>
 
 #include "compiler/emitter.h"
+#include "graph/resize.h"
 
 namespace presil::compiler {
 
@@ -65,6 +67,8 @@ Result<Block> Emitter::anchor(const Step& step, Scope& scope, DType dtype, const
       return pool(step, scope, dtype);
     case StepKind::resize:
       return resize(step, scope, dtype);
+    case StepKind::resize_matmul:
+      return resize_matmul(step, dtype);
     case StepKind::softmax:
       return softmax(step, dtype);
     case StepKind::layer_norm:
@@ -119,18 +123,47 @@ Result<Block> Emitter::resize(const Step& step, Scope& scope, DType dtype) {
   return out;
 }
 
-Result<Block> Emitter::softmax(const Step& step, DType dtype) {
-  const graph::Node& node = graph_.nodes[step.anchor];
-  int64_t axis = node.attrs.axes[0];
-  int on_partitions = values_.natural_axis(node.inputs[0], {axis});
-  if (on_partitions < 0) {
-    // One axis only: give it a partition of its own.
-    return unsupported("softmax of a vector", node.source);
+namespace {
+
+// [inputs, outputs]: what each output takes of each input.
+HostTensor resize_matrix(const graph::Attributes& attrs, size_t axis, int64_t inputs, int64_t outputs) {
+  std::vector<float> weights(static_cast<size_t>(inputs * outputs), 0.0f);
+  std::vector<graph::ResizeTap> taps = graph::resize_taps(attrs, axis, inputs, outputs);
+  for (int64_t o = 0; o < outputs; ++o) {
+    const graph::ResizeTap& tap = taps[static_cast<size_t>(o)];
+    weights[static_cast<size_t>(tap.low * outputs + o)] += 1.0f - tap.high_weight;
+    weights[static_cast<size_t>(tap.high * outputs + o)] += tap.high_weight;
   }
-  Block in = values_.block(node.inputs[0], on_partitions);
-  Block out = allocate_cut(context_, dtype, in.shape, in.partition_axis, cut_of(in), graph_.at(node.output).name);
-  kernels::softmax(context_, static_cast<int>(axis), in, out);
-  return out;
+  HostTensor host{DType::fp32, {inputs, outputs}, std::vector<std::byte>(weights.size() * sizeof(float))};
+  std::memcpy(host.data.data(), weights.data(), host.data.size());
+  return host;
+}
+
+}  // namespace
+
+// out = rows' x in x columns, rows of the input on partitions first, then its columns, then rows of the output.
+Result<Block> Emitter::resize_matmul(const Step& step, DType dtype) {
+  const graph::Node& node = graph_.nodes[step.anchor];
+  const graph::Shape &in = graph_.at(node.inputs[0]).shape, &out = graph_.at(node.output).shape;
+  auto matrix = [&](size_t axis, const std::vector<int64_t>& cut) {
+    HostTensor host = resize_matrix(node.attrs, axis, in[axis], out[axis]);
+    HbmView view = kernels::row_major(0, host.dtype, host.shape);
+    view.tensor = values_.constant(node.source + (axis == 2 ? ".rows" : ".columns"), std::move(host));
+    Block block = allocate_cut(context_, DType::fp32, view.shape, 0, cut, "resize matrix");
+    load(context_, view, block);
+    return block;
+  };
+  Block from = values_.block(node.inputs[0], 2);
+  if (from.dtype != DType::fp32) {
+    Block wide = allocate_cut(context_, DType::fp32, from.shape, 2, cut_of(from), "fp32");
+    copy_block(context_, from, wide);
+    from = wide;
+  }
+  Block turned = allocate(context_, DType::fp32, {in[0], in[1], in[3], out[2]}, 2, "resized rows");
+  kernels::matmul(context_, transposed(from, {0, 1, 3, 2}), matrix(2, cut_of(from)), turned);
+  Block result = allocate(context_, dtype, out, 2, graph_.at(node.output).name);
+  kernels::matmul(context_, transposed(turned, {0, 1, 3, 2}), matrix(3, cut_of(turned)), result);
+  return result;
 }
 
 // Features already lie on partitions, as a linear layer left them, and their last axis alone is normalized.

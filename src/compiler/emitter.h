@@ -64,10 +64,11 @@ class Emitter {
   Result<kernels::Block> attention(const Step&, DType);
   kernels::Block feature_rows(graph::TensorId t, DType dtype);
   Result<kernels::Block> resize(const Step&, Scope&, DType);
-  Result<kernels::Block> softmax(const Step&, DType);
+  Result<kernels::Block> resize_matmul(const Step&, DType);
   Result<kernels::Block> layer_norm(const Step&, DType);
   std::optional<kernels::Block> layer_norm_across(const Step&, DType);
   Result<kernels::Block> reduce(const Step&, DType);
+  bool multiplied_by_taps(graph::TensorId) const;
   Result<kernels::Block> concat(const Step&, Scope&, DType);
   Result<kernels::Block> pad(const Step&, DType);
   Result<kernels::Block> gather(const Step&, DType);
@@ -87,6 +88,13 @@ class Emitter {
                                             int64_t m, const std::vector<int64_t>& cut);
   void source(const Step& step, std::string_view tile_op);
 
+  // emit_softmax.cc
+  Result<kernels::Block> softmax(const Step&, DType);
+  bool softmax_by_parts(const Step&);
+  Result<void> softmax_parts(const Step&);
+  // From HBM to HBM in runs of the row.
+  void softmax_in_runs(const graph::Node&, int on_partitions, const kernels::HbmView& from, const kernels::HbmView& to);
+
   // emit_chain.cc
   Tail take_tail(const Step& step) const;
   // The tail's epilogue for a result that lies as `out`.
@@ -95,6 +103,9 @@ class Emitter {
                                DType dtype);
   Result<std::pair<kernels::Block, kernels::InputKind>> operand(graph::TensorId t, const kernels::Block& out,
                                                                 graph::TensorId out_tensor, Scope& scope);
+  graph::ElementwiseFn cast_function(const graph::Node& node) const;
+  void divide_by_columns(kernels::Expression&, std::vector<kernels::Block>& inputs,
+                         const std::vector<kernels::InputKind>& kinds);
   kernels::Expression expression(const Step& step, size_t from, bool has_head,
                                  std::vector<graph::TensorId>& externals) const;
 
@@ -105,6 +116,7 @@ class Emitter {
   kernels::Context context_;
   Values values_;
   std::vector<uint32_t> layer_of_step_;
+  std::vector<const graph::Node*> producers_;                           // by tensor
   std::map<std::pair<uint32_t, std::string>, kernels::Block> weights_;  // by (anchor, part), kept while a stage runs
   std::map<uint32_t, kernels::HbmView> outputs_;
 };

@@ -22,6 +22,7 @@ enum class StepKind : uint8_t {
   gemm,
   pool,
   resize,
+  resize_matmul,  // linear, of few channels that leave the core: rows on partitions, both axes as products
   reduce,
   softmax,
   layer_norm,

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "compiler/attention.h"
+#include "compiler/stage_cost.h"
 #include "compiler/steps.h"
 
 namespace presil::compiler {
@@ -19,6 +20,8 @@ constexpr double kBandShare = 0.4;
 constexpr double kSingleStepShare = 0.75;
 // A tensor up to this share of SBUF stays there whole.
 constexpr double kResidentShare = 0.2;
+// A stage is cut in two where that saves at least this share of its time.
+constexpr double kWorthACut = 0.05;
 
 struct Planner {
   const Graph& graph;
@@ -27,22 +30,26 @@ struct Planner {
   std::vector<uint32_t> producer;            // step, by tensor
   std::vector<std::vector<uint32_t>> users;  // steps, by tensor
   std::vector<bool> is_output;
+  std::vector<bool> is_map;  // rows lie on partitions, by tensor
 
+  int64_t lanes() const { return kernels::group_partitions(spec); }
   double sbuf() const { return static_cast<double>(spec.sbuf.bytes_per_partition); }
 
   // Bytes per partition of `rows` rows (rank 4) or the whole, one image when banded.
   double bytes(TensorId t, int64_t rows, bool one_image) const {
     const graph::Shape& s = graph.at(t).shape;
     double item = static_cast<double>(dtype_bytes(value_dtype(graph, plan, t)));
+    if (s.size() == 4 && is_map[t.value]) {
+      double groups = static_cast<double>((s[2] + lanes() - 1) / lanes());
+      return groups * static_cast<double>(s[0] * s[1] * s[3]) * item;
+    }
     if (s.size() == 4) {
-      double groups = static_cast<double>((s[1] + spec.sbuf.partitions - 1) / spec.sbuf.partitions);
+      double groups = static_cast<double>((s[1] + lanes() - 1) / lanes());
       return groups * static_cast<double>((one_image ? 1 : s[0]) * rows * s[3]) * item;
     }
     double total = static_cast<double>(graph::element_count(s));
-    double lanes =
-        s.empty() ? 1
-                  : static_cast<double>(std::min<int64_t>(spec.sbuf.partitions, *std::max_element(s.begin(), s.end())));
-    return total / lanes * item;
+    double used = s.empty() ? 1 : static_cast<double>(std::min(lanes(), *std::max_element(s.begin(), s.end())));
+    return total / used * item;
   }
   double whole(TensorId t) const { return bytes(t, graph.at(t).shape.size() == 4 ? graph.at(t).shape[2] : 0, false); }
   bool big(TensorId t) const { return !graph.at(t).constant && whole(t) > kResidentShare * sbuf(); }
@@ -56,6 +63,12 @@ struct Planner {
       for (TensorId t : inputs_of(graph, plan.steps[s])) users[t.value].push_back(s);
     }
     for (TensorId t : graph.outputs) is_output[t.value] = true;
+    is_map.assign(graph.tensors.size(), false);
+    for (const Step& step : plan.steps) {
+      bool follows = step.kind == StepKind::elementwise && inputs_of(graph, step).size() == 1 &&
+                     is_map[inputs_of(graph, step)[0].value];
+      is_map[step.output.value] = step.kind == StepKind::resize_matmul || follows;
+    }
   }
 
   bool touches_big(const Step& step) const {
@@ -112,6 +125,26 @@ struct Planner {
     return std::nullopt;
   }
 
+  // Bands of a long stage compute many rows twice. The step before which cutting it in two saves most, if it is worth
+  // it: what crosses the cut then goes through HBM.
+  std::optional<uint32_t> best_cut(const Stage& stage) const {
+    auto seconds = [&](Stage part) -> std::optional<double> {
+      auto bands = bands_of(part, part.last - part.first == 1 ? kSingleStepShare : kBandShare);
+      if (!bands) return std::nullopt;
+      part.bands = *bands;
+      return stage_seconds(graph, spec, plan, part, [&](TensorId t) { return big(t); });
+    };
+    double best = (1 - kWorthACut) * stage_seconds(graph, spec, plan, stage, [&](TensorId t) { return big(t); });
+    std::optional<uint32_t> cut;
+    for (uint32_t at = stage.first + 1; at < stage.last; ++at) {
+      auto before = seconds({stage.first, at, 2}), after = seconds({at, stage.last, 2});
+      if (!before || !after || *before + *after >= best) continue;
+      best = *before + *after;
+      cut = at;
+    }
+    return cut;
+  }
+
   // A stage whose single rows are too large together is cut in two; a single step may fill more of SBUF.
   Result<void> add_banded(uint32_t first, uint32_t last) {
     bool single = last - first == 1;
@@ -119,6 +152,10 @@ struct Planner {
     auto bands = bands_of(stage, single ? kSingleStepShare : kBandShare);
     if (bands) {
       stage.bands = *bands;
+      if (auto cut = best_cut(stage)) {
+        TRY(add_banded(first, *cut));
+        return add_banded(*cut, last);
+      }
       plan.stages.push_back(stage);
       return {};
     }
@@ -205,8 +242,7 @@ struct Planner {
   // A vector, or another shape whose largest axis would take many partition groups and leave little in each.
   bool scattered(TensorId t) const {
     const graph::Shape& s = graph.at(t).shape;
-    return s.size() < 3 && !s.empty() &&
-           *std::max_element(s.begin(), s.end()) > 8 * static_cast<int64_t>(spec.sbuf.partitions);
+    return s.size() < 3 && !s.empty() && *std::max_element(s.begin(), s.end()) > 8 * lanes();
   }
   bool produced_in_hbm(TensorId t) const {
     uint32_t p = producer[t.value];
@@ -223,7 +259,7 @@ void choose_dtypes(const Graph& graph, Plan& plan) {
         node.op == graph::Op::conv || node.op == graph::Op::conv_transpose || node.op == graph::Op::matmul;
     bool depthwise =
         node.op == graph::Op::conv && node.attrs.group > 1 && node.attrs.group == graph.at(node.inputs[0]).shape[1];
-    if (!tensor_engine || depthwise) continue;
+    if (!tensor_engine || depthwise || node.attrs.integers) continue;
     for (size_t i = 0; i < 2; ++i) multiplied[node.inputs[i].value] = true;
   }
   for (const Step& step : plan.steps) {
@@ -292,7 +328,9 @@ BandRows band_rows(const Graph& graph, const Plan& plan, const Stage& stage, uin
       bool is_anchor = n == step.anchor;
       for (size_t i = 0; i < node.inputs.size(); ++i) {
         TensorId t = node.inputs[i];
-        if (!t.valid() || graph.at(t).constant || graph.at(t).shape.size() != 4) continue;
+        // Constants are weights, or columns, but for parts of a concatenation.
+        bool whole = t.valid() && graph.at(t).constant && node.op != graph::Op::concat;
+        if (!t.valid() || whole || graph.at(t).shape.size() != 4) continue;
         Rows needed = is_anchor                                                ? rows_needed(graph, node, i, out)
                       : graph.at(t).shape[2] == graph.at(step.output).shape[2] ? out
                                                                                : Rows{0, graph.at(t).shape[2]};
@@ -304,7 +342,7 @@ BandRows band_rows(const Graph& graph, const Plan& plan, const Stage& stage, uin
 }
 
 Result<void> plan_stages(const Graph& graph, const spec::ChipSpec& spec, Plan& plan) {
-  Planner planner{graph, spec, plan, {}, {}, {}};
+  Planner planner{graph, spec, plan, {}, {}, {}, {}};
   planner.index();
   planner.choose_streams();
   TRY(planner.make_stages());

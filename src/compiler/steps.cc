@@ -20,12 +20,22 @@ constexpr int64_t kPackedChannelsMax = 8;
 
 bool narrows(const Graph& graph, const Node& node) {
   DType from = graph.at(node.inputs[0]).dtype, to = graph.at(node.output).dtype;
-  return node.op == Op::cast && dtype_bytes(to) < dtype_bytes(from);
+  return node.op == Op::cast && (dtype_bytes(to) < dtype_bytes(from) || (is_integer(to) && is_float(from)));
 }
 
-// A cast that narrows rounds, which only a chain's last instruction does (grow_chain ends there).
+// Casts that the engines do: they compute in fp32, which holds integers up to 24 bits, and saturate on the way out.
+bool casts(DType from, DType to) {
+  if (is_float(to)) return true;
+  if (!is_integer(to)) return false;
+  bool same = (from == DType::int32 || from == DType::int64) && (to == DType::int32 || to == DType::int64);
+  bool widens = from == DType::boolean || (dtype_bytes(from) < dtype_bytes(to) && dtype_bytes(from) <= 2 &&
+                                           (from == DType::uint8 || from == DType::uint16 || is_signed(to)));
+  return is_float(from) || same || widens;
+}
+
+// A cast that narrows or goes to integers rounds, which only a chain's last instruction does (grow_chain ends there).
 bool is_chain_node(const Graph& graph, const Node& node) {
-  if (node.op == Op::cast) return is_float(graph.at(node.output).dtype);
+  if (node.op == Op::cast) return casts(graph.at(node.inputs[0]).dtype, graph.at(node.output).dtype);
   return node.op == Op::elementwise;
 }
 
@@ -80,7 +90,17 @@ std::vector<uint32_t> grow_chain(const Graph& graph, const TensorUses& uses, con
   return members;
 }
 
-Result<StepKind> kind_of(const Graph& graph, const Node& node, const spec::ChipSpec& spec) {
+// What lies in HBM in rows: an input, or an input in another float type, which is converted there.
+bool comes_from_hbm(const Graph& graph, const TensorUses& uses, TensorId t) {
+  auto is_input = [&](TensorId x) { return std::ranges::count(graph.inputs, x) > 0; };
+  uint32_t p = uses.producer[t.value];
+  if (p == UINT32_MAX) return is_input(t);
+  const Node& node = graph.nodes[p];
+  return node.op == Op::cast && is_float(graph.at(t).dtype) && is_input(node.inputs[0]) &&
+         is_float(graph.at(node.inputs[0]).dtype);
+}
+
+Result<StepKind> kind_of(const Graph& graph, const TensorUses& uses, const Node& node, const spec::ChipSpec& spec) {
   switch (node.op) {
     case Op::elementwise:
     case Op::cast:
@@ -92,7 +112,7 @@ Result<StepKind> kind_of(const Graph& graph, const Node& node, const spec::ChipS
       if (!graph.at(node.inputs[1]).constant)
         return unsupported("convolution with weights that are not constant", node.source);
       if (node.attrs.group == channels && w[0] == channels && channels > 1) return StepKind::depthwise;
-      bool from_hbm = std::find(graph.inputs.begin(), graph.inputs.end(), node.inputs[0]) != graph.inputs.end();
+      bool from_hbm = comes_from_hbm(graph, uses, node.inputs[0]);
       const int64_t rows = w.size() == 4 ? w[2] : 1;
       if (from_hbm && node.attrs.group == 1 && channels <= kPackedChannelsMax && taps > 1 &&
           channels * rows <= spec.tensor.rows)
@@ -140,6 +160,33 @@ Result<StepKind> kind_of(const Graph& graph, const Node& node, const spec::ChipS
   return StepKind::elementwise;
 }
 
+// Maps of few channels would fill few partitions; the
+// part of SBUF that one may take with rows on partitions instead is one of this many.
+constexpr int64_t kMapChannelsMax = 4;
+constexpr int64_t kMapShare = 4;
+
+bool resizes_by_products(const Graph& graph, const Node& node, const spec::ChipSpec& spec) {
+  const graph::Shape &in = graph.at(node.inputs[0]).shape, &out = graph.at(node.output).shape;
+  if (node.attrs.resize != graph::ResizeMode::linear || out.size() != 4 || in[0] * in[1] > kMapChannelsMax)
+    return false;
+  if (in[0] != out[0] || in[1] != out[1]) return false;
+  int64_t lanes = kernels::group_partitions(spec);
+  auto bytes = [&](int64_t on_partitions, int64_t other) {
+    return out[0] * out[1] * ((on_partitions + lanes - 1) / lanes) * other * 4;
+  };
+  int64_t most = std::max(
+      {bytes(in[2], in[3]), bytes(in[3], out[2]), bytes(out[2], out[3]), bytes(in[2], out[2]), bytes(in[3], out[3])});
+  return most <= static_cast<int64_t>(spec.sbuf.bytes_per_partition) / kMapShare;
+}
+
+// Whether a tensor goes nowhere but through functions of one operand to outputs of the graph.
+bool only_leaves(const Graph& graph, const TensorUses& uses, TensorId t) {
+  return std::ranges::all_of(uses.consumers[t.value], [&](uint32_t c) {
+    const Node& node = graph.nodes[c];
+    return node.inputs.size() == 1 && is_chain_node(graph, node) && only_leaves(graph, uses, node.output);
+  });
+}
+
 // More axes than this do not fit the engines' access patterns whatever merges.
 constexpr size_t kRankMax = 6;
 
@@ -147,7 +194,7 @@ Result<void> check_supported(const Graph& graph, const Node& node) {
   const graph::Tensor& out = graph.at(node.output);
   if (out.shape.size() > kRankMax)
     return unsupported(fmt::format("a tensor of rank {}; at most {} here", out.shape.size(), kRankMax), node.source);
-  if (node.op == Op::cast && !is_float(out.dtype)) {
+  if (node.op == Op::cast && !casts(graph.at(node.inputs[0]).dtype, out.dtype)) {
     return unsupported(fmt::format("cast from {} to {} while the model runs",
                                    dtype_name(graph.at(node.inputs[0]).dtype), dtype_name(out.dtype)),
                        node.source);
@@ -246,7 +293,7 @@ Result<std::vector<Step>> make_steps(const Graph& graph, const spec::ChipSpec& s
     const Node& node = graph.nodes[i];
     Step step;
     step.anchor = i;
-    step.kind = TRY(kind_of(graph, node, spec));
+    step.kind = TRY(kind_of(graph, uses, node, spec));
     std::vector<uint32_t> members{i};
     if (is_chain_node(graph, node) || (takes_chain(node.op) && step.kind != StepKind::gemm))
       members = grow_chain(graph, uses, taken, i);
@@ -254,6 +301,9 @@ Result<std::vector<Step>> make_steps(const Graph& graph, const spec::ChipSpec& s
     bool chain_anchor = is_chain_node(graph, node);
     step.chain.assign(members.begin() + (chain_anchor ? 0 : 1), members.end());
     step.output = graph.nodes[members.back()].output;
+    if (step.kind == StepKind::resize && resizes_by_products(graph, node, spec) &&
+        only_leaves(graph, uses, node.output))
+      step.kind = StepKind::resize_matmul;
     steps.push_back(std::move(step));
   }
   return steps;

@@ -81,7 +81,7 @@ Block Values::with_axis(const Block& block, int axis) {
 }
 
 bool Values::small_enough(const std::vector<int64_t>& shape, int axis, DType dtype) const {
-  int64_t lanes = context_.spec.sbuf.partitions, extent = shape[static_cast<size_t>(axis)];
+  int64_t lanes = kernels::group_partitions(context_.spec), extent = shape[static_cast<size_t>(axis)];
   int64_t bytes =
       graph::element_count(shape) / extent * ((extent + lanes - 1) / lanes) * static_cast<int64_t>(dtype_bytes(dtype));
   return bytes <= static_cast<int64_t>(context_.spec.sbuf.bytes_per_partition) / 5;

@@ -24,7 +24,8 @@ inline constexpr AttributeField<float> kFloatFields[] = {{"alpha", &Attributes::
                                                          {"pad_value", &Attributes::pad_value},
                                                          {"epsilon", &Attributes::epsilon}};
 inline constexpr AttributeField<bool> kBoolFields[] = {{"count_include_pad", &Attributes::count_include_pad},
-                                                       {"keepdims", &Attributes::keepdims}};
+                                                       {"keepdims", &Attributes::keepdims},
+                                                       {"integers", &Attributes::integers}};
 
 // Enumerations: names in the order of their values.
 inline constexpr std::string_view kPoolNames[] = {"max", "average"};

@@ -74,8 +74,12 @@ double apply_unary(const Attributes& attrs, double x) {
       return std::floor(x);
     case ElementwiseFn::ceil:
       return std::ceil(x);
+    case ElementwiseFn::trunc:
+      return std::trunc(x);
     case ElementwiseFn::round:
       return std::nearbyint(x);
+    case ElementwiseFn::saturate:
+      return std::clamp<double>(x == x ? std::nearbyint(x) : 0, attrs.alpha, attrs.beta);
     case ElementwiseFn::sin:
       return table(Activation::sin, x);
     case ElementwiseFn::cos:

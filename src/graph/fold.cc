@@ -67,6 +67,8 @@ bool foldable(const Graph& graph, const Node& node) {
     if (!graph.at(id).constant) return false;
     inputs += byte_count(graph.at(id));
   }
+  // Quantized weights widen on their way to what the machine multiplies.
+  if (node.op == Op::cast) inputs *= 8;
   bool small = byte_count(graph.at(node.output)) <= std::max(inputs, kSmallConstantBytes);
   return small && !is_heavy(graph, node);
 }

@@ -14,12 +14,13 @@ constexpr std::array<std::string_view, kOpCount> kOpNames = {
     "resize",      "reshape", "transpose", "slice", "concat",         "pad",  "gather", "expand"};
 
 constexpr std::array<std::string_view, kElementwiseFnCount> kElementwiseNames = {
-    "identity",      "neg",    "abs",        "sign",        "exp",          "log",         "sqrt",      "rsqrt",
-    "reciprocal",    "square", "sigmoid",    "tanh",        "erf",          "gelu",        "gelu_tanh", "silu",
-    "softplus",      "mish",   "relu",       "leaky_relu",  "hard_sigmoid", "hard_swish",  "elu",       "floor",
-    "ceil",          "round",  "sin",        "cos",         "logical_not",  "clip",        "add",       "sub",
-    "mul",           "div",    "pow",        "max",         "min",          "mod",         "equal",     "greater",
-    "greater_equal", "less",   "less_equal", "logical_and", "logical_or",   "logical_xor", "where"};
+    "identity",      "neg",         "abs",        "sign",        "exp",        "log",         "sqrt",
+    "rsqrt",         "reciprocal",  "square",     "sigmoid",     "tanh",       "erf",         "gelu",
+    "gelu_tanh",     "silu",        "softplus",   "mish",        "relu",       "leaky_relu",  "hard_sigmoid",
+    "hard_swish",    "elu",         "floor",      "ceil",        "trunc",      "round",       "sin",
+    "cos",           "logical_not", "clip",       "saturate",    "add",        "sub",         "mul",
+    "div",           "pow",         "max",        "min",         "mod",        "equal",       "greater",
+    "greater_equal", "less",        "less_equal", "logical_and", "logical_or", "logical_xor", "where"};
 
 }  // namespace
 

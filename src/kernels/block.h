@@ -2,6 +2,7 @@
 // consecutive partitions (a tile each); the others lie in the free axis with a stride each. Reshapes, slices and
 // transposes that leave the partition axis alone, and concatenations along it, are new Blocks over the same tiles.
 #pragma once
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <map>
@@ -64,7 +65,11 @@ tile::Scalar activation_bias(Context&, float number, int64_t partitions);
 inline constexpr Time kLoadWindow = 10'000 * kNanosecond;  // assumed
 isa::EngineKind lighter_engine(Context&, const isa::View& dst, const isa::View& src);
 
-// A fresh dense block: partition axis cut into groups of at most spec.sbuf.partitions, other axes row-major in order.
+// Partitions that one group may take: as many as one matmul can write.
+inline int64_t group_partitions(const spec::ChipSpec& spec) {
+  return std::min(spec.sbuf.partitions, spec.tensor.columns);
+}
+// A fresh dense block: partition axis cut into groups of at most group_partitions(), other axes row-major in order.
 Block allocate(Context&, DType, std::vector<int64_t> shape, int partition_axis, const std::string& name);
 // As `allocate`, with the partition axis of `like` and its extent, cut into the same groups.
 Block allocate_like(Context&, const Block& like, DType, std::vector<int64_t> shape, const std::string& name);

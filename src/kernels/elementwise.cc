@@ -53,7 +53,7 @@ class ChunkEmitter {
 
   void emit(const std::vector<Fused>& program, uint32_t last) {
     for (const Fused& f : program)
-      one(f, f.result == last ? view(out_, group_, ranges_) : temporary(f.result, temporaries_));
+      one(f, f.result == last ? view(out_, group_, ranges_) : temporary(f.result, f.integer.value_or(temporaries_)));
   }
 
  private:

@@ -22,7 +22,7 @@ inline Argument number_argument(float number) { return {Argument::Kind::number, 
 
 struct ExpressionStep {
   graph::ElementwiseFn fn = graph::ElementwiseFn::identity;
-  float alpha = 0, beta = 0;
+  float alpha = 0, beta = 0;  // saturate: the limits; the result has no fraction
   std::array<Argument, 3> arguments{};
 };
 

@@ -17,7 +17,9 @@ class Expander {
     for (const ExpressionStep& step : expression_.steps) results_.push_back(TRY(expand_step(step)));
     // The output is the last micro's result: a step may have resolved to an earlier value (x to the power 1).
     uint32_t last = expression_.inputs + static_cast<uint32_t>(micros_.size()) - 1;
-    if (micros_.empty() || results_.back() != last) activation(Activation::copy, results_.back());
+    // A conversion needs a place of its own type before the output.
+    if (micros_.empty() || results_.back() != last || micros_.back().kind == Micro::Kind::convert)
+      activation(Activation::copy, results_.back());
     return std::move(micros_);
   }
 
@@ -90,7 +92,7 @@ class Expander {
     uint32_t x = full(step.arguments[0]);
     switch (step.fn) {
       case ElementwiseFn::identity:
-        return activation(Activation::copy, x);
+        return x;
       case ElementwiseFn::neg:
         return scalar(AluOp::multiply, x, -1.0f);
       case ElementwiseFn::abs:
@@ -144,8 +146,14 @@ class Expander {
       }
       case ElementwiseFn::round:
         return push({.kind = Micro::Kind::round, .a = x});
+      case ElementwiseFn::saturate:
+        return saturate(x, step.alpha, step.beta);
       case ElementwiseFn::floor:
         return floor_of(x);
+      case ElementwiseFn::trunc: {
+        uint32_t magnitude = floor_of(activation(Activation::abs, x));
+        return tensor(AluOp::multiply, magnitude, activation(Activation::sign, x));
+      }
       case ElementwiseFn::ceil:
         return scalar(AluOp::multiply, floor_of(scalar(AluOp::multiply, x, -1.0f)), -1.0f);
       case ElementwiseFn::logical_not:
@@ -159,6 +167,25 @@ class Expander {
     if (low > -INFINITY) x = scalar(AluOp::max, x, low);
     if (high < INFINITY) x = scalar(AluOp::min, x, high);
     return x;
+  }
+
+  // The narrowest integer type that holds the limits rounds and saturates; what it has beyond them is clipped.
+  uint32_t saturate(uint32_t x, float low, float high) {
+    struct Type {
+      DType dtype;
+      float low, high;
+    };
+    static constexpr Type kTypes[] = {{DType::uint8, 0, 255},
+                                      {DType::int8, -128, 127},
+                                      {DType::uint16, 0, 65535},
+                                      {DType::int16, -32768, 32767},
+                                      {DType::int32, -0x1p31f, 0x1p31f}};
+    for (const Type& t : kTypes) {
+      if (low < t.low || high > t.high) continue;
+      uint32_t r = push({.kind = Micro::Kind::convert, .integer = t.dtype, .a = x});
+      return clip(r, low > t.low ? low : -INFINITY, high < t.high ? high : INFINITY);
+    }
+    return clip(push({.kind = Micro::Kind::round, .a = x}), low, high);
   }
 
   Result<uint32_t> expand_step(const ExpressionStep& step) {
@@ -288,11 +315,24 @@ class Fuser {
       case Micro::Kind::round:
         f.kind = Fused::Kind::round;
         break;
+      case Micro::Kind::convert:
+        f.kind = Fused::Kind::activation, f.affine = true, f.integer = m.integer;
+        break;
       case Micro::Kind::scalar:
         start_scalar(i, f);
         break;
     }
+    if (m.kind != Micro::Kind::round && m.kind != Micro::Kind::predicate) take_convert(f);
     out_.push_back(f);
+  }
+
+  // An instruction whose result is only converted stores it as the integer type itself.
+  void take_convert(Fused& f) {
+    uint32_t j = 0;
+    const Micro* u = f.integer ? nullptr : next(f.result - inputs_, &j);
+    if (u == nullptr || u->kind != Micro::Kind::convert) return;
+    taken_[j] = true;
+    f.integer = u->integer, f.result = result(j);
   }
 
   // [mul] [add] activation, else two scalars, else scalar then tensor, else one scalar.

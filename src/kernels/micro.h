@@ -27,9 +27,11 @@ struct Micro {
     reciprocal,  // 1 / a on the vector engine
     predicate,   // a is a mask: c where true, else b (copy b, then copy c where a)
     round,       // to nearest even, through int32
+    convert,     // to nearest even and to the limits of an integer type, by storing as `integer`
   } kind = Kind::activation;
   Activation function = Activation::copy;
   float alpha = 0;
+  DType integer = DType::int32;
   AluOp op = AluOp::bypass;
   ScalarOperand scalar;
   bool reverse = false;
@@ -56,7 +58,8 @@ struct Fused {
   bool reverse0 = false, reverse1 = false;
   bool affine = false;  // a * s + t or a part of it: scalar and vector engine compute the same
   uint32_t a = 0, b = 0, c = 0;
-  uint32_t result = 0;  // value number
+  uint32_t result = 0;           // value number
+  std::optional<DType> integer;  // the result is stored as this type
 };
 
 Result<std::vector<Micro>> expand(const Expression&, const std::vector<InputKind>& kinds);

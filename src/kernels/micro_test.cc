@@ -47,6 +47,28 @@ TEST(Micro, HardSwishWithScaleAndShiftTakesFourInstructions) {
   EXPECT_EQ(f[3].op0, AluOp::add);
 }
 
+TEST(Micro, QuantizingStoresAnIntegerTypeOnItsWay) {
+  Expression e{2,
+               {step(ElementwiseFn::mul, value_argument(0), value_argument(1)),
+                {.fn = ElementwiseFn::saturate, .alpha = 0, .beta = 255, .arguments = {value_argument(2)}}}};
+  std::vector<Fused> f = lowered(e, {InputKind::full, InputKind::column});
+  ASSERT_EQ(f.size(), 2u);  // x * scale as uint8, which either engine does; a copy of it
+  EXPECT_EQ(f[0].op0, AluOp::multiply);
+  EXPECT_EQ(f[0].integer, DType::uint8);
+  EXPECT_TRUE(f[0].affine);
+  EXPECT_TRUE(f[1].affine);
+  EXPECT_EQ(f[1].integer, std::nullopt);
+}
+
+TEST(Micro, LimitsInsideAnIntegerTypeAreClipped) {
+  Expression e{1, {{.fn = ElementwiseFn::saturate, .alpha = -130, .beta = 125, .arguments = {value_argument(0)}}}};
+  std::vector<Fused> f = lowered(e);
+  ASSERT_EQ(f.size(), 2u);
+  EXPECT_EQ(f[0].integer, DType::int16);
+  EXPECT_EQ(f[1].op0, AluOp::max);
+  EXPECT_EQ(f[1].op1, AluOp::min);
+}
+
 TEST(Micro, ScaleAndShiftBeforeATableGoIntoTheActivation) {
   Expression e{1,
                {step(ElementwiseFn::mul, value_argument(0), number_argument(2)),

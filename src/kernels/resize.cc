@@ -1,6 +1,8 @@
-// One axis at a time, columns first: each axis is a table (which input, or which two and how mixed) that is computed
-// here exactly as ONNX defines it, and cut into runs of outputs and inputs with constant steps. An integer factor gives
-// one run per phase; nearest by integer factors on both axes is one strided copy, in pieces for two engines.
+// One axis at a time, columns first: each axis is a table (which input, or which two and how mixed; graph/resize.h),
+// cut into runs of outputs and inputs with constant steps. An integer factor gives one run per phase; nearest by
+// integer factors on both axes is one strided copy, in pieces for two engines.
+#include "graph/resize.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -31,57 +33,17 @@ struct Axis {
   float scale;
 };
 
-// Coordinate in the input of output o. Source: ONNX Resize, coordinate_transformation_mode.
-float coordinate(graph::ResizeCoordinates mode, const Axis& axis, int64_t o) {
-  const auto x = static_cast<float>(o);
-  switch (mode) {
-    case graph::ResizeCoordinates::half_pixel:
-      return (x + 0.5f) / axis.scale - 0.5f;
-    case graph::ResizeCoordinates::pytorch_half_pixel:
-      return axis.outputs > 1 ? (x + 0.5f) / axis.scale - 0.5f : 0.0f;
-    case graph::ResizeCoordinates::asymmetric:
-      return x / axis.scale;
-    case graph::ResizeCoordinates::align_corners:
-      return axis.outputs > 1 ? x * static_cast<float>(axis.inputs - 1) / static_cast<float>(axis.outputs - 1) : 0.0f;
-  }
-  CHECK(false, "a coordinate mode");
-}
-
-// Source: ONNX Resize, nearest_mode.
-int64_t rounded(graph::ResizeRounding mode, float x) {
-  switch (mode) {
-    case graph::ResizeRounding::round_prefer_floor:
-      return static_cast<int64_t>(std::ceil(x - 0.5f));
-    case graph::ResizeRounding::round_prefer_ceil:
-      return static_cast<int64_t>(std::floor(x + 0.5f));
-    case graph::ResizeRounding::floor:
-      return static_cast<int64_t>(std::floor(x));
-    case graph::ResizeRounding::ceil:
-      return static_cast<int64_t>(std::ceil(x));
-  }
-  CHECK(false, "a rounding mode");
-}
-
-Sample sample(const ResizeParams& params, const Axis& axis, int64_t o) {
-  const float x = coordinate(params.coordinates, axis, o);
-  const int64_t last = axis.inputs - 1;
-  if (params.mode == graph::ResizeMode::nearest) {
-    const int64_t i = std::clamp<int64_t>(rounded(params.rounding, x), 0, last);
-    return {i, i, 0};
-  }
-  const float inside = std::clamp(x, 0.0f, static_cast<float>(last));
-  const auto low = static_cast<int64_t>(inside);
-  const float weight = inside - static_cast<float>(low);
-  return {low, weight == 0 ? low : std::min(low + 1, last), weight};
-}
-
 // Outputs [begin, +count) of an axis; input numbers relative to the first stored one.
 std::vector<Sample> samples(const ResizeParams& params, const Axis& axis, int64_t begin, int64_t count,
                             int64_t input_begin, int64_t stored) {
+  const graph::Attributes attrs{
+      .resize = params.mode, .coordinates = params.coordinates, .rounding = params.rounding, .scales = {axis.scale}};
+  const std::vector<graph::ResizeTap> taps = graph::resize_taps(attrs, 0, axis.inputs, axis.outputs);
   std::vector<Sample> out;
-  for (int64_t o = 0; o < count; ++o) {
-    Sample s = sample(params, axis, begin + o);
-    s.low -= input_begin, s.high -= input_begin;
+  for (int64_t o = begin; o < begin + count; ++o) {
+    const graph::ResizeTap& tap = taps[static_cast<size_t>(o)];
+    const auto weight = static_cast<float>(tap.high_weight);
+    Sample s{tap.low - input_begin, (weight == 0 ? tap.low : tap.high) - input_begin, weight};
     CHECK(s.low >= 0 && s.high < stored, "the caller provides the rows that a resize reads");
     out.push_back(s);
   }

@@ -40,6 +40,9 @@ constexpr size_t dtype_bytes(DType t) {
 }
 constexpr bool is_float(DType t) { return t <= DType::fp8_e5m2; }
 constexpr bool is_integer(DType t) { return t >= DType::int8 && t <= DType::int64; }
+constexpr bool is_signed(DType t) {
+  return t == DType::int8 || t == DType::int16 || t == DType::int32 || t == DType::int64;
+}
 
 std::string_view dtype_name(DType t);  // "bf16"
 std::optional<DType> dtype_from_name(std::string_view name);

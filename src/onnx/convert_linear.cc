@@ -90,19 +90,22 @@ Result<Tensors> over_softmax_axis(Conversion& c, Rows rows) {
 
 }  // namespace
 
-Result<Tensors> convert_matmul(Conversion& c) {
-  TRY(c.want_inputs(2, 2));
+Result<TensorId> matrix_product(Conversion& c, TensorId left, TensorId right, const Attributes& attrs) {
   Builder& b = c.builder;
-  if (c.rank(0) == 0 || c.rank(1) == 0) return c.error("an operand is a scalar");
-  Shape a_shape = c.shape(0), b_shape = c.shape(1);
-  TensorId left = c.inputs[0], right = c.inputs[1];
+  Shape a_shape = b.shape(left), b_shape = b.shape(right);
+  if (a_shape.empty() || b_shape.empty()) return c.error("an operand is a scalar");
   if (a_shape.size() == 1) left = TRY(b.reshape(left, {1, a_shape[0]}));
   if (b_shape.size() == 1) right = TRY(b.reshape(right, {b_shape[0], 1}));
-  TensorId product = TRY(b.add(Op::matmul, {left, right}));
+  TensorId product = TRY(b.add(Op::matmul, {left, right}, attrs));
   Shape shape = b.shape(product);
   if (b_shape.size() == 1) shape.pop_back();
   if (a_shape.size() == 1) shape.erase(shape.end() - (b_shape.size() == 1 ? 1 : 2));
-  return Tensors{TRY(b.reshape(product, shape))};
+  return b.reshape(product, shape);
+}
+
+Result<Tensors> convert_matmul(Conversion& c) {
+  TRY(c.want_inputs(2, 2));
+  return Tensors{TRY(matrix_product(c, c.inputs[0], c.inputs[1], {}))};
 }
 
 // alpha A B + beta C

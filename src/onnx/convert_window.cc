@@ -18,7 +18,7 @@ Result<std::vector<int64_t>> per_axis(Conversion& c, const std::string& name, si
   return values;
 }
 
-Result<void> want_spatial(Conversion& c) {
+Result<void> want_spatial(const Conversion& c) {
   if (c.rank(0) < 3) return c.error(fmt::format("input of rank {} has no spatial axes", c.rank(0)));
   if (c.rank(0) > 4) return c.refuse(fmt::format("{} spatial axes are not supported, only 1 and 2", c.rank(0) - 2));
   return {};
@@ -67,9 +67,9 @@ Result<void> apply_auto_pad(Conversion& c, Attributes& attrs) {
   return {};
 }
 
-Result<void> take_weight_kernel(Conversion& c, Attributes& attrs) {
+Result<void> take_weight_kernel(Conversion& c, size_t weight, Attributes& attrs) {
   TRY(want_spatial(c));
-  const Shape& w = c.shape(1);
+  const Shape& w = c.shape(weight);
   if (w.size() != c.rank(0))
     return c.error(fmt::format("weight of rank {} for an input of rank {}", w.size(), c.rank(0)));
   attrs.kernel.assign(w.begin() + 2, w.end());
@@ -143,19 +143,23 @@ Result<Tensors> global_pool(Conversion& c, graph::ReduceKind kind) {
 
 }  // namespace
 
-Result<Tensors> convert_conv(Conversion& c) {
-  TRY(c.want_inputs(2, 3));
+Result<Attributes> conv_attributes(Conversion& c, size_t weight) {
   Attributes attrs;
-  TRY(take_weight_kernel(c, attrs));
+  TRY(take_weight_kernel(c, weight, attrs));
   TRY(window_attributes(c, attrs));
   TRY(apply_auto_pad(c, attrs));
-  return Tensors{TRY(c.builder.add(Op::conv, present(c), attrs))};
+  return attrs;
+}
+
+Result<Tensors> convert_conv(Conversion& c) {
+  TRY(c.want_inputs(2, 3));
+  return Tensors{TRY(c.builder.add(Op::conv, present(c), TRY(conv_attributes(c, 1))))};
 }
 
 Result<Tensors> convert_conv_transpose(Conversion& c) {
   TRY(c.want_inputs(2, 3));
   Attributes attrs;
-  TRY(take_weight_kernel(c, attrs));
+  TRY(take_weight_kernel(c, 1, attrs));
   TRY(window_attributes(c, attrs));
   size_t spatial = attrs.kernel.size();
   attrs.output_padding = TRY(per_axis(c, "output_padding", spatial, 0));

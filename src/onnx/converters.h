@@ -68,6 +68,20 @@ Result<Tensors> convert_global_average_pool(Conversion& c);
 Result<Tensors> convert_global_max_pool(Conversion& c);
 Result<Tensors> convert_max_pool(Conversion& c);
 
+// convert_quantize.cc
+Result<Tensors> convert_conv_integer(Conversion& c);
+Result<Tensors> convert_dequantize_linear(Conversion& c);
+Result<Tensors> convert_dynamic_quantize_linear(Conversion& c);
+Result<Tensors> convert_matmul_integer(Conversion& c);
+Result<Tensors> convert_qlinear_conv(Conversion& c);
+Result<Tensors> convert_qlinear_matmul(Conversion& c);
+Result<Tensors> convert_quantize_linear(Conversion& c);
+
+// Shared: the attributes of a convolution whose weight is input `weight`; a matrix product with numpy's rules for
+// vectors.
+Result<Attributes> conv_attributes(Conversion& c, size_t weight);
+Result<TensorId> matrix_product(Conversion& c, TensorId left, TensorId right, const Attributes& attrs);
+
 // convert_linear.cc
 Result<Tensors> convert_batch_normalization(Conversion& c);
 Result<Tensors> convert_gemm(Conversion& c);

@@ -137,9 +137,11 @@ TEST(ChipFile, ErrorsNamePlaceFoundAndExpected) {
       {"[dma]\nengines = 1.5", "my.toml:3: dma.engines: expected a whole number such as 128, found 1.5"},
       {"[dma]\ndescriptor = \"9999999999999999999999 s\"",
        "my.toml:3: dma.descriptor: \"9999999999999999999999 s\" is too large"},
-      {"[tensor]\nrows = 512", "my.toml:3: tensor.rows: 512 is out of range: 32 to 256"},
+      {"[tensor]\nrows = 1024", "my.toml:3: tensor.rows: 1024 is out of range: 32 to 512"},
       {"[tensor]\nrows = 64",
-       "my.toml:3: tensor.rows: the array has 64 rows, but SBUF 128 partitions: a row is fed by its partition"},
+       "my.toml:3: tensor.rows: the array has 64 rows, but SBUF 128 partitions: a row is fed by its partition; set "
+       "sbuf.partitions and psum.partitions to 64 (and the lanes of vector, scalar and gpsimd, unless they shall take "
+       "several passes), or tensor.rows to 128"},
       {"[tensor]\ncolumns = 256",
        "my.toml:3: tensor.columns: the array has 256 columns, but PSUM only 128 partitions to receive them"},
       {"[psum]\nbanks = 3", "my.toml:3: psum.banks: 16384 B in 3 banks: a bank must be a multiple of 64 B"},

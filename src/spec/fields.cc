@@ -70,7 +70,7 @@ void engine(Fields& out, std::string_view name) {
 
 template <auto Section>
 void lanes(Fields& out, std::string_view name) {
-  out.push_back(field<Section, &EngineSpec::lanes>(name, "lanes", Unit::count, {1, 256},
+  out.push_back(field<Section, &EngineSpec::lanes>(name, "lanes", Unit::count, {1, 512},
                                                    "partitions served side by side; more take more passes"));
 }
 
@@ -79,10 +79,10 @@ void tensor(Fields& out) {
   constexpr auto S = &ChipSpec::tensor;
   constexpr Range passes{1, 64};
   engine<S>(out, "tensor");
-  out.push_back(field<S, &TensorSpec::rows>("tensor", "rows", count, {32, 256},
+  out.push_back(field<S, &TensorSpec::rows>("tensor", "rows", count, {32, 512},
                                             "rows of the array: contraction (K) of one pass"));
   out.push_back(
-      field<S, &TensorSpec::columns>("tensor", "columns", count, {32, 256}, "columns of the array: M of one pass"));
+      field<S, &TensorSpec::columns>("tensor", "columns", count, {32, 512}, "columns of the array: M of one pass"));
   out.push_back(field<S, &TensorSpec::moving_max>("tensor", "moving_max", count, {1, 65536},
                                                   "moving columns (N) of one instruction"));
   out.push_back(
@@ -141,7 +141,7 @@ void gpsimd(Fields& out) {
 template <auto Section>
 void sram(Fields& out, std::string_view name) {
   using enum Unit;
-  out.push_back(field<Section, &SramSpec::partitions>(name, "partitions", count, {32, 256}, "partitions"));
+  out.push_back(field<Section, &SramSpec::partitions>(name, "partitions", count, {32, 512}, "partitions"));
   out.push_back(field<Section, &SramSpec::bytes_per_partition>(name, "partition_size", bytes, {1024, 16 << 20},
                                                                "bytes of a partition"));
   out.push_back(field<Section, &SramSpec::banks>(name, "banks", count, {1, 64},

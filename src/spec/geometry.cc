@@ -12,9 +12,12 @@ using Findings = std::vector<Finding>;
 
 void check_partitions(const ChipSpec& s, Findings& out) {
   if (s.tensor.rows != s.sbuf.partitions) {
-    out.push_back({{"tensor.rows", "sbuf.partitions"},
-                   fmt::format("the array has {} rows, but SBUF {} partitions: a row is fed by its partition",
-                               s.tensor.rows, s.sbuf.partitions)});
+    out.push_back(
+        {{"tensor.rows", "sbuf.partitions"},
+         fmt::format("the array has {0} rows, but SBUF {1} partitions: a row is fed by its partition; set "
+                     "sbuf.partitions and psum.partitions to {0} (and the lanes of vector, scalar and gpsimd, "
+                     "unless they shall take several passes), or tensor.rows to {1}",
+                     s.tensor.rows, s.sbuf.partitions)});
   }
   if (s.tensor.columns > s.psum.partitions) {
     out.push_back({{"tensor.columns", "psum.partitions"},

@@ -32,11 +32,18 @@ def rounded_operands(path, tmp_path):
     return tmp_path / "rounded.onnx"
 
 
+def nudged(inputs):
+    """Every float one unit in the last place up or down, by a fixed draw."""
+    rng = np.random.default_rng(1)
+    return {name: np.nextafter(x, np.where(rng.random(x.shape) < 0.5, np.inf, -np.inf).astype(x.dtype))
+            if x.dtype.kind == "f" else x for name, x in inputs.items()}
+
+
 def assert_agrees(path, inputs, outputs, precision, tmp_path):
     """outputs: arrays in the model's order. Returns onnxruntime's, optimized."""
     plain, optimized = run_onnxruntime(path, inputs), run_onnxruntime(path, inputs, True)
     assert len(outputs) == len(optimized)
-    rounded = None
+    rounded = moved = None
     for k, (ours, reference) in enumerate(zip(outputs, optimized)):
         assert ours.shape == reference.shape
         error, spread = rms(ours - reference), rms(plain[k] - reference)
@@ -46,5 +53,10 @@ def assert_agrees(path, inputs, outputs, precision, tmp_path):
             # because one draw of a random error is held against another.
             rounded = rounded or run_onnxruntime(rounded_operands(path, tmp_path), inputs, True)
             bound = max(bound, 3 * rms(rounded[k] - reference))
+        if precision == "int8" and error > bound:
+            # Quantized anew at every layer, a network may carry the last bit of its input to the next integer and on: no
+            # two orders of the same arithmetic agree better than onnxruntime with itself on such an input.
+            moved = moved or run_onnxruntime(path, nudged(inputs), True)
+            bound = max(bound, 3 * rms(moved[k] - reference))
         assert error <= bound, f"output {k}: error {error:.3g} rms {rms(reference):.3g} bound {bound:.3g}"
     return optimized

@@ -220,7 +220,40 @@ RESIZE += [Case("Resize", [SMALL, None, None, longs(9, 10)], {"mode": "linear", 
            Case("Resize", [SMALL, None, floats(2.0, 1.5)], {"axes": [3, 2]}, 18), Case("Resize", [SMALL, floats(1, 1, 2, 3)], {}, 10),
            Case("Resize", [SMALL, floats(1, 1, 0.5, 0.6)], {}, 10), Case("Resize", [SMALL, floats(1, 1, 2, 3)], {"mode": "linear"}, 10),
            Case("Upsample", [SMALL], {"scales": [1.0, 1.0, 2.0, 2.0]}, 7), Case("Upsample", [SMALL, floats(1, 1, 2, 3)], {"mode": "linear"}, 9)]
-CASES = [*UNARY, *BINARY, *COMPARE, *VARIADIC, *CLIP, *CAST, *CONV, *POOL, *NORMAL, *LINEAR, *REDUCE, *SHAPES, *INDEX, *RESIZE]
+BYTES, SIGNED = {"dtype": np.uint8}, {"dtype": np.int8}
+IMAGE8, FILTER8 = whole(0, 256, 2, 3, 6, 5, **BYTES), whole(-128, 128, 4, 3, 3, 2, **SIGNED)
+FILTERU8 = whole(0, 256, 4, 3, 3, 2, **BYTES)
+ROWS8, COLUMNS8, COLUMNSU8 = whole(0, 256, 2, 5, 7, **BYTES), whole(-128, 128, 7, 4, **SIGNED), whole(0, 256, 7, 4, **BYTES)
+QUANTIZED = [
+    *[Case("DynamicQuantizeLinear", [x], {}, 11, 3)
+      for x in (normal(3, 4), normal(2, 3, 5, 4), positive(2, 9), -positive(7), np.zeros((2, 3), np.float32), np.array(-2.5, np.float32))],
+    *[Case("QuantizeLinear", [4 * normal(2, 3, 5), scalar(0.05), zero], {}, 10)
+      for zero in (scalar(7, np.uint8), scalar(-3, np.int8), None)],
+    Case("QuantizeLinear", [np.array([-1.5, -0.5, 0.5, 1.5, 2.5, 200, -200, 40000], np.float32), scalar(1.0), scalar(1, np.int8)], {}, 13),
+    Case("QuantizeLinear", [4 * normal(2, 3, 5), floats(0.05, 0.5, 0.1), Fixed(np.array([0, 9, 200], np.uint8))], {"axis": 1}, 13),
+    Case("QuantizeLinear", [4 * normal(2, 5), floats(*np.linspace(0.1, 1, 5)), Fixed(np.arange(-2, 3).astype(np.int8))], {"axis": -1}, 13),
+    Case("QuantizeLinear", [4 * normal(2, 3), np.array(0.03, np.float32), np.array(130, np.uint8)], {}, 13),
+    Case("QuantizeLinear", [40 * normal(2, 3), scalar(0.01), scalar(1000, np.int16)], {}, 21),
+    Case("DequantizeLinear", [whole(0, 256, 2, 3, 4, **BYTES), scalar(0.1), scalar(128, np.uint8)], {}, 10),
+    Case("DequantizeLinear", [whole(-128, 128, 2, 3, **SIGNED), scalar(0.1)], {}, 13),
+    Case("DequantizeLinear", [Fixed(whole(-128, 128, 2, 3, **SIGNED)), floats(0.5, 0.25), Fixed(np.array([3, -4], np.int8))], {"axis": 0}, 13),
+    Case("DequantizeLinear", [whole(-9999, 9999, 4, dtype=np.int32), scalar(0.01)], {}, 13),
+    Case("DequantizeLinear", [whole(0, 256, 2, 3, **BYTES), np.array(0.1, np.float32), np.array(7, np.uint8)], {}, 13),
+    Case("ConvInteger", [IMAGE8, Fixed(FILTER8)], {}, 10),
+    Case("ConvInteger", [IMAGE8, Fixed(FILTERU8), scalar(130, np.uint8), scalar(99, np.uint8)], {"pads": [1, 0, 2, 1]}, 10),
+    Case("ConvInteger", [IMAGE8, Fixed(FILTER8), np.array(17, np.uint8)], {"strides": [2, 1], "dilations": [1, 2], "pads": [1, 1, 1, 1]}, 10),
+    Case("ConvInteger", [IMAGE8, Fixed(whole(0, 256, 6, 1, 3, 3, **BYTES)), scalar(3, np.uint8), scalar(4, np.uint8)],
+         {"group": 3, "auto_pad": "SAME_UPPER"}, 10),
+    Case("MatMulInteger", [ROWS8, Fixed(COLUMNS8)], {}, 10),
+    Case("MatMulInteger", [ROWS8, Fixed(COLUMNSU8), scalar(100, np.uint8), scalar(3, np.uint8)], {}, 10),
+    Case("MatMulInteger", [ROWS8, COLUMNSU8, np.array(255, np.uint8), Fixed(np.arange(4).astype(np.uint8))], {}, 10),
+    Case("QLinearConv", [IMAGE8, scalar(0.02), scalar(128, np.uint8), Fixed(FILTER8), scalar(0.01), scalar(0, np.int8), scalar(0.5),
+                         scalar(100, np.uint8)], {"pads": [1, 1, 1, 1]}, 10),
+    Case("QLinearConv", [IMAGE8, scalar(0.02), scalar(3, np.uint8), Fixed(FILTER8), floats(0.01, 0.02, 0.03, 0.04),
+                         Fixed(np.zeros(4, np.int8)), scalar(0.7), scalar(9, np.uint8), Fixed(np.arange(-900, 900, 450).astype(np.int32))], {}, 10),
+    Case("QLinearMatMul", [ROWS8, scalar(0.02), scalar(128, np.uint8), Fixed(COLUMNSU8), scalar(0.03), scalar(120, np.uint8), scalar(0.3),
+                           scalar(99, np.uint8)], {}, 10)]
+CASES = [*QUANTIZED, *UNARY, *BINARY, *COMPARE, *VARIADIC, *CLIP, *CAST, *CONV, *POOL, *NORMAL, *LINEAR, *REDUCE, *SHAPES, *INDEX, *RESIZE]
 
 
 @pytest.mark.parametrize("case", CASES, ids=Case.name)
