@@ -16,21 +16,34 @@ namespace {
 
 // Integers are drawn below this: small enough for an index, large enough to differ.
 constexpr uint64_t kIntegerBound = 10;
+// Drawn at a time: little memory beside the tensor, and soon cancelled.
+constexpr size_t kBlockElements = 1 << 16;
 
 std::string shape_text(const std::vector<int64_t>& shape) { return fmt::format("[{}]", fmt::join(shape, ", ")); }
 
-Array drawn(const isa::HbmTensor& tensor, uint64_t seed) {
-  Prng prng(hash_text(tensor.name, seed));
-  const auto count = static_cast<size_t>(graph::element_count(tensor.shape));
-  if (is_float(tensor.dtype)) {
+std::vector<std::byte> draw_block(Prng& prng, DType dtype, size_t count) {
+  if (is_float(dtype)) {
     std::vector<double> values(count);
     for (double& v : values) v = prng.normal();
-    return {tensor.dtype, tensor.shape, graph::store_floats(tensor.dtype, values)};
+    return graph::store_floats(dtype, values);
   }
   std::vector<int64_t> values(count);
-  const uint64_t bound = tensor.dtype == DType::boolean ? 2 : kIntegerBound;
+  const uint64_t bound = dtype == DType::boolean ? 2 : kIntegerBound;
   for (int64_t& v : values) v = static_cast<int64_t>(prng.below(bound));
-  return {tensor.dtype, tensor.shape, graph::store_integers(tensor.dtype, values)};
+  return graph::store_integers(dtype, values);
+}
+
+Result<Array> drawn(const isa::HbmTensor& tensor, uint64_t seed, const Cancel* cancel) {
+  Prng prng(hash_text(tensor.name, seed));
+  Array array{tensor.dtype, tensor.shape, {}};
+  const auto count = static_cast<size_t>(graph::element_count(tensor.shape));
+  array.bytes.reserve(count * dtype_bytes(tensor.dtype));
+  for (size_t begin = 0; begin < count; begin += kBlockElements) {
+    TRY(go_on_unless(cancel));
+    const auto block = draw_block(prng, tensor.dtype, std::min(kBlockElements, count - begin));
+    array.bytes.insert(array.bytes.end(), block.begin(), block.end());
+  }
+  return array;
 }
 
 Result<Array> narrowed(const Array& array, const std::string& where) {
@@ -83,7 +96,7 @@ Result<NamedArray> read_named(const std::string& argument) {
 }
 
 Result<std::vector<NamedArray>> make_inputs(const isa::Executable& executable, std::vector<NamedArray> given,
-                                            uint64_t seed, bool draw) {
+                                            uint64_t seed, bool draw, const Cancel* cancel) {
   std::vector<const isa::HbmTensor*> wanted;
   for (const isa::HbmTensor& tensor : executable.tensors) {
     if (tensor.role == isa::TensorRole::input) wanted.push_back(&tensor);
@@ -93,7 +106,7 @@ Result<std::vector<NamedArray>> make_inputs(const isa::Executable& executable, s
   for (const isa::HbmTensor* tensor : wanted) {
     auto it = std::ranges::find(given, tensor->name, &NamedArray::name);
     if (it == given.end() && !draw) continue;
-    Array array = it == given.end() ? drawn(*tensor, seed) : TRY(fitted(std::move(it->array), *tensor));
+    Array array = it == given.end() ? TRY(drawn(*tensor, seed, cancel)) : TRY(fitted(std::move(it->array), *tensor));
     inputs.push_back({tensor->name, std::move(array)});
   }
   return inputs;

@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "base/cancel.h"
 #include "isa/executable.h"
 #include "runtime/npy.h"
 
@@ -19,8 +20,8 @@ Result<NamedArray> read_named(const std::string& argument);
 // One array per input tensor of the executable, in its order and dtype: the given one, or values drawn from `seed` and
 // the tensor's name (floats normal, integers 0 to 9, booleans fair); without `draw`, the given ones only. int64 values
 // are taken for an int32 input if they fit. Errors: an unknown name, one given twice, another shape or dtype, an int64
-// value out of range.
+// value out of range, `cancelled`.
 Result<std::vector<NamedArray>> make_inputs(const isa::Executable& executable, std::vector<NamedArray> given,
-                                            uint64_t seed, bool draw = true);
+                                            uint64_t seed, bool draw = true, const Cancel* cancel = nullptr);
 
 }  // namespace presil::runtime

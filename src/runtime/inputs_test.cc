@@ -47,6 +47,13 @@ TEST(Inputs, DrawnValuesDependOnSeedAndNameOnly) {
   EXPECT_LT(std::abs(squares / 1e4 - 1), 0.07);
 }
 
+TEST(Inputs, DrawingIsCancelled) {
+  Cancel cancel;
+  cancel.request();
+  auto stopped = make_inputs(executable(), {}, 7, /*draw=*/true, &cancel);
+  EXPECT_EQ(stopped.error().code, ErrorCode::cancelled);
+}
+
 TEST(Inputs, Int64IsNarrowedIfItFits) {
   auto inputs = *make_inputs(executable(), {{"steps", integers({INT32_MIN, 0, INT32_MAX})}}, 0);
   EXPECT_EQ(inputs[1].array.dtype, DType::int32);

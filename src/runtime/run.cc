@@ -41,7 +41,7 @@ Result<Run> run(const Workload& workload, const RunOptions& options, std::vector
   if (options.cores != 1) {
     return unsupported(fmt::format("{} cores asked for; a run uses one core", options.cores), "--cores");
   }
-  inputs = TRY(make_inputs(workload.executable, std::move(inputs), options.seed, options.data));
+  inputs = TRY(make_inputs(workload.executable, std::move(inputs), options.seed, options.data, options.cancel));
   std::vector<system::Input> views;
   for (const NamedArray& input : inputs) views.push_back({input.name, input.array.bytes});
 
