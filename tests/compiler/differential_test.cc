@@ -6,6 +6,7 @@
 
 #include "compiler/compile.h"
 #include "graph/interpret.h"
+#include "graph/simplify.h"
 #include "isa/rules.h"
 #include "random_graph.h"
 #include "spec/chip_file.h"
@@ -87,6 +88,29 @@ TEST(Differential, TokenNetworksInFp32) {
 }
 TEST(Differential, TokenNetworksInBf16) {
   for (uint64_t seed = 100; seed < 130; ++seed) check(random_token_network(seed), kChips[seed % 5], "bf16", 4e-2, seed);
+}
+
+TEST(Differential, AttentionInFp32) {
+  for (uint64_t seed = 0; seed < 60; ++seed)
+    check(random_attention_network(seed), kChips[seed % 5], "fp32", 1e-5, seed);
+}
+TEST(Differential, AttentionInBf16) {
+  for (uint64_t seed = 100; seed < 130; ++seed)
+    check(random_attention_network(seed), kChips[seed % 5], "bf16", 4e-2, seed);
+}
+
+// Without it, the networks above would run as matmuls and softmaxes, and slowly.
+TEST(Differential, AttentionIsOneStep) {
+  int found = 0;
+  for (uint64_t seed = 0; seed < 60; ++seed) {
+    graph::Graph graph = graph::simplify(random_attention_network(seed)).value();
+    compiler::Plan plan = compiler::make_plan(graph, chip_spec(kChips[0]), {}).value();
+    for (const compiler::Step& step : plan.steps) {
+      EXPECT_NE(step.kind, compiler::StepKind::softmax) << "seed " << seed;
+      found += step.kind == compiler::StepKind::attention;
+    }
+  }
+  EXPECT_GE(found, 60);
 }
 
 }  // namespace

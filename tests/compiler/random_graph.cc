@@ -50,7 +50,73 @@ class Maker {
     return finish(x);
   }
 
+  // Heads of widths that lie on whole ranges of partitions, as exporters write attention: one projection or three,
+  // batch or length first, scaled before or after the product, masked or not; a residual and a normalization around it.
+  graph::Graph attention_network() {
+    const int64_t width = pick({32, 64}), heads = prng_.between(1, 5), b = prng_.between(1, 3);
+    const int64_t t = pick({1, 7, 50, 129, 140}), c = width * heads;
+    TensorId x = builder_.input("x", {DType::fp32, {b, t, pick({c, 40})}});
+    const auto layers = 1 + prng_.below(2);
+    for (uint64_t i = 0; i < layers; ++i) {
+      builder_.set_source("layer" + std::to_string(i));
+      TensorId mixed = heads_side_by_side(normalized(x), heads, width);
+      mixed = builder_.binary(ElementwiseFn::add, linear(mixed, c), weights({c}, 0.3)).value();
+      const bool residual = shape(mixed) == shape(x) && prng_.below(3) > 0;
+      x = residual ? builder_.binary(ElementwiseFn::add, x, mixed).value() : mixed;
+    }
+    return finish(x);
+  }
+
  private:
+  // x [B, T, C] to [B, T, heads * width].
+  TensorId heads_side_by_side(TensorId x, int64_t heads, int64_t width) {
+    const bool length_first = prng_.below(2) == 0, together = prng_.below(2) == 0;
+    if (length_first) x = builder_.transpose(x, {1, 0, 2}).value();
+    const Shape rows = {shape(x)[0], shape(x)[1]};
+    const int64_t c = heads * width, b = rows[length_first ? 1 : 0], t = rows[length_first ? 0 : 1];
+    std::vector<TensorId> parts;
+    if (together) {
+      TensorId all = builder_.reshape(linear(x, 3 * c), {rows[0], rows[1], 3, c}).value();
+      all = builder_.transpose(all, {2, 0, 1, 3}).value();
+      for (int64_t i = 0; i < 3; ++i)
+        parts.push_back(builder_.reshape(builder_.slice(all, 0, i, i + 1).value(), {rows[0], rows[1], c}).value());
+    } else {
+      for (int64_t i = 0; i < 3; ++i)
+        parts.push_back(builder_.binary(ElementwiseFn::add, linear(x, c), weights({c}, 0.5)).value());
+    }
+    for (TensorId& part : parts) {
+      if (length_first) {
+        // As one axis of batch and heads, which a later reshape cuts again.
+        part = builder_.transpose(builder_.reshape(part, {t, b * heads, width}).value(), {1, 0, 2}).value();
+        part = builder_.reshape(part, {b, heads, t, width}).value();
+      } else {
+        part = builder_.transpose(builder_.reshape(part, {b, t, heads, width}).value(), {0, 2, 1, 3}).value();
+      }
+    }
+    const double root = 1 / std::sqrt(static_cast<double>(width));
+    const bool scaled_first = prng_.below(2) == 0;
+    if (scaled_first) parts[0] = builder_.binary(ElementwiseFn::mul, parts[0], root).value();
+    TensorId keys = builder_.transpose(parts[1], {0, 1, 3, 2}).value();
+    TensorId scores = builder_.add(Op::matmul, {parts[0], keys}).value();
+    if (!scaled_first) scores = builder_.binary(ElementwiseFn::div, scores, 1 / root).value();
+    switch (prng_.below(4)) {
+      case 0:
+        scores = builder_.binary(ElementwiseFn::add, scores, weights({t, t}, 2)).value();
+        break;
+      case 1:
+        scores = builder_.binary(ElementwiseFn::add, weights({b, 1, 1, t}, 2), scores).value();
+        break;
+      default:
+        break;
+    }
+    TensorId mixed = builder_.add(Op::matmul, {softmax(scores), parts[2]}).value();
+    mixed =
+        builder_.transpose(mixed, length_first ? std::vector<int64_t>{2, 0, 1, 3} : std::vector<int64_t>{0, 2, 1, 3})
+            .value();
+    mixed = builder_.reshape(mixed, {rows[0], rows[1], c}).value();
+    return length_first ? builder_.transpose(mixed, {1, 0, 2}).value() : mixed;
+  }
+
   int64_t pick(std::initializer_list<int64_t> values) { return values.begin()[prng_.below(values.size())]; }
   graph::Graph finish(TensorId x) {
     builder_.set_source("output");
@@ -254,6 +320,7 @@ class Maker {
 }  // namespace
 
 graph::Graph random_image_network(uint64_t seed) { return Maker(seed).image_network(); }
+graph::Graph random_attention_network(uint64_t seed) { return Maker(seed).attention_network(); }
 graph::Graph random_token_network(uint64_t seed) { return Maker(seed).token_network(); }
 
 }  // namespace presil

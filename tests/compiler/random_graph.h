@@ -10,5 +10,7 @@ namespace presil {
 graph::Graph random_image_network(uint64_t seed);
 // A network over one input [B, T, C]: matmuls, attention with heads, normalization, softmax.
 graph::Graph random_token_network(uint64_t seed);
+// A network over one input [B, T, C]: attention with all that exporters write around it.
+graph::Graph random_attention_network(uint64_t seed);
 
 }  // namespace presil
