@@ -18,6 +18,10 @@ void print_text(const runtime::Workload& w, const runtime::Run& run, const std::
              seconds_text(s.seconds), s.bound_by);
   fmt::print("  ideal {}, mfu {:.1f} %, HBM bound {:.1f} %, {} instructions\n", seconds_text(s.ideal_seconds),
              100 * s.mfu, 100 * s.hbm_bound_fraction, s.instructions);
+  if (const auto bound = runtime::lower_bound_of(w, s); bound && s.seconds > 0) {
+    fmt::print("  least time for its graph {} ({}): {:.1f} % of what it takes\n", seconds_text(bound->seconds()),
+               bound->resource(), 100 * bound->seconds() / s.seconds);
+  }
   fmt::print("  busy:");
   for (const report::EngineRow& row : s.engines) fmt::print(" {} {:.1f} %", row.name, 100 * row.busy_fraction);
   fmt::print("\n");

@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "compiler/lower_bound.h"
 #include "report/summary.h"
 #include "runtime/inputs.h"
 #include "runtime/workload.h"
@@ -41,6 +42,9 @@ struct OutputRow {
 // Every output of the workload; with `folder`, the run's values go there as .npy files.
 Result<std::vector<OutputRow>> write_outputs(const Workload& workload, const Run& run, const std::string& folder,
                                              const Cancel* cancel = nullptr);
+
+// The least time that the model takes on the chip, computed from its graph; nothing for an executable.
+std::optional<compiler::LowerBound> lower_bound_of(const Workload&, const report::Summary&);
 
 // One JSON object, fields as in docs/schema/run.json (run_json.cc).
 std::string run_json(const Workload& workload, const RunOptions& options, const Run& run,

@@ -60,6 +60,11 @@ void write_output_rows(JsonWriter& json, const std::vector<OutputRow>& outputs) 
 
 }  // namespace
 
+std::optional<compiler::LowerBound> lower_bound_of(const Workload& w, const report::Summary& s) {
+  if (!w.graph || !w.plan) return std::nullopt;
+  return compiler::lower_bound(*w.graph, *w.plan, w.chip, s.bytes_seconds);
+}
+
 std::string run_json(const Workload& w, const RunOptions& options, const Run& run,
                      const std::vector<OutputRow>& outputs) {
   const report::Summary& s = run.summary;
@@ -81,7 +86,14 @@ std::string run_json(const Workload& w, const RunOptions& options, const Run& ru
   json.key("hbm").begin_object().member("read_bytes", s.hbm_read_bytes).member("write_bytes", s.hbm_write_bytes);
   json.member("bound_bytes_per_second", s.hbm_bound_bytes_per_s).member("bound_fraction", s.hbm_bound_fraction);
   json.end_object().member("macs", s.macs).member("mfu", s.mfu).member("bound_by", s.bound_by);
-  json.member("ideal_seconds", s.ideal_seconds);
+  json.member("ideal_seconds", s.ideal_seconds).key("lower_bound");
+  if (const auto bound = lower_bound_of(w, s)) {
+    json.begin_object().member("seconds", bound->seconds()).member("resource", bound->resource());
+    json.member("tensor_seconds", bound->tensor).member("elementwise_seconds", bound->elementwise);
+    json.member("hbm_seconds", bound->hbm).end_object();
+  } else {
+    json.null();
+  }
   write_confidence(json, report::confidence_in(w.chip));
   write_layers(json, s);
   write_output_rows(json, outputs);

@@ -1,0 +1,122 @@
+#include "compiler/lower_bound.h"
+
+#include <algorithm>
+#include <set>
+
+#include "compiler/stages.h"
+
+namespace presil::compiler {
+namespace {
+
+using graph::ElementwiseFn;
+using graph::Graph;
+using graph::Node;
+using graph::Op;
+using graph::TensorId;
+
+// `count` products of [m, k] by [k, n].
+struct Product {
+  int64_t count = 1, m = 1, k = 1, n = 1;
+};
+
+int64_t product_of(const graph::Shape& shape, size_t from, size_t to) {
+  int64_t n = 1;
+  for (size_t i = from; i < to; ++i) n *= shape[i];
+  return n;
+}
+
+// What the tensor engine multiplies; a convolution with taps and channels contracted together.
+std::optional<Product> product(const Graph& graph, const Node& node) {
+  if (node.op != Op::matmul && node.op != Op::conv && node.op != Op::conv_transpose) return std::nullopt;
+  const graph::Shape &in = graph.at(node.inputs[0]).shape, &w = graph.at(node.inputs[1]).shape,
+                     &out = graph.at(node.output).shape;
+  if (node.op == Op::matmul) {
+    if (in.size() < 2 || w.size() < 2) return std::nullopt;
+    const int64_t rows = product_of(out, 0, out.size() - 1);
+    if (w.size() == 2) return Product{1, rows, in.back(), out.back()};
+    return Product{product_of(out, 0, out.size() - 2), out[out.size() - 2], in.back(), out.back()};
+  }
+  const int64_t taps = product_of(w, 2, w.size()), group = node.attrs.group;
+  const graph::Shape& pixels = node.op == Op::conv ? out : in;
+  const int64_t places = pixels[0] * product_of(pixels, 2, pixels.size());
+  if (node.op == Op::conv) return Product{group, w[0] / group, w[1] * taps, places};
+  return Product{group, w[1] * taps, in[1] / group, places};
+}
+
+// Cycles of the array; several small products side by side where they fit along both of its sides.
+double array_cycles(const Product& p, const spec::TensorSpec& t) {
+  auto passes = [](int64_t extent, int64_t side) { return (extent + side - 1) / side; };
+  const int64_t rows = t.rows, columns = t.columns;
+  auto stationary = [&](int64_t m, int64_t n) {  // m columns stand still, n vectors stream
+    const int64_t beside = std::max<int64_t>(1, std::min(rows / std::min(p.k, rows), columns / std::min(m, columns)));
+    return static_cast<double>(passes(p.count, beside)) * static_cast<double>(passes(p.k, rows)) *
+           static_cast<double>(passes(m, columns)) * static_cast<double>(n);
+  };
+  return std::min(stationary(p.m, p.n), stationary(p.n, p.m));
+}
+
+bool is_transcendental(ElementwiseFn fn) {
+  switch (fn) {
+    case ElementwiseFn::exp:
+    case ElementwiseFn::log:
+    case ElementwiseFn::sigmoid:
+    case ElementwiseFn::tanh:
+    case ElementwiseFn::erf:
+    case ElementwiseFn::gelu:
+    case ElementwiseFn::gelu_tanh:
+    case ElementwiseFn::silu:
+    case ElementwiseFn::softplus:
+    case ElementwiseFn::mish:
+    case ElementwiseFn::sin:
+    case ElementwiseFn::cos:
+      return true;
+    default:
+      return false;
+  }
+}
+
+double elements(const Graph& graph, TensorId t) { return static_cast<double>(graph::element_count(graph.at(t).shape)); }
+
+double tensor_seconds(const Graph& graph, const Plan& plan, const spec::ChipSpec& spec) {
+  double cycles = 0;
+  for (const Node& node : graph.nodes) {
+    const auto p = product(graph, node);
+    if (!p) continue;
+    const bool wide = value_dtype(graph, plan, node.inputs[0]) == DType::fp32;
+    cycles += array_cycles(*p, spec.tensor) * (wide ? spec.tensor.fp32_passes : 1);
+  }
+  return cycles / static_cast<double>(spec.tensor.clock_hz);
+}
+
+double elementwise_seconds(const Graph& graph, const spec::ChipSpec& spec) {
+  std::set<uint32_t> products;  // tensors that are yet in PSUM
+  double either = 0, scalar = 0;
+  for (const Node& node : graph.nodes) {
+    const bool fn = node.op == Op::elementwise && is_transcendental(node.attrs.fn);
+    const bool from_product = fn && products.contains(node.inputs[0].value);
+    if (product(graph, node)) {
+      products.insert(node.output.value);
+      either += elements(graph, node.output);
+    }
+    if (!fn && node.op != Op::softmax) continue;
+    scalar += elements(graph, node.output);
+    if (!from_product && !products.contains(node.inputs[0].value)) either += elements(graph, node.output);
+  }
+  const auto lanes = static_cast<double>(spec.sbuf.partitions);
+  const auto vector_hz = static_cast<double>(spec.vector.clock_hz),
+             scalar_hz = static_cast<double>(spec.scalar.clock_hz);
+  return std::max(scalar / scalar_hz, either / (vector_hz + scalar_hz)) / lanes;
+}
+
+}  // namespace
+
+double LowerBound::seconds() const { return std::max({tensor, elementwise, hbm}); }
+const char* LowerBound::resource() const {
+  return tensor == seconds() ? "tensor" : elementwise == seconds() ? "vector and scalar" : "hbm";
+}
+
+LowerBound lower_bound(const Graph& graph, const Plan& plan, const spec::ChipSpec& spec, double hbm_seconds) {
+  return {tensor_seconds(graph, plan, spec), elementwise_seconds(graph, spec), hbm_seconds};
+}
+
+}  // namespace presil::compiler
