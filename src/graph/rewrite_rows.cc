@@ -1,5 +1,5 @@
-// A linear layer does not care in which order it sees its rows. Exporters of attention transpose batch and length before
-// one projection and back after another; moved next to the attention's own views, these transposes cost nothing.
+// A linear layer does not care in which order it sees its rows. Exporters of attention transpose batch and length
+// before one projection and back after another; moved next to the attention's own views, these transposes cost nothing.
 #include "graph/rewriter.h"
 
 namespace presil::graph {
