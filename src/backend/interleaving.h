@@ -13,6 +13,7 @@
 #include "base/hash.h"
 #include "base/prng.h"
 #include "isa/executable.h"
+#include "isa/slots.h"
 #include "tile/tile_program.h"
 
 namespace presil::backend::testing {
@@ -79,8 +80,18 @@ void write_results(Memory& memory, const isa::Program& program, const isa::Instr
   }
 }
 
-inline bool is_transfer(const isa::Instruction& i) {
-  return i.opcode == isa::Opcode::dma_copy || i.opcode == isa::Opcode::dma_transpose;
+inline bool is_transfer(const isa::Instruction& i) { return isa::is_dma(i.opcode); }
+
+// The element of the source that element k of the destination receives. A gather picks some, by the first byte of an
+// index.
+template <class Memory>
+size_t source_element(Memory& memory, const isa::Program& program, const isa::Instruction& i, size_t k) {
+  if (i.opcode != isa::Opcode::dma_gather) return k;
+  const isa::View& index = program.operand(i, isa::slots::dma_gather::index);
+  const std::vector<Position> places = positions(index);
+  const Position& place = places[k % places.size()];
+  return (k + memory.at(index, place.partition, place.offset)) %
+         program.operand(i, isa::slots::dma_gather::src).elements();
 }
 
 // What each engine's instructions read, in order: finer evidence than the memory they leave.
@@ -114,9 +125,10 @@ inline Readings run_sequentially(const tile::TileProgram& program, VirtualMemory
     const isa::View &dst = program.code.operand(i, 0), &src = program.code.operand(i, 1);
     std::vector<Position> to = positions(dst), from = positions(src);
     for (size_t e = 0; e < to.size(); ++e) {
+      const size_t s = source_element(memory, program.code, i, e);
       for (size_t b = 0; b < dtype_bytes(dst.dtype); ++b) {
         auto o = static_cast<int64_t>(b);
-        memory.at(dst, to[e].partition, to[e].offset + o) = memory.at(src, from[e].partition, from[e].offset + o);
+        memory.at(dst, to[e].partition, to[e].offset + o) = memory.at(src, from[s].partition, from[s].offset + o);
       }
     }
   }
@@ -299,7 +311,9 @@ class Interleaving {
     bool reading = a.kind == Action::Kind::dma_read;
     const isa::View& v = s.program->operand(i, reading ? 1 : 0);
     size_t slot = reading ? s.read++ : s.written++;
-    Position p = positions_of(v)[s.elements[slot]];
+    size_t element = s.elements[slot];
+    if (reading) element = source_element(machine_, *s.program, i, element);
+    Position p = positions_of(v)[element];
     for (size_t b = 0; b < dtype_bytes(v.dtype); ++b) {
       uint8_t& byte = machine_.at(v, p.partition, p.offset + static_cast<int64_t>(b));
       (reading ? s.buffer[slot][b] : byte) = reading ? byte : s.buffer[slot][b];

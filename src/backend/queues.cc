@@ -7,9 +7,7 @@
 
 namespace presil::backend {
 
-bool is_dma(const isa::Instruction& i) {
-  return i.opcode == isa::Opcode::dma_copy || i.opcode == isa::Opcode::dma_transpose;
-}
+bool is_dma(const isa::Instruction& i) { return isa::is_dma(i.opcode); }
 
 void choose_queues(tile::TileProgram& program, const spec::ChipSpec& spec, const Options& options) {
   uint32_t all = std::max(1u, spec.dma.queues);

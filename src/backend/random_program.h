@@ -196,8 +196,11 @@ class RandomProgram {
     to.writes.push_back(written);
   }
   void load() {
-    auto src = read_any(tensors_);
-    if (src) transfer_into(some_tile(isa::Memory::sbuf), *src);
+    auto src = read_any(tensors_), index = random_.below(4) == 0 ? read_any(sbuf_) : std::nullopt;
+    if (src && index)
+      build_.dma_gather(write_view(some_tile(isa::Memory::sbuf)), *src, *index);
+    else if (src)
+      transfer_into(some_tile(isa::Memory::sbuf), *src);
   }
   void store() {
     auto src = read_any(sbuf_);

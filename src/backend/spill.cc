@@ -184,10 +184,12 @@ class Spiller {
       s.saved = false, s.last_write = i;
       bool known = std::any_of(s.writes.begin(), s.writes.end(), [&](const View& w) { return same_place(w, v); });
       if (!known) s.writes.push_back(v);
-      s.only_loads = s.only_loads && is_dma(instruction) && source_is_constant(instruction);
+      s.only_loads = s.only_loads && is_load(instruction) && source_is_constant(instruction);
       if (s.only_loads) s.loads.push_back(i);
     }
   }
+  // A gather cannot be repeated: its indices may be gone.
+  static bool is_load(const Instruction& i) { return is_dma(i) && i.opcode != isa::Opcode::dma_gather; }
   bool source_is_constant(const Instruction& dma) const {
     const View& src = in_.code.operand(dma, isa::slots::dma_copy::src);
     return src.memory == Memory::hbm && !written_tensor_[src.base];

@@ -16,8 +16,6 @@ namespace {
 
 constexpr uint64_t kSramBucket = 2048, kHbmBucket = 64 * 1024;
 
-bool is_dma(isa::Opcode o) { return o == isa::Opcode::dma_copy || o == isa::Opcode::dma_transpose; }
-
 // An operand of a static instruction; its place is relative to the offsets of an iteration.
 struct Operand {
   uint8_t index = 0;
@@ -58,7 +56,7 @@ struct Checker::State {
     std::vector<Static>& all = statics.emplace_back();
     for (const isa::Instruction& i : program.code) {
       Static& s = all.emplace_back();
-      s.dma = is_dma(i.opcode);
+      s.dma = isa::is_dma(i.opcode);
       s.tensor = i.engine == isa::EngineKind::tensor && !s.dma;
       s.accumulates = i.opcode == isa::Opcode::nc_matmul && program.word(i, isa::slots::nc_matmul::accumulate) != 0;
       for (int k = 0; k < i.operand_count; ++k) {

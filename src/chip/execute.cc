@@ -91,6 +91,8 @@ void run(Context& c) {
       return execute_copy(c);
     case Opcode::dma_transpose:
       return execute_dma_transpose(c);
+    case Opcode::dma_gather:
+      return execute_dma_gather(c);
     case Opcode::wait:
       return;
   }

@@ -81,6 +81,18 @@ TEST(Execute, FaultsSayWhatIsWrongAndStopTheMachine) {
                  {plain(S, f, 1, {1}), plain(S, f, 1, {4}, 64), plain(S, DType::uint32, 1, {1}, 128)});
          b.fill(plain(S, DType::uint32, 1, {1}, 128), [](size_t) { return 9; });
        }},
+      {"dma_gather: index of partition 1 is -1, the table has 4 rows",
+       [&](Fixture& b) {
+         b.start(Opcode::dma_gather, EngineKind::gpsimd,
+                 {plain(S, f, 2, {1}), plain(Memory::hbm, f, 1, {4, 1}), plain(S, DType::int32, 2, {1}, 128)});
+         b.fill(plain(S, DType::int32, 2, {1}, 128), [](size_t p) { return p == 0 ? 3 : UINT32_MAX; });
+       }},
+      {"dma_gather: index of partition 0 is 4, the table has 4 rows",
+       [&](Fixture& b) {
+         b.start(Opcode::dma_gather, EngineKind::gpsimd,
+                 {plain(S, f, 1, {1}), plain(Memory::hbm, f, 1, {4, 1}), plain(S, DType::uint32, 1, {1}, 128)});
+         b.fill(plain(S, DType::uint32, 1, {1}, 128), [](size_t) { return 4; });
+       }},
       {"nc_n_gather: indices are integers",
        [&](Fixture& b) {
          b.start(Opcode::nc_n_gather, EngineKind::gpsimd,

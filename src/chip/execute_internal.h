@@ -122,6 +122,7 @@ Strided row_of(const Strided& s, uint32_t p);
 void execute_matmul(Context& c);
 void execute_nc_transpose(Context& c);
 void execute_dma_transpose(Context& c);
+void execute_dma_gather(Context& c);
 void execute_copy(Context& c);  // tensor_copy, dma_copy
 void execute_memset(Context& c);
 void execute_shuffle(Context& c);

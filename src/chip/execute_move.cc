@@ -131,6 +131,26 @@ void execute_dma_transpose(Context& c) {
   transpose_into(c, c.operand(isa::slots::dma_transpose::dst), c.operand(isa::slots::dma_transpose::src));
 }
 
+void execute_dma_gather(Context& c) {
+  const Strided& dst = c.operand(isa::slots::dma_gather::dst);
+  const Strided &src = c.operand(isa::slots::dma_gather::src), &index = c.operand(isa::slots::dma_gather::index);
+  if (src.rank < 2 || src.dtype != dst.dtype) return c.fault("src is no table of dst's type");
+  if (!is_integer(index.dtype) || index.count[0] != dst.count[0] || row_elements(index) != 1)
+    return c.fault("index is not one integer per partition");
+  Strided row = with_dims(src, 2, src.rank);
+  const std::byte* table = row.base;
+  for (uint32_t p = 0; p < dst.count[0]; ++p) {
+    uint64_t at = 0;
+    std::memcpy(&at, index.base + index.step[0] * p, index.element_bytes());
+    if (at >= src.count[1]) {
+      const auto shown = index.dtype == DType::int32 ? static_cast<int32_t>(at) : static_cast<int64_t>(at);
+      return c.fault(fmt::format("index of partition {} is {}, the table has {} rows", p, shown, src.count[1]));
+    }
+    row.base = const_cast<std::byte*>(table) + src.step[1] * static_cast<int64_t>(at);
+    copy_elements(c, row_of(dst, p), row);
+  }
+}
+
 void execute_memset(Context& c) {
   const Strided& dst = c.operand(isa::slots::memset::dst);
   const uint64_t bits = numerics::from_fp32(dst.dtype, c.f32(isa::slots::memset::value));

@@ -153,6 +153,32 @@ TEST(Execute, IotaAndAffineSelect) {
   }
 }
 
+TEST(Execute, RowsOfATable) {
+  Fixture b(19);
+  for (int i = 0; i < 150; ++i) {
+    const Shape s = b.shape(256);
+    const DType t = type_for(b, s);
+    const View dst = b.row_view(Memory::sbuf, t, s, 0, true);
+    const View index = b.column(Memory::sbuf, b.chance(50) ? DType::int32 : DType::uint32, s, 1);
+    View table;
+    table.memory = Memory::hbm;
+    table.dtype = t;
+    table.offset = static_cast<int64_t>(dtype_bytes(t) * b.random.below(100));
+    const std::vector<uint32_t> row = b.factors(s.row, 3);
+    const auto rows = static_cast<uint32_t>(1 + b.random.below(40));
+    table.rank = static_cast<uint8_t>(row.size() + 1);
+    int32_t step = static_cast<int32_t>(1 + b.random.below(2));
+    for (size_t d = row.size(); d-- > 0;) {
+      table.dims[d + 1] = {step, row[d]};
+      step = step * static_cast<int32_t>(row[d]) + static_cast<int32_t>(b.random.below(3));
+    }
+    table.dims[0] = {step, rows};
+    b.start(Opcode::dma_gather, EngineKind::gpsimd, {dst, table, index});
+    b.fill(index, [&](size_t) { return b.random.below(rows); });
+    ASSERT_TRUE(b.matches());
+  }
+}
+
 TEST(Execute, GatherAndShuffle) {
   Fixture b(17);
   static constexpr DType kIndex[] = {DType::uint32, DType::uint16, DType::int32};

@@ -141,6 +141,8 @@ class Run {
         return gather();
       case Opcode::tensor_partition_reduce:
         return partition_reduce();
+      case Opcode::dma_gather:
+        return dma_gather();
       case Opcode::wait:
         return;
     }
@@ -489,6 +491,16 @@ class Run {
       uint64_t x = data.at(i / row(2) * row(1) + index[i]);
       if (v(1).dtype != v(0).dtype) x = numerics::from_fp32(v(0).dtype, numerics::to_fp32(v(1).dtype, x));
       out.push_back(x);
+    }
+    write_words(m_, v(0), out);
+  }
+
+  void dma_gather() {
+    const Words data = read_words(m_, v(1)), index = read_words(m_, v(2));
+    const size_t n = row(0);
+    Words out;
+    for (size_t p = 0; p < index.size(); ++p) {
+      for (size_t i = 0; i < n; ++i) out.push_back(data.at(index[p] * n + i));
     }
     write_words(m_, v(0), out);
   }

@@ -28,7 +28,7 @@ HappensBefore::HappensBefore(const isa::Executable& executable, const spec::Chip
     }
     for (const isa::Instruction& i : executable.queues[q].code) {
       uint32_t agent = q;
-      if (i.opcode == isa::Opcode::dma_copy || i.opcode == isa::Opcode::dma_transpose) {
+      if (isa::is_dma(i.opcode)) {
         uint32_t& dma = dma_agents_[q * dma_queues_ + i.dma_queue];
         if (dma == UINT32_MAX) dma = agents_++;
         agent = dma;

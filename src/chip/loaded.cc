@@ -15,7 +15,7 @@ namespace {
 // Products of sizes stay far inside 64 bits.
 constexpr double kElementsMax = 0x1p40;
 
-bool is_dma(isa::Opcode o) { return o == isa::Opcode::dma_copy || o == isa::Opcode::dma_transpose; }
+using isa::is_dma;
 
 uint64_t amount_of(const isa::Program& p, const isa::Instruction& i) {
   if (i.operand_count == 0) return 0;
@@ -27,6 +27,7 @@ uint64_t amount_of(const isa::Program& p, const isa::Instruction& i) {
   }
   if (i.engine == isa::EngineKind::tensor && !is_dma(i.opcode)) return 0;
   const isa::View& dst = p.operand(i, 0);
+  if (i.opcode == isa::Opcode::dma_gather) return dst.bytes();
   return is_dma(i.opcode) ? std::max(dst.bytes(), p.operand(i, 1).bytes()) : dst.elements();
 }
 

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "isa/slots.h"
+
 namespace presil::chip {
 namespace {
 
@@ -12,7 +14,9 @@ void add_operands(const isa::Program& program, const isa::Instruction& i, uint64
   for (int k = 0; k < i.operand_count; ++k) {
     const isa::View& view = program.operand(i, k);
     if (!view.present()) continue;
-    uint64_t bytes = times * view.bytes();
+    // Of a table, the rows that are fetched.
+    bool table = i.opcode == isa::Opcode::dma_gather && k == isa::slots::dma_gather::src;
+    uint64_t bytes = times * (table ? program.operand(i, isa::slots::dma_gather::dst) : view).bytes();
     isa::Access access = isa::access_of(program, i, k);
     if (access != isa::Access::write) {
       counters.read_bytes[static_cast<size_t>(view.memory)] += bytes;

@@ -5,9 +5,9 @@
 
 #include "base/text.h"
 #include "compiler/emit.h"
-#include "compiler/scalars.h"
 #include "compiler/stages.h"
 #include "compiler/steps.h"
+#include "graph/raise_scalars.h"
 #include "graph/simplify.h"
 #include "timing/cost.h"
 
@@ -37,8 +37,7 @@ void choose_blockings(const graph::Graph& graph, const spec::ChipSpec& spec, Pla
 void estimate(const tile::TileProgram& program, const spec::ChipSpec& spec, Plan& plan) {
   std::vector<std::array<Time, isa::kEngineKindCount>> busy(program.layers.size());
   for (const isa::Instruction& i : program.code.code) {
-    if (i.opcode == isa::Opcode::dma_copy || i.opcode == isa::Opcode::dma_transpose || i.source == isa::kNoSource)
-      continue;
+    if (isa::is_dma(i.opcode) || i.source == isa::kNoSource) continue;
     busy[program.sources[i.source].layer][static_cast<size_t>(i.engine)] +=
         timing::cost(program.code, i, spec).occupancy;
   }
@@ -59,7 +58,7 @@ Result<Plan> make_plan(const graph::Graph& graph, const spec::ChipSpec& spec, co
 }
 
 Result<Compilation> compile(graph::Graph graph, const spec::ChipSpec& spec, const Options& options) {
-  graph = with_vectors_for_scalars(TRY(graph::simplify(std::move(graph))));
+  graph = TRY(graph::raise_scalars(TRY(graph::simplify(std::move(graph)))));
   TRY(go_on_unless(options.cancel));
   Plan plan = TRY(make_plan(graph, spec, options));
   TRY(go_on_unless(options.cancel));

@@ -58,6 +58,10 @@ void Emitter::declare_layers() {
           static_cast<uint64_t>(graph::element_count(graph_.at(t).shape)) * dtype_bytes(value_dtype(graph_, plan_, t));
     };
     for (TensorId t : inputs_of(graph_, step)) {
+      if (step.kind == StepKind::gather && t == node.inputs[0]) {  // the rows that are fetched
+        count(step.output);
+        continue;
+      }
       if (graph_.at(t).constant || plan_.tensors[t.value] == Location::hbm) count(t);
     }
     if (plan_.tensors[step.output.value] == Location::hbm) count(step.output);

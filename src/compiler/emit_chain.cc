@@ -56,6 +56,15 @@ std::optional<float> number_of(const graph::Tensor& t) {
   return value;
 }
 
+// Between whole numbers, and from them to floats, nothing happens to a value (compiler/ranges.h).
+kernels::ExpressionStep::Cast cast_of(const graph::Graph& graph, const graph::Node& node) {
+  using Cast = kernels::ExpressionStep::Cast;
+  if (node.op != Op::cast) return Cast::none;
+  DType from = graph.at(node.inputs[0]).dtype, to = graph.at(node.output).dtype;
+  if (to == DType::boolean) return from == DType::boolean ? Cast::none : Cast::boolean;
+  return is_float(from) && !is_float(to) ? Cast::truncate : Cast::none;
+}
+
 // A shape with leading ones up to `rank`.
 std::vector<int64_t> padded(const graph::Shape& shape, size_t rank) {
   std::vector<int64_t> out(rank - shape.size(), 1);
@@ -67,7 +76,7 @@ std::vector<int64_t> padded(const graph::Shape& shape, size_t rank) {
 
 Tail Emitter::take_tail(const Step& step) const {
   Tail tail;
-  const bool transposed = step.kind == StepKind::conv_transpose;
+  const bool transposed = step.kind == StepKind::conv_transpose || step.kind == StepKind::unfold;
   const bool adds = step.kind == StepKind::conv || step.kind == StepKind::packed_conv || step.kind == StepKind::linear;
   if (!adds && !transposed) return tail;
   TensorId head = anchor_output(graph_, step);
@@ -146,7 +155,9 @@ kernels::Expression Emitter::expression(const Step& step, size_t from, bool has_
     const graph::Node& node = graph_.nodes[step.chain[i]];
     kernels::ExpressionStep s{.fn = node.op == Op::cast ? cast_function(node) : node.attrs.fn,
                               .alpha = node.attrs.alpha,
-                              .beta = node.attrs.beta};
+                              .beta = node.attrs.beta,
+                              .arguments = {},
+                              .cast = cast_of(graph_, node)};
     for (size_t a = 0; a < node.inputs.size(); ++a) {
       TensorId t = node.inputs[a];
       auto result = std::find(made.begin(), made.end(), t);

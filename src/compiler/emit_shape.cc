@@ -2,9 +2,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstring>
 
 #include "compiler/emitter.h"
+#include "graph/host_tensor.h"
 
 namespace presil::compiler {
 
@@ -25,7 +25,7 @@ bool Emitter::multiplied_by_taps(TensorId t) const {
 Result<Block> Emitter::concat(const Step& step, Scope& scope, DType dtype) {
   const graph::Node& node = graph_.nodes[step.anchor];
   int axis = static_cast<int>(node.attrs.axes[0]);
-  int on_partitions = graph_.at(node.output).shape.size() == 4 ? 1 : values_.natural_axis(node.inputs[0]);
+  int on_partitions = values_.is_image(node.output) ? 1 : values_.natural_axis(node.inputs[0]);
   std::vector<Block> parts;
   for (TensorId t : node.inputs) {
     Block block = scope.banded ? channels(t, scope) : values_.block(t, on_partitions);
@@ -97,15 +97,53 @@ Result<Block> Emitter::pad(const Step& step, DType dtype) {
   return out;
 }
 
+// Indices that only the run knows: the DMA fetches rows by them.
+Result<Block> Emitter::gather_rows(const Step& step, DType dtype) {
+  const graph::Node& node = graph_.nodes[step.anchor];
+  const auto axis = static_cast<int>(node.attrs.axes[0]);
+  HbmView data =
+      graph_.at(node.inputs[0]).constant ? values_.constant(node.inputs[0], dtype) : values_.hbm(node.inputs[0]);
+  const int64_t rows = data.shape[static_cast<size_t>(axis)];
+  if (spec_.generation < isa::row(isa::Opcode::dma_gather).first_generation)
+    return unsupported("gather with indices that are not constant: chips of generation 3 on fetch by index",
+                       node.source);
+  if (rows >= kernels::kGatherRowsMax)
+    return unsupported(fmt::format("gather from an axis of {}; less than {} here", rows, kernels::kGatherRowsMax),
+                       node.source);
+  // A scalar index is a vector of one.
+  graph::Shape of_indices = graph_.at(node.inputs[1]).shape;
+  HbmView places = values_.hbm(node.inputs[1]);
+  if (of_indices.empty()) {
+    of_indices = {1};
+    places = *kernels::reshaped(places, of_indices);
+  }
+  const auto on_partitions = static_cast<int>(std::ranges::max_element(of_indices) - of_indices.begin());
+  Block indices = allocate(context_, DType::int32, of_indices, on_partitions, graph_.at(node.inputs[1]).name);
+  load(context_, places, indices);
+  indices = kernels::wrapped_indices(context_, indices, rows);
+  graph::Shape shape(data.shape.begin(), data.shape.begin() + axis);
+  shape.insert(shape.end(), of_indices.begin(), of_indices.end());
+  shape.insert(shape.end(), data.shape.begin() + axis + 1, data.shape.end());
+  Block out = allocate(context_, data.dtype, shape, axis + on_partitions, graph_.at(node.output).name);
+  kernels::gather(context_, data, axis, indices, out);
+  if (out.dtype != dtype) {
+    Block same = allocate_cut(context_, dtype, shape, out.partition_axis, cut_of(out), graph_.at(node.output).name);
+    copy_block(context_, out, same);
+    out = same;
+  }
+  const graph::Shape& wanted = graph_.at(node.output).shape;
+  if (auto block = reshaped(out, wanted)) return *block;
+  HbmView stored = *kernels::reshaped(values_.stored(out, graph_.at(node.output).name), wanted);
+  return values_.loaded(stored, values_.natural_axis(node.output), dtype, graph_.at(node.output).name);
+}
+
 Result<Block> Emitter::gather(const Step& step, DType dtype) {
   const graph::Node& node = graph_.nodes[step.anchor];
   const graph::Tensor& indices = graph_.at(node.inputs[1]);
-  if (!indices.constant || !indices.data) return unsupported("gather with indices that are not constant", node.source);
+  if (!indices.constant || indices.opaque) return gather_rows(step, dtype);
   int axis = static_cast<int>(node.attrs.axes[0]);
   HbmView data = values_.hbm(node.inputs[0]);
-  HostTensor host = converted(indices, DType::int32);
   const graph::Shape& shape = graph_.at(node.output).shape;
-  if (shape.empty()) return unsupported("gather of a scalar", node.source);
   HbmView out = kernels::row_major(
       values_.tensor(graph_.at(node.output).name, data.dtype, shape, isa::TensorRole::scratch), data.dtype, shape);
   // [leading, index, trailing] of both sides, row by row.
@@ -114,14 +152,21 @@ Result<Block> Emitter::gather(const Step& step, DType dtype) {
   flat.push_back(count);
   flat.insert(flat.end(), data.shape.begin() + axis + 1, data.shape.end());
   HbmView rows = *kernels::reshaped(out, flat);
-  for (int64_t i = 0; i < count; ++i) {
-    int32_t index = 0;
-    std::memcpy(&index, host.data.data() + i * 4, 4);
-    int64_t at = index < 0 ? index + data.shape[static_cast<size_t>(axis)] : index;
-    if (at < 0 || at >= data.shape[static_cast<size_t>(axis)])
-      return bad_input(fmt::format("index {} of an axis of {}", index, data.shape[static_cast<size_t>(axis)]),
-                       node.source);
-    kernels::copy(context_, sliced(data, axis, Range{at, 1, 1}), sliced(rows, axis, Range{i, 1, 1}));
+  const int64_t extent = data.shape[static_cast<size_t>(axis)];
+  std::vector<int64_t> places = graph::load_integers(indices.dtype, *indices.data);
+  for (int64_t& at : places) {
+    const int64_t index = at;
+    if (at < 0) at += extent;
+    if (at < 0 || at >= extent) return bad_input(fmt::format("index {} of an axis of {}", index, extent), node.source);
+  }
+  // Indices in equal steps are one copy.
+  for (int64_t i = 0; i < count;) {
+    const auto at = [&](int64_t k) { return places[static_cast<size_t>(k)]; };
+    const int64_t step = i + 1 < count ? at(i + 1) - at(i) : 1;
+    int64_t end = i + 1;
+    while (end < count && at(end) - at(end - 1) == step) ++end;
+    kernels::copy(context_, sliced(data, axis, Range{at(i), end - i, step}), sliced(rows, axis, Range{i, end - i, 1}));
+    i = end;
   }
   return values_.loaded(out, values_.natural_axis(node.output), dtype, graph_.at(node.output).name);
 }

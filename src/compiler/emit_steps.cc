@@ -59,6 +59,8 @@ Result<Block> Emitter::anchor(const Step& step, Scope& scope, DType dtype, const
       return depthwise(step, scope, dtype);
     case StepKind::conv_transpose:
       return conv_transpose(step, scope, dtype, tail);
+    case StepKind::unfold:
+      return unfold(step, dtype, tail.epilogue);
     case StepKind::linear:
       return linear(step, scope, dtype, tail);
     case StepKind::matmul:
@@ -227,6 +229,12 @@ Result<Block> Emitter::reduce(const Step& step, DType dtype) {
   if (on_partitions < 0 || shape[static_cast<size_t>(on_partitions)] == 1)
     on_partitions = values_.natural_axis(node.inputs[0]);
   Block in = values_.block(node.inputs[0], on_partitions);
+  if (!is_float(in.dtype)) {  // the tensor engine sums floats only; whole numbers stay exact
+    Block floats =
+        allocate_cut(context_, DType::fp32, in.shape, on_partitions, cut_of(in), graph_.at(node.output).name);
+    copy_block(context_, in, floats);
+    in = floats;
+  }
   graph::Shape kept = shape;
   for (int64_t a : axes) kept[static_cast<size_t>(a)] = 1;
   bool whole_axis = kept[static_cast<size_t>(on_partitions)] != 1 || shape[static_cast<size_t>(on_partitions)] == 1;
@@ -237,7 +245,6 @@ Result<Block> Emitter::reduce(const Step& step, DType dtype) {
   if (auto squeezed = reshaped(out, graph_.at(node.output).shape)) return *squeezed;
   HbmView view = values_.stored(out, graph_.at(node.output).name);
   view = *kernels::reshaped(view, graph_.at(node.output).shape);
-  if (view.shape.empty()) return unsupported("reduction to a scalar", node.source);
   return values_.loaded(view, values_.natural_axis(node.output), dtype, graph_.at(node.output).name);
 }
 

@@ -58,6 +58,8 @@ class Emitter {
   bool stores_itself(const Step&) const;
   Result<void> conv_transpose_stored(const Step&, Scope&, const Tail&);
   Result<kernels::Block> linear(const Step&, Scope&, DType, const Tail&);
+  // emit_unfold.cc
+  Result<kernels::Block> unfold(const Step&, DType, const kernels::Epilogue&);
   Result<kernels::Block> matmul(const Step&, DType);
   Result<kernels::Block> pool(const Step&, Scope&, DType);
   // emit_attention.cc
@@ -72,6 +74,7 @@ class Emitter {
   Result<kernels::Block> concat(const Step&, Scope&, DType);
   Result<kernels::Block> pad(const Step&, DType);
   Result<kernels::Block> gather(const Step&, DType);
+  Result<kernels::Block> gather_rows(const Step&, DType);
   Result<void> view_step(const Step&);
   Result<void> expand(const Step&);
   Result<void> gemm(const Step&);

@@ -17,7 +17,7 @@ namespace {
 constexpr std::array<std::string_view, kStepKindCount> kStepKindNames = {
     "conv",   "packed_conv",   "depthwise", "conv_transpose", "linear",     "matmul",      "gemm",   "pool",
     "resize", "resize_matmul", "reduce",    "softmax",        "layer_norm", "elementwise", "stream", "view",
-    "concat", "pad",           "gather",    "expand",         "attention"};
+    "concat", "pad",           "gather",    "expand",         "attention",  "unfold"};
 constexpr std::array<std::string_view, 4> kLocationNames = {"none", "hbm", "sbuf", "local"};
 constexpr uint32_t kPlanVersion = 1;
 constexpr size_t kCountMax = 10'000'000;

@@ -34,8 +34,9 @@ enum class StepKind : uint8_t {
   gather,
   expand,
   attention,  // softmax(alpha Q K^T + mask) V and the views around it
+  unfold,     // convolution of one channel with many taps
 };
-inline constexpr int kStepKindCount = static_cast<int>(StepKind::attention) + 1;
+inline constexpr int kStepKindCount = static_cast<int>(StepKind::unfold) + 1;
 std::string_view step_kind_name(StepKind k);
 
 // One row of the report: an anchor node with the element-wise nodes fused behind it.

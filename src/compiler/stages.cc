@@ -29,7 +29,7 @@ struct Planner {
   Plan& plan;
   std::vector<uint32_t> producer;            // step, by tensor
   std::vector<std::vector<uint32_t>> users;  // steps, by tensor
-  std::vector<bool> is_output;
+  std::vector<bool> is_output, image;
   std::vector<bool> is_map;  // rows lie on partitions, by tensor
 
   int64_t lanes() const { return kernels::group_partitions(spec); }
@@ -43,7 +43,7 @@ struct Planner {
       double groups = static_cast<double>((s[2] + lanes() - 1) / lanes());
       return groups * static_cast<double>(s[0] * s[1] * s[3]) * item;
     }
-    if (s.size() == 4) {
+    if (image[t.value]) {
       double groups = static_cast<double>((s[1] + lanes() - 1) / lanes());
       return groups * static_cast<double>((one_image ? 1 : s[0]) * rows * s[3]) * item;
     }
@@ -51,10 +51,11 @@ struct Planner {
     double used = s.empty() ? 1 : static_cast<double>(std::min(lanes(), *std::max_element(s.begin(), s.end())));
     return total / used * item;
   }
-  double whole(TensorId t) const { return bytes(t, graph.at(t).shape.size() == 4 ? graph.at(t).shape[2] : 0, false); }
+  double whole(TensorId t) const { return bytes(t, image[t.value] ? graph.at(t).shape[2] : 0, false); }
   bool big(TensorId t) const { return !graph.at(t).constant && whole(t) > kResidentShare * sbuf(); }
 
   void index() {
+    image = image_tensors(graph);
     producer.assign(graph.tensors.size(), UINT32_MAX);
     users.resize(graph.tensors.size());
     is_output.assign(graph.tensors.size(), false);
@@ -73,11 +74,12 @@ struct Planner {
 
   bool touches_big(const Step& step) const {
     bool found = big(step.output);
-    for (TensorId t : inputs_of(graph, step)) found = found || (graph.at(t).shape.size() == 4 && big(t));
+    for (TensorId t : inputs_of(graph, step)) found = found || (image[t.value] && big(t));
     return found;
   }
   bool bandable(const Step& step) const {
-    return (row_local(graph, step) || reduces_rows(graph, step)) && touches_big(step);
+    bool by_rows = (row_local(graph, step) && image[step.output.value]) || reduces_rows(graph, step);
+    return by_rows && touches_big(step);
   }
 
   // Values live at once while a band runs, by step, in bytes per partition.

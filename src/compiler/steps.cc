@@ -6,6 +6,7 @@
 #include <map>
 
 #include "compiler/attention.h"
+#include "compiler/ranges.h"
 
 namespace presil::compiler {
 namespace {
@@ -23,21 +24,8 @@ bool narrows(const Graph& graph, const Node& node) {
   return node.op == Op::cast && (dtype_bytes(to) < dtype_bytes(from) || (is_integer(to) && is_float(from)));
 }
 
-// Casts that the engines do: they compute in fp32, which holds integers up to 24 bits, and saturate on the way out.
-bool casts(DType from, DType to) {
-  if (is_float(to)) return true;
-  if (!is_integer(to)) return false;
-  bool same = (from == DType::int32 || from == DType::int64) && (to == DType::int32 || to == DType::int64);
-  bool widens = from == DType::boolean || (dtype_bytes(from) < dtype_bytes(to) && dtype_bytes(from) <= 2 &&
-                                           (from == DType::uint8 || from == DType::uint16 || is_signed(to)));
-  return is_float(from) || same || widens;
-}
-
 // A cast that narrows or goes to integers rounds, which only a chain's last instruction does (grow_chain ends there).
-bool is_chain_node(const Graph& graph, const Node& node) {
-  if (node.op == Op::cast) return casts(graph.at(node.inputs[0]).dtype, graph.at(node.output).dtype);
-  return node.op == Op::elementwise;
-}
+bool is_chain_node(const Node& node) { return node.op == Op::cast || node.op == Op::elementwise; }
 
 bool takes_chain(Op op) {
   switch (op) {
@@ -65,7 +53,7 @@ std::vector<uint32_t> grow_chain(const Graph& graph, const TensorUses& uses, con
   size_t kept = 1;
   for (uint32_t i = anchor + 1; i < graph.nodes.size() && i < anchor + 256; ++i) {
     const Node& node = graph.nodes[i];
-    if (taken[i] || !is_chain_node(graph, node) || graph.at(node.output).shape != shape) continue;
+    if (taken[i] || !is_chain_node(node) || graph.at(node.output).shape != shape) continue;
     bool reads_member = false, others_ready = true;
     for (TensorId t : node.inputs) {
       uint32_t p = uses.producer[t.value];
@@ -113,6 +101,7 @@ Result<StepKind> kind_of(const Graph& graph, const TensorUses& uses, const Node&
         return unsupported("convolution with weights that are not constant", node.source);
       if (node.attrs.group == channels && w[0] == channels && channels > 1) return StepKind::depthwise;
       bool from_hbm = comes_from_hbm(graph, uses, node.inputs[0]);
+      if (unfolds(graph, node, spec)) return StepKind::unfold;
       const int64_t rows = w.size() == 4 ? w[2] : 1;
       if (from_hbm && node.attrs.group == 1 && channels <= kPackedChannelsMax && taps > 1 &&
           channels * rows <= spec.tensor.rows)
@@ -183,33 +172,18 @@ bool resizes_by_products(const Graph& graph, const Node& node, const spec::ChipS
 bool only_leaves(const Graph& graph, const TensorUses& uses, TensorId t) {
   return std::ranges::all_of(uses.consumers[t.value], [&](uint32_t c) {
     const Node& node = graph.nodes[c];
-    return node.inputs.size() == 1 && is_chain_node(graph, node) && only_leaves(graph, uses, node.output);
+    return node.inputs.size() == 1 && is_chain_node(node) && only_leaves(graph, uses, node.output);
   });
 }
 
 // More axes than this do not fit the engines' access patterns whatever merges.
 constexpr size_t kRankMax = 6;
 
-Result<void> check_supported(const Graph& graph, const Node& node) {
+Result<void> check_supported(const Graph& graph, const Node& node, const std::vector<Interval>& ranges) {
   const graph::Tensor& out = graph.at(node.output);
   if (out.shape.size() > kRankMax)
     return unsupported(fmt::format("a tensor of rank {}; at most {} here", out.shape.size(), kRankMax), node.source);
-  if (node.op == Op::cast && !casts(graph.at(node.inputs[0]).dtype, out.dtype)) {
-    return unsupported(fmt::format("cast from {} to {} while the model runs",
-                                   dtype_name(graph.at(node.inputs[0]).dtype), dtype_name(out.dtype)),
-                       node.source);
-  }
-  bool computes =
-      node.op == Op::elementwise || node.op == Op::reduce || node.op == Op::matmul || node.op == Op::softmax;
-  for (graph::TensorId t : node.inputs) {
-    if (!computes || !t.valid()) continue;
-    DType dtype = graph.at(t).dtype;
-    if (is_integer(dtype)) {
-      return unsupported(
-          fmt::format("{} arithmetic while the model runs: the engines would round it to fp32", dtype_name(dtype)),
-          node.source);
-    }
-  }
+  TRY(check_exact(graph, node, ranges));
   if (node.op == Op::elementwise && !kernels::elementwise_supported(node.attrs.fn)) {
     return unsupported(fmt::format("no engine computes '{}'", graph::elementwise_name(node.attrs.fn)), node.source);
   }
@@ -233,6 +207,28 @@ uint64_t macs_of(const Graph& graph, const Node& node) {
 }
 
 }  // namespace
+
+std::vector<bool> image_tensors(const Graph& graph) {
+  std::vector<bool> image(graph.tensors.size(), false);
+  auto mark = [&](TensorId t) { image[t.value] = graph.at(t).shape.size() == 4; };
+  for (const Node& node : graph.nodes) {
+    bool spatial = node.op == Op::conv || node.op == Op::conv_transpose || node.op == Op::pool || node.op == Op::resize;
+    if (spatial) mark(node.inputs[0]), mark(node.output);
+  }
+  auto spread = [&](const Node& node) {
+    if (node.op != Op::elementwise && node.op != Op::cast && node.op != Op::concat) return;
+    bool any = image[node.output.value];
+    for (TensorId t : node.inputs) any = any || (t.valid() && image[t.value]);
+    if (!any) return;
+    mark(node.output);
+    for (TensorId t : node.inputs) {
+      if (t.valid()) mark(t);
+    }
+  };
+  for (const Node& node : graph.nodes) spread(node);
+  for (size_t i = graph.nodes.size(); i-- > 0;) spread(graph.nodes[i]);
+  return image;
+}
 
 std::vector<uint32_t> nodes_of(const Step& step) {
   std::vector<uint32_t> nodes;
@@ -276,6 +272,7 @@ Result<std::vector<Step>> make_steps(const Graph& graph, const spec::ChipSpec& s
   const TensorUses uses = uses_of(graph);
   std::vector<bool> taken(graph.nodes.size(), false), attended = taken;
   std::vector<Step> steps;
+  const std::vector<Interval> ranges = integer_ranges(graph);
   std::map<uint32_t, Attention> attentions;  // by the node that all of its operands precede
   for (uint32_t i = 0; i < graph.nodes.size(); ++i) {
     auto attention = find_attention(graph, uses, i);
@@ -288,17 +285,17 @@ Result<std::vector<Step>> make_steps(const Graph& graph, const spec::ChipSpec& s
       const Attention& a = found->second;
       steps.push_back({.kind = StepKind::attention, .anchor = a.nodes[0], .chain = a.nodes, .output = a.out.source});
     }
-    if (!attended[i]) TRY(check_supported(graph, graph.nodes[i]));
+    if (!attended[i]) TRY(check_supported(graph, graph.nodes[i], ranges));
     if (taken[i]) continue;
     const Node& node = graph.nodes[i];
     Step step;
     step.anchor = i;
     step.kind = TRY(kind_of(graph, uses, node, spec));
     std::vector<uint32_t> members{i};
-    if (is_chain_node(graph, node) || (takes_chain(node.op) && step.kind != StepKind::gemm))
+    if (is_chain_node(node) || (takes_chain(node.op) && step.kind != StepKind::gemm))
       members = grow_chain(graph, uses, taken, i);
     for (uint32_t m : members) taken[m] = true;
-    bool chain_anchor = is_chain_node(graph, node);
+    bool chain_anchor = is_chain_node(node);
     step.chain.assign(members.begin() + (chain_anchor ? 0 : 1), members.end());
     step.output = graph.nodes[members.back()].output;
     if (step.kind == StepKind::resize && resizes_by_products(graph, node, spec) &&

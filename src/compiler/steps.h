@@ -20,6 +20,11 @@ inline graph::TensorId anchor_output(const graph::Graph& graph, const Step& step
 uint32_t softmax_of(const graph::Graph&, const Step&);
 // The ONNX node that names a step.
 const std::string& name_of(const graph::Graph&, const Step&);
+// Whether a convolution runs as a product with windows of its input (emit_unfold.cc).
+bool unfolds(const graph::Graph&, const graph::Node&, const spec::ChipSpec&);
+// Tensors [N, C, H, W] with channels on partitions: what spatial primitives read and write, and what has the same shape
+// as them by way of element-wise nodes.
+std::vector<bool> image_tensors(const graph::Graph&);
 // Useful multiply-accumulates of a step.
 uint64_t macs_of(const graph::Graph&, const Step&);
 

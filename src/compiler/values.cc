@@ -3,6 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+
+#include "compiler/steps.h"
 
 namespace presil::compiler {
 
@@ -22,6 +25,30 @@ int other_axis(const std::vector<int64_t>& shape, int axis) {
     if (i != axis && shape[i] > 1 && (best < 0 || shape[i] > shape[best])) best = i;
   }
   return best;
+}
+
+// Whether a transfer between `shape` with `axis` on partitions and memory would move many single elements, which
+// another axis on partitions would not.
+bool is_scattered(const std::vector<int64_t>& shape, const std::vector<int64_t>& strides, int axis, int other) {
+  return strides[static_cast<size_t>(axis)] == 1 && shape[static_cast<size_t>(axis)] > 1 && other >= 0 &&
+         graph::element_count(shape) > kScatteredElementsMax;
+}
+
+struct Halves {
+  int axis = 0;
+  std::array<Range, 2> parts;
+};
+// Where to cut what is too large for a detour: along a third axis, else along the one that the detour puts on
+// partitions.
+std::optional<Halves> halves(const std::vector<int64_t>& shape, int axis, int other) {
+  int best = other;
+  for (int i = 0; i < static_cast<int>(shape.size()); ++i) {
+    bool third = i != axis && i != other && shape[static_cast<size_t>(i)] > 1;
+    if (third && (best == other || shape[static_cast<size_t>(i)] > shape[static_cast<size_t>(best)])) best = i;
+  }
+  const int64_t extent = shape[static_cast<size_t>(best)], half = extent / 2;
+  if (half == 0) return std::nullopt;
+  return Halves{best, {Range{0, half, 1}, Range{half, extent - half, 1}}};
 }
 
 }  // namespace
@@ -49,7 +76,7 @@ void copy_block(kernels::Context& c, const Block& src, const Block& dst) {
 }
 
 Values::Values(kernels::Context& context, const graph::Graph& graph, const Plan& plan)
-    : context_(context), graph_(graph), plan_(plan), values_(graph.tensors.size()) {}
+    : context_(context), graph_(graph), plan_(plan), values_(graph.tensors.size()), image_(image_tensors(graph)) {}
 
 uint32_t Values::tensor(const std::string& name, DType dtype, const std::vector<int64_t>& shape, isa::TensorRole role,
                         std::vector<std::byte> data) {
@@ -89,24 +116,30 @@ bool Values::small_enough(const std::vector<int64_t>& shape, int axis, DType dty
 
 Block Values::loaded(const HbmView& view, int axis, DType dtype, const std::string& name) {
   int other = other_axis(view.shape, axis);
-  bool scattered =
-      view.strides[static_cast<size_t>(axis)] == 1 && view.shape[static_cast<size_t>(axis)] > 1 && other >= 0;
-  if (scattered && graph::element_count(view.shape) > kScatteredElementsMax && small_enough(view.shape, other, dtype)) {
+  if (is_scattered(view.shape, view.strides, axis, other) && small_enough(view.shape, other, dtype))
     return with_axis(loaded(view, other, dtype, name), axis);
-  }
   Block block = allocate(context_, dtype, view.shape, axis, name);
-  load(context_, view, block);
+  load_into(view, block, name);
   return block;
+}
+
+void Values::load_into(const HbmView& view, const Block& block, const std::string& name) {
+  int axis = block.partition_axis, other = other_axis(view.shape, axis);
+  if (!is_scattered(view.shape, view.strides, axis, other)) return load(context_, view, block);
+  if (small_enough(view.shape, other, block.dtype))
+    return relayout(context_, loaded(view, other, block.dtype, name), block);
+  auto cut = halves(view.shape, axis, other);
+  if (!cut) return load(context_, view, block);
+  for (Range part : cut->parts) load_into(sliced(view, cut->axis, part), *sliced(block, cut->axis, part), name);
 }
 
 void Values::store(const Block& block, const HbmView& to) {
   int axis = block.partition_axis, other = other_axis(block.shape, axis);
-  bool scattered =
-      to.strides[static_cast<size_t>(axis)] == 1 && block.shape[static_cast<size_t>(axis)] > 1 && other >= 0;
-  if (scattered && graph::element_count(block.shape) > kScatteredElementsMax &&
-      small_enough(block.shape, other, block.dtype))
-    return store(with_axis(block, other), to);
-  kernels::store(context_, block, to);
+  if (!is_scattered(block.shape, to.strides, axis, other)) return kernels::store(context_, block, to);
+  if (small_enough(block.shape, other, block.dtype)) return store(with_axis(block, other), to);
+  auto cut = halves(block.shape, axis, other);
+  if (!cut) return kernels::store(context_, block, to);
+  for (Range part : cut->parts) store(*sliced(block, cut->axis, part), sliced(to, cut->axis, part));
 }
 
 HbmView Values::stored(const Block& block, const std::string& name) {
@@ -132,7 +165,7 @@ int Values::natural_axis(graph::TensorId t, const std::vector<int64_t>& avoid) {
   const Value& value = values_[t.value];
   if (value.block && !avoided(value.block->partition_axis)) return value.block->partition_axis;
   const graph::Shape& shape = graph_.at(t).shape;
-  if (shape.size() == 4 && !avoided(1) && shape[1] > 1) return 1;
+  if (image_[t.value] && !avoided(1) && shape[1] > 1) return 1;
   int best = -1;
   for (int i = 0; i < static_cast<int>(shape.size()); ++i) {
     if (!avoided(i) && (best < 0 || shape[i] > shape[best])) best = i;

@@ -39,6 +39,7 @@ class Values {
   kernels::Block block(graph::TensorId t, int axis);
   // The partition axis a value has now, or the one it is best loaded with; never one of `avoid`.
   int natural_axis(graph::TensorId t, const std::vector<int64_t>& avoid = {});
+  bool is_image(graph::TensorId t) const { return image_[t.value]; }
   // Stores to a scratch tensor if needed.
   kernels::HbmView hbm(graph::TensorId t);
   // Rows of one image of a [N, C, H, W] value, channels on partitions.
@@ -52,10 +53,13 @@ class Values {
   void store(const kernels::Block& block, const kernels::HbmView& to);
 
  private:
+  void load_into(const kernels::HbmView& view, const kernels::Block& block, const std::string& name);
+
   kernels::Context& context_;
   const graph::Graph& graph_;
   const Plan& plan_;
   std::vector<Value> values_;
+  std::vector<bool> image_;  // by tensor: channels (axis 1) belong on partitions
   std::map<std::string, uint32_t> names_;
   std::map<std::pair<uint32_t, DType>, kernels::HbmView> constants_;
 };

@@ -14,6 +14,10 @@ int64_t byte_count(const Tensor& t) { return element_count(t.shape) * static_cas
 // Multiply-adds beyond which a constant is rather computed at run time than while importing.
 constexpr int64_t kFoldWorkMax = int64_t{1} << 26;
 
+// What may become of constants whose values are known anyway. Repetition costs nothing at run time, so that it is not
+// written out.
+constexpr int64_t kKnownBytesMax = int64_t{2} << 20;
+
 // Primitives whose work grows faster than their operands.
 bool is_heavy(const Graph& graph, const Node& node) {
   Shape factors = graph.at(node.output).shape;
@@ -63,13 +67,16 @@ std::optional<std::vector<double>> small_floats(const Graph& graph, TensorId id)
 
 bool foldable(const Graph& graph, const Node& node) {
   int64_t inputs = 0;
+  bool known = node.op != Op::expand;
   for (TensorId id : node.inputs) {
     if (!graph.at(id).constant) return false;
     inputs += byte_count(graph.at(id));
+    known = known && !graph.at(id).opaque;
   }
   // Quantized weights widen on their way to what the machine multiplies.
   if (node.op == Op::cast) inputs *= 8;
-  bool small = byte_count(graph.at(node.output)) <= std::max(inputs, kSmallConstantBytes);
+  const int64_t most = known ? kKnownBytesMax : kSmallConstantBytes;
+  bool small = byte_count(graph.at(node.output)) <= std::max(inputs, most);
   return small && !is_heavy(graph, node);
 }
 
@@ -86,7 +93,7 @@ Result<void> fold_node(Graph& graph, const Node& node) {
   if (complete) data = std::make_shared<const std::vector<std::byte>>(TRY(evaluate(graph, node, operands)));
   Tensor& out = graph.at(node.output);
   out.constant = true;
-  out.opaque = opaque || byte_count(out) > kSmallConstantBytes;
+  out.opaque = opaque;
   out.data = std::move(data);
   return {};
 }

@@ -25,9 +25,9 @@ inline int64_t element_count(const Shape& s) {
 // Bytes of a constant, row-major; shared because folding passes alias them.
 using Bytes = std::shared_ptr<const std::vector<std::byte>>;
 
-// Constants up to this size are always read, so their values may decide the structure of the graph. Larger ones, and
-// whatever is computed from them, are opaque: no decision looks at their values, hence a graph imported with data and
-// one imported without have the same nodes and shapes.
+// Constants up to this size are always read, so their values, and what is computed from them, may decide the structure
+// of the graph. Larger ones, and whatever is computed from those, are opaque: no decision looks at their values, hence
+// a graph imported with data and one imported without have the same nodes and shapes.
 inline constexpr int64_t kSmallConstantBytes = 64 * 1024;
 
 struct Tensor {

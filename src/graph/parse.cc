@@ -128,8 +128,11 @@ Result<void> read_constant(Graph& graph, std::vector<bool>& declared, Scanner& s
   Tensor& t = graph.at(TRY(declare(graph, declared, s)));
   t.constant = true;
   int64_t bytes = element_count(t.shape) * static_cast<int64_t>(dtype_bytes(t.dtype));
-  t.opaque = s.accept("opaque") || bytes > kSmallConstantBytes;
-  if (!s.accept("=")) return {};
+  t.opaque = s.accept("opaque");
+  if (!s.accept("=")) {
+    t.opaque = t.opaque || bytes > kSmallConstantBytes;
+    return {};
+  }
   std::vector<std::byte> data;
   if (is_float(t.dtype)) {
     std::vector<float> values = TRY(s.list<float>());

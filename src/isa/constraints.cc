@@ -149,6 +149,21 @@ void check_dma_transpose(const Check& c) {
   transposed_shape(c, s::dst, src.elements() / columns, columns);
 }
 
+// A vector offset on the source of a DMA: one index per partition into the first dimension of a tensor in HBM (fact
+// sheet, 2.3 and 5.4). Types are equal: that descriptors made by software convert is not documented.
+void check_dma_gather(const Check& c) {
+  namespace s = slots::dma_gather;
+  const View& src = c.operand(s::src);
+  same_type(c, s::src, s::dst);
+  type_among(c, s::index, {DType::uint32, DType::int32});
+  same_partitions(c, s::index, s::dst);
+  elements_within(c, s::index, 1, 1);
+  if (src.rank == 0) return c.fail_operand(s::src, "0 dimensions, the first counts the rows of the table");
+  uint64_t row = src.elements() / src.dims[0].count;
+  if (row != c.elements(s::dst))
+    c.fail_operand(s::src, fmt::format("{} elements per row, dst has {} per partition", row, c.elements(s::dst)));
+}
+
 }  // namespace
 
 void check_constraints(const Check& c) {
@@ -204,6 +219,8 @@ void check_constraints(const Check& c) {
       return check_dma_copy(c);
     case Opcode::dma_transpose:
       return check_dma_transpose(c);
+    case Opcode::dma_gather:
+      return check_dma_gather(c);
     case Opcode::wait:
       return;
   }

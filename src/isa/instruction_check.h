@@ -20,7 +20,7 @@ struct InstructionCheck {
   bool present(int k) const { return operand(k).present(); }
   uint64_t elements(int k) const { return operand(k).elements_per_partition(); }
   uint32_t word(int k) const { return program.word(instruction, k); }
-  bool is_dma() const { return instruction.opcode == Opcode::dma_copy || instruction.opcode == Opcode::dma_transpose; }
+  bool is_dma() const { return isa::is_dma(instruction.opcode); }
 
   void fail(std::string_view part, std::string message) const;  // part: name of an operand or attribute, or empty
   void fail_operand(int k, std::string message) const;

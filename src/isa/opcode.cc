@@ -172,6 +172,10 @@ constexpr std::array<Definition, kOpcodeCount> kTable = {{
      {},
      "dst[p,f] = src[f,p] by the DMA engines"},
     {Opcode::wait, "wait", kAny, 2, {}, {}, "holds its queue until every semaphore awaited has reached its value"},
+    {Opcode::dma_gather, "dma_gather", kGpsimd, 3,
+     {writes("dst", S), reads("src", H), reads("index", S)},
+     {},
+     "dst[p,i...] = src[index[p],i...] by the DMA engines: rows of a table, one index per partition"},
 }};
 // clang-format on
 

@@ -51,9 +51,15 @@ enum class Opcode : uint8_t {
   dma_copy,
   dma_transpose,
   wait,
+  // gpsimd, which makes the descriptors
+  dma_gather,
 };
 // clang-format on
-inline constexpr int kOpcodeCount = static_cast<int>(Opcode::wait) + 1;
+inline constexpr int kOpcodeCount = static_cast<int>(Opcode::dma_gather) + 1;
+// Whether the DMA engines do the work; operand 0 is the destination, operand 1 the source.
+constexpr bool is_dma(Opcode o) {
+  return o == Opcode::dma_copy || o == Opcode::dma_transpose || o == Opcode::dma_gather;
+}
 
 using MemorySet = uint8_t;  // bit per Memory
 constexpr MemorySet memory_bit(Memory m) { return static_cast<MemorySet>(1u << static_cast<int>(m)); }

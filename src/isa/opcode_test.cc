@@ -85,6 +85,9 @@ const Slot kOperands[] = {
     O(dma_copy, src),
     O(dma_transpose, dst),
     O(dma_transpose, src),
+    O(dma_gather, dst),
+    O(dma_gather, src),
+    O(dma_gather, index),
 };
 const Slot kAttributes[] = {
     O(nc_matmul, accumulate),

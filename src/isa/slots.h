@@ -46,6 +46,8 @@ namespace tensor_partition_reduce { enum { dst, data }; enum { op }; }
 namespace dma_copy { enum { dst, src }; }
 // dma_transpose: 2-D: dst[p, f] = src[f, p]; src is HBM or SBUF, dst SBUF, 2- or 4-byte elements
 namespace dma_transpose { enum { dst, src }; }
+// dma_gather: src's first dim counts the rows of the table, the others are a row; an index outside is a fault
+namespace dma_gather { enum { dst, src, index }; }
 // clang-format on
 
 }  // namespace presil::isa::slots

@@ -165,6 +165,9 @@ inline Program legal(Opcode opcode) {
     case Opcode::dma_transpose:
       i.operand("dst", sbuf(32, {20})).operand("src", hbm({20, 32}));
       break;
+    case Opcode::dma_gather:
+      i.operand("dst", sbuf(32, {20})).operand("src", hbm({50, 20})).operand("index", sbuf(32, {1}, DType::uint32));
+      break;
     case Opcode::wait:
       break;
   }

@@ -24,6 +24,8 @@ struct ExpressionStep {
   graph::ElementwiseFn fn = graph::ElementwiseFn::identity;
   float alpha = 0, beta = 0;  // saturate: the limits; the result has no fraction
   std::array<Argument, 3> arguments{};
+  // What a cast does to a number before the next step sees it; fn is identity then.
+  enum class Cast : uint8_t { none, truncate, boolean } cast = Cast::none;
 };
 
 // The last step's result is the output. Steps are in order of use.

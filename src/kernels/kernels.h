@@ -96,6 +96,14 @@ void layer_norm_across(Context&, float epsilon, const Block& in, const std::opti
 // the same group cut, out's is M (rank-2). Batch axes broadcast.
 void matmul(Context&, const Block& a, const Block& b, const Block& out, float alpha = 1.0f);
 
+// --- gather by run-time indices (gather.cc) ---
+// out[leading..., index axes..., trailing...] = data[leading..., indices, trailing...], with `axis` leading axes; equal
+// types. indices: int32, the index axes alone, on the same partitions as out. An index outside the axis is a fault.
+void gather(Context&, const HbmView& data, int axis, const Block& indices, const Block& out);
+// Negative indices count from the end. rows < kGatherRowsMax: beyond, sums would not be exact.
+inline constexpr int64_t kGatherRowsMax = 1 << 24;
+Block wrapped_indices(Context&, const Block& indices, int64_t rows);
+
 // --- change of partition axis or of the group cut (relayout.cc) ---
 // Copies `in` to `out` (same logical shape) through the tensor engine's transpose, or DMA (the .cc states the choice).
 void relayout(Context&, const Block& in, const Block& out);

@@ -83,6 +83,11 @@ class Expander {
     return binary(AluOp::power, x, y);
   }
 
+  // Towards zero: the floor of the magnitude, with the sign.
+  uint32_t truncated(uint32_t x) {
+    return tensor(AluOp::multiply, floor_of(activation(Activation::abs, x)), activation(Activation::sign, x));
+  }
+
   uint32_t floor_of(uint32_t x) {
     uint32_t r = push({.kind = Micro::Kind::round, .a = x});
     return tensor(AluOp::subtract, r, tensor(AluOp::gt, r, x));
@@ -191,6 +196,8 @@ class Expander {
   Result<uint32_t> expand_step(const ExpressionStep& step) {
     const Argument& x = step.arguments[0];
     const Argument& y = step.arguments[1];
+    if (step.cast == ExpressionStep::Cast::truncate) return truncated(full(x));
+    if (step.cast == ExpressionStep::Cast::boolean) return scalar(AluOp::ne, full(x), 0.0f);
     switch (step.fn) {
       case ElementwiseFn::add:
         return binary(AluOp::add, x, y);

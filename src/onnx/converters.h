@@ -60,6 +60,11 @@ Result<Tensors> convert_slice(Conversion& c);
 Result<Tensors> convert_split(Conversion& c);
 Result<Tensors> convert_upsample(Conversion& c);
 
+// convert_scatter.cc
+Result<Tensors> convert_cum_sum(Conversion& c);
+Result<Tensors> convert_scatter_elements(Conversion& c);
+Result<Tensors> convert_scatter_nd(Conversion& c);
+
 // convert_window.cc
 Result<Tensors> convert_average_pool(Conversion& c);
 Result<Tensors> convert_conv(Conversion& c);

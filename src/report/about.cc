@@ -50,11 +50,38 @@ trace::Layer layer_of(const isa::Layer& layer, const chip::LayerCounters& counte
   return l;
 }
 
-// Inputs, weights and outputs cross the HBM at least once.
+// Bytes of each tensor that some program reads by index alone, as many as it fetches.
+std::map<uint64_t, uint64_t> fetched_bytes(const isa::Executable& executable) {
+  std::map<uint64_t, uint64_t> fetched;  // by address
+  for (const isa::Program& queue : executable.queues) {
+    for (const isa::Instruction& i : queue.code) {
+      if (i.opcode != isa::Opcode::dma_gather) continue;
+      fetched[static_cast<uint64_t>(queue.operand(i, isa::slots::dma_gather::src).offset)] = 0;
+    }
+  }
+  if (fetched.empty()) return fetched;
+  for (const isa::Program& queue : executable.queues) {
+    for (uint32_t pc = 0; pc < queue.code.size(); ++pc) {
+      const isa::Instruction& i = queue.code[pc];
+      if (!isa::is_dma(i.opcode) || queue.operand(i, isa::slots::dma_copy::src).memory != isa::Memory::hbm) continue;
+      auto table = fetched.find(static_cast<uint64_t>(queue.operand(i, isa::slots::dma_copy::src).offset));
+      if (table == fetched.end()) continue;
+      uint64_t times = 1;
+      for (const isa::Repeat& r : queue.repeats) times *= r.first <= pc && pc < r.last ? r.count : 1;
+      table->second += times * queue.operand(i, isa::slots::dma_gather::dst).bytes();
+    }
+  }
+  return fetched;
+}
+
+// Inputs, weights and outputs cross the HBM at least once; of tables, the rows that are fetched.
 uint64_t compulsory_bytes(const isa::Executable& executable) {
+  const std::map<uint64_t, uint64_t> fetched = fetched_bytes(executable);
   uint64_t bytes = 0;
   for (const isa::HbmTensor& t : executable.tensors) {
-    if (t.role != isa::TensorRole::scratch) bytes += t.bytes;
+    if (t.role == isa::TensorRole::scratch) continue;
+    auto table = fetched.find(t.address);
+    bytes += table == fetched.end() ? t.bytes : std::min(t.bytes, table->second);
   }
   return bytes;
 }
@@ -64,7 +91,7 @@ bool hbm_can_limit(const isa::Executable& executable, const spec::ChipSpec& spec
   uint64_t sides = 1;
   for (const isa::Program& queue : executable.queues) {
     for (const isa::Instruction& i : queue.code) {
-      if (i.opcode != isa::Opcode::dma_copy && i.opcode != isa::Opcode::dma_transpose) continue;
+      if (!isa::is_dma(i.opcode)) continue;
       const bool within =
           std::ranges::all_of(queue.operands(i), [](const isa::View& v) { return v.memory == isa::Memory::hbm; });
       if (within) sides = 2;

@@ -246,5 +246,10 @@ uint32_t Builder::dma(const View& dst, const View& src, const DmaOptions& option
 uint32_t Builder::dma_transpose(const View& dst, const View& src, const DmaOptions& options) {
   return emit_dma(Opcode::dma_transpose, dst, src, options);
 }
+uint32_t Builder::dma_gather(const View& dst, const View& table, const View& index, uint8_t queue) {
+  uint32_t n = emit(Opcode::dma_gather, isa::EngineKind::gpsimd, {dst, table, index}, {});
+  program.code.code[n].dma_queue = queue;
+  return n;
+}
 
 }  // namespace presil::tile

@@ -102,6 +102,8 @@ class Builder {
   uint32_t partition_reduce(const PartitionReduce& a);
   uint32_t dma(const View& dst, const View& src, const DmaOptions& options = {});
   uint32_t dma_transpose(const View& dst, const View& src, const DmaOptions& options = {});
+  // Rows of `table`, whose first dim counts them; one index per partition. Only gpsimd triggers it.
+  uint32_t dma_gather(const View& dst, const View& table, const View& index, uint8_t queue = kAnyQueue);
 
  private:
   uint32_t make_tile(isa::Memory memory, uint32_t partitions, uint32_t bytes, std::string name, const Place& place);

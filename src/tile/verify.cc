@@ -98,10 +98,6 @@ bool check_place(Verifier& v, uint32_t n, int k, const View& view, bool dma) {
   return true;
 }
 
-bool is_dma(const isa::Instruction& i) {
-  return i.opcode == isa::Opcode::dma_copy || i.opcode == isa::Opcode::dma_transpose;
-}
-
 void check_written(Verifier& v, uint32_t n, bool reads) {
   const isa::Instruction& i = v.program.code.code[n];
   const isa::InstructionRow& row = isa::row(i.opcode);
@@ -126,7 +122,7 @@ void check_instruction(Verifier& v, const isa::Program& code, uint32_t n) {
   for (Finding& f : isa::check_instruction(code, i, v.spec)) v.findings.push_back(std::move(f));
   for (int k = 0; k < i.operand_count; ++k) {
     const View& view = code.operand(i, k);
-    if (view.present()) check_place(v, n, k, view, is_dma(i));
+    if (view.present()) check_place(v, n, k, view, isa::is_dma(i.opcode));
   }
   if (i.source != isa::kNoSource && i.source >= v.program.sources.size()) {
     v.fail(n, std::string(isa::row(i.opcode).name), fmt::format("source {} of {}", i.source, v.program.sources.size()));

@@ -217,6 +217,7 @@ uint64_t vector_cycles(const Program& p, const Instruction& i, const spec::ChipS
     case Opcode::tensor_partition_reduce:
     case Opcode::dma_copy:
     case Opcode::dma_transpose:
+    case Opcode::dma_gather:
     case Opcode::wait:
       break;
   }
@@ -279,7 +280,7 @@ Cost lane_cost(uint64_t cycles, uint64_t partitions, const spec::EngineSpec& e) 
 }  // namespace
 
 Cost cost(const Program& p, const Instruction& i, const spec::ChipSpec& spec) {
-  CHECK(i.opcode != Opcode::dma_copy && i.opcode != Opcode::dma_transpose, "transfers are timed by transfer()");
+  CHECK(!isa::is_dma(i.opcode), "transfers are timed by transfer()");
   if (i.opcode == Opcode::wait) {
     const Time t = duration_up(spec.sync.initiation_min_cycles, spec.sync.clock_hz);
     return {.occupancy = t, .latency = t};

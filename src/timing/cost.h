@@ -19,7 +19,7 @@ struct Cost {
   bool operator==(const Cost&) const = default;
 };
 
-// Every opcode except dma_copy and dma_transpose (transfer.h). Loading an activation table is not part of it: the chip
+// Every opcode except those of the DMA engines (transfer.h). Loading an activation table is not part of it: the chip
 // adds scalar.table_load when activation_table changes.
 Cost cost(const isa::Program& program, const isa::Instruction& instruction, const spec::ChipSpec& spec);
 

@@ -30,6 +30,15 @@ uint64_t common_runs(const View& dst, const View& src) {
   return total / a + total / b - total / std::lcm(a, b);
 }
 
+View one_partition(View v) {
+  v.partitions = 1;
+  return v;
+}
+View one_row(View v) {
+  v.dims[0].count = 1;
+  return v;
+}
+
 Units copy_units(const View& dst, const View& src, const spec::DmaSpec& dma) {
   const uint64_t runs = common_runs(dst, src);
   const uint64_t bytes = std::max(dst.bytes(), src.bytes());
@@ -64,8 +73,20 @@ Units transpose_units(const View& dst, const View& src, const spec::ChipSpec& sp
   return u;
 }
 
+// Rows of a table: a row is a copy of its own, whatever rows the indices name.
+Units gather_units(const View& dst, const View& src, const spec::DmaSpec& dma) {
+  const View to = one_partition(dst), from = one_row(src);
+  const uint64_t runs = common_runs(to, from) * dst.partitions;
+  const uint64_t run_bytes = ceil_div(dst.bytes(), runs);
+  Units u{.count = runs * ceil_div(run_bytes, dma.descriptor_bytes_max), .bytes = dst.bytes()};
+  u.dispatched = u.count;
+  u.transfer_bytes = std::max(u.bytes, u.count * dma.access_bytes_min);
+  return u;
+}
+
 struct Sides {
   const View &dst, &src;
+  uint64_t src_bytes = 0;  // that are read
 };
 
 // The share of an engine that has `count` of the units; bytes are given, times follow from the units.
@@ -95,7 +116,7 @@ void deal(const Units& u, const Sides& sides, const spec::DmaSpec& dma, Transfer
   t.full = share_of(u, block, dma);
   t.last = share_of(u, u.count - (used - 1) * block, dma);
   const Split bytes = split(u.bytes, block, u, used);
-  const Split read = split(sides.src.memory == Memory::hbm ? sides.src.bytes() : 0, block, u, used);
+  const Split read = split(sides.src.memory != Memory::hbm ? 0 : sides.src_bytes, block, u, used);
   const Split written = split(sides.dst.memory == Memory::hbm ? sides.dst.bytes() : 0, block, u, used);
   t.full.bytes = bytes.full, t.last.bytes = bytes.last;
   t.full.hbm_read_bytes = read.full, t.last.hbm_read_bytes = read.last;
@@ -110,18 +131,23 @@ Time dispatch_of(const Units& u, const spec::DmaSpec& dma) {
 }  // namespace
 
 Transfer transfer(const isa::Program& program, const isa::Instruction& i, const spec::ChipSpec& spec) {
-  const bool transposes = i.opcode == isa::Opcode::dma_transpose;
-  CHECK(transposes || i.opcode == isa::Opcode::dma_copy, "a DMA instruction");
-  // Both opcodes have the same slots.
-  const Sides sides{program.operand(i, isa::slots::dma_copy::dst), program.operand(i, isa::slots::dma_copy::src)};
+  CHECK(isa::is_dma(i.opcode), "a DMA instruction");
+  const bool gathers = i.opcode == isa::Opcode::dma_gather;
+  // All of them have these slots.
+  const View &dst = program.operand(i, isa::slots::dma_copy::dst), &src = program.operand(i, isa::slots::dma_copy::src);
+  const Sides sides{dst, src, gathers ? dst.bytes() : src.bytes()};
   const spec::DmaSpec& dma = spec.dma;
   const bool from_hbm = sides.src.memory == Memory::hbm;
-  const Units units = transposes ? transpose_units(sides.dst, sides.src, spec) : copy_units(sides.dst, sides.src, dma);
+  const Units units = i.opcode == isa::Opcode::dma_transpose ? transpose_units(sides.dst, sides.src, spec)
+                      : gathers                              ? gather_units(sides.dst, sides.src, dma)
+                                                             : copy_units(sides.dst, sides.src, dma);
   Transfer t{.trigger = from_hbm ? dma.trigger_from_hbm : dma.trigger_from_sbuf,
              .start_latency = from_hbm ? dma.start_latency_from_hbm : dma.start_latency_from_sbuf,
              .floor = dma.transfer_floor,
              .completion = dma.completion,
              .dispatch = dispatch_of(units, dma)};
+  // Software makes the descriptors of a gather, as fast as they are dispatched.
+  if (gathers) t.trigger += static_cast<Time>(units.dispatched) * dma.dispatch_per_descriptor;
   deal(units, sides, dma, t);
   return t;
 }

@@ -39,7 +39,7 @@ struct Transfer {
   bool operator==(const Transfer&) const = default;
 };
 
-// dma_copy and dma_transpose.
+// An instruction of the DMA engines.
 Transfer transfer(const isa::Program& program, const isa::Instruction& instruction, const spec::ChipSpec& spec);
 
 // engine < engines_used.

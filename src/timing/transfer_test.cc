@@ -137,6 +137,27 @@ TEST(Transfer, TransposeRatesAndBlocks) {
   EXPECT_EQ(total(part, &Share::hbm_read_bytes), 100'000u);
 }
 
+// A row is copied whatever rows are named, and how many there are to choose from does not matter.
+TEST(Transfer, GathersCopyARowPerPartition) {
+  const auto gather = [](uint32_t partitions, uint32_t row, uint32_t rows) {
+    const One one(Opcode::dma_gather, isa::EngineKind::gpsimd,
+                  {sbuf(B, partitions, row), hbm(B, rows, row, row), sbuf(DType::int32, partitions, 1)});
+    return transfer(one.program, one.instruction(), trn2());
+  };
+  const Transfer t = gather(128, 128, 30000);
+  const Transfer copy = transfer_of(sbuf(B, 128, 128), view(Memory::hbm, B, 1, {{200, 128}, {1, 128}}));
+  EXPECT_EQ(t.full, copy.full);
+  EXPECT_EQ(t.last, copy.last);
+  EXPECT_EQ(t.start_latency, copy.start_latency);
+  EXPECT_EQ(t.dispatch, copy.dispatch);
+  // gpsimd makes 128 descriptors of 3.656 ns each.
+  EXPECT_EQ(t.trigger, copy.trigger + 128 * trn2().dma.dispatch_per_descriptor);
+  EXPECT_EQ(gather(128, 128, 1), t);
+  EXPECT_EQ(total(t, &Share::hbm_read_bytes), 128u * 256);
+  EXPECT_EQ(gather(3, 128, 9).engines_used, 3u);
+  EXPECT_EQ(gather(128, 4096, 9).full.descriptors, 8u * 2);
+}
+
 View random_view(Prng& prng, Memory memory, DType t, uint32_t partitions, uint32_t a, uint32_t b) {
   const int32_t step = prng.below(3) ? 1 : static_cast<int32_t>(2 + prng.below(4));
   const int32_t pitch = static_cast<int32_t>(b) * step + (prng.below(2) ? static_cast<int32_t>(prng.below(8)) : 0);

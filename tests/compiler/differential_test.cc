@@ -57,8 +57,15 @@ void check(const graph::Graph& graph, const Chip& chip, const std::string& preci
   const graph::Tensor& in = graph.at(graph.inputs[0]);
   std::vector<double> values(static_cast<size_t>(graph::element_count(in.shape)));
   for (double& v : values) v = static_cast<double>(prng.normal());
-  graph::HostTensor input{in.dtype, in.shape, graph::store_floats(in.dtype, values)};
-  auto expected = graph::interpret(graph, std::vector{input});
+  std::vector<int64_t> indices(values.size());
+  for (int64_t& v : indices) v = prng.between(0, 2) == 0 ? 0 : prng.between(-kLookupRows, kLookupRows - 1);
+  DType dtype = is_float(in.dtype) ? in.dtype : DType::int32;  // in HBM
+  graph::HostTensor input{
+      in.dtype, in.shape,
+      is_float(in.dtype) ? graph::store_floats(in.dtype, values) : graph::store_integers(dtype, indices)};
+  graph::HostTensor wide = input;
+  if (!is_float(in.dtype)) wide.bytes = graph::store_integers(in.dtype, indices);
+  auto expected = graph::interpret(graph, std::vector{wide});
   ASSERT_TRUE(expected) << expected.error().text();
 
   auto compiled = compiler::compile(graph, spec, {.precision = precision});
@@ -85,6 +92,9 @@ TEST(Differential, ImageNetworksInBf16) {
 }
 TEST(Differential, TokenNetworksInFp32) {
   for (uint64_t seed = 0; seed < 80; ++seed) check(random_token_network(seed), kChips[seed % 5], "fp32", 1e-5, seed);
+}
+TEST(Differential, LookupNetworksInFp32) {
+  for (uint64_t seed = 0; seed < 60; ++seed) check(random_lookup_network(seed), kChips[seed % 4], "fp32", 1e-5, seed);
 }
 TEST(Differential, TokenNetworksInBf16) {
   for (uint64_t seed = 100; seed < 130; ++seed) check(random_token_network(seed), kChips[seed % 5], "bf16", 4e-2, seed);

@@ -27,6 +27,35 @@ class Maker {
     return finish(x);
   }
 
+  graph::Graph lookup_network() {
+    int64_t b = prng_.between(1, 3), t = pick({1, 2, 9, 40, 150}), heads = prng_.between(1, 3),
+            c = heads * prng_.between(2, 40);
+    TensorId ids = builder_.input("ids", {DType::int64, {b, t}});
+    builder_.set_source("embedding");
+    TensorId x = gather(weights({kLookupRows, c}, 1), ids, 0);
+    if (prng_.below(2) == 0) x = builder_.binary(ElementwiseFn::add, x, weights({t, c}, 0.5)).value();
+    builder_.set_source("mask");
+    TensorId masked = builder_.binary(ElementwiseFn::equal, ids, 0).value();
+    TensorId mask = builder_.reshape(masked, {b, 1, 1, t}).value();
+    auto layers = prng_.below(3);
+    for (uint64_t i = 0; i < layers; ++i) {
+      builder_.set_source("layer" + std::to_string(i));
+      x = prng_.below(2) == 0 ? attention(x, heads, mask) : normalized(x);
+    }
+    builder_.set_source("lookup");
+    if (prng_.below(2) == 0) {  // columns of what the model computes
+      TensorId columns = builder_.reshape(builder_.slice(ids, 1, 0, 1).value(), {b}).value();
+      TensorId inside =
+          builder_
+              .binary(ElementwiseFn::mul,
+                      builder_.cast(builder_.binary(ElementwiseFn::greater, columns, 9).value(), DType::int64).value(),
+                      c - 1)
+              .value();
+      x = gather(x, inside, 2);
+    }
+    return finish(x);
+  }
+
   graph::Graph token_network() {
     int64_t b = prng_.between(1, 2), t = prng_.between(1, 20), heads = prng_.between(1, 3),
             c = heads * prng_.between(2, 50);
@@ -298,7 +327,11 @@ class Maker {
     int64_t c = shape(x)[2];
     return builder_.add(Op::layer_norm, {x, weights({c}, 1), weights({c}, 0.5)}, a).value();
   }
-  TensorId attention(TensorId x, int64_t heads) {
+  TensorId gather(TensorId data, TensorId indices, int64_t axis) {
+    return builder_.add(Op::gather, {data, indices}, {.axes = {axis}}).value();
+  }
+  // mask, if there is one: boolean, of what does not count.
+  TensorId attention(TensorId x, int64_t heads, TensorId mask = {}) {
     Shape s = shape(x);
     int64_t b = s[0], t = s[1], c = s[2], width = c / heads;
     TensorId qkv = builder_.reshape(linear(x, 3 * c), {b, t, 3, heads, width}).value();
@@ -308,7 +341,12 @@ class Maker {
     };
     TensorId q = builder_.binary(ElementwiseFn::mul, part(0), 1.0 / std::sqrt(static_cast<double>(width))).value();
     TensorId k = builder_.transpose(part(1), {0, 1, 3, 2}).value();
-    TensorId scores = softmax(builder_.add(Op::matmul, {q, k}).value());
+    TensorId scores = builder_.add(Op::matmul, {q, k}).value();
+    if (mask.valid()) {
+      TensorId low = builder_.scalar(DType::fp32, -1e4);
+      scores = builder_.add(Op::elementwise, {mask, low, scores}, {.fn = ElementwiseFn::where}).value();
+    }
+    scores = softmax(scores);
     TensorId mixed = builder_.transpose(builder_.add(Op::matmul, {scores, part(2)}).value(), {0, 2, 1, 3}).value();
     return builder_.binary(ElementwiseFn::add, x, linear(builder_.reshape(mixed, {b, t, c}).value(), c)).value();
   }
@@ -322,5 +360,6 @@ class Maker {
 graph::Graph random_image_network(uint64_t seed) { return Maker(seed).image_network(); }
 graph::Graph random_attention_network(uint64_t seed) { return Maker(seed).attention_network(); }
 graph::Graph random_token_network(uint64_t seed) { return Maker(seed).token_network(); }
+graph::Graph random_lookup_network(uint64_t seed) { return Maker(seed).lookup_network(); }
 
 }  // namespace presil

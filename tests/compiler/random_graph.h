@@ -12,5 +12,9 @@ graph::Graph random_image_network(uint64_t seed);
 graph::Graph random_token_network(uint64_t seed);
 // A network over one input [B, T, C]: attention with all that exporters write around it.
 graph::Graph random_attention_network(uint64_t seed);
+// A network over one input [B, T] of indices, of which negative ones are legal: embeddings, attention that masks index
+// 0, lookups along other axes.
+inline constexpr int64_t kLookupRows = 37;
+graph::Graph random_lookup_network(uint64_t seed);
 
 }  // namespace presil

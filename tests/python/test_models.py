@@ -60,7 +60,7 @@ IMAGE = noise(input=(None, 3, 224, 224))
 MODELS = {
     "face_detection_front_128x128_barracuda": Model("small", noise(**{"input:0": (1, 128, 128, 3)})),
     "face_detection_back_256x256_barracuda": Model("small", noise(**{"input:0": (1, 256, 256, 3)})),
-    "melspectrogram": Model("small", sound, batches=(1, 4, 8), slow=True),
+    "melspectrogram": Model("small", sound, batches=(1, 4, 8)),
     "embedding_model": Model("small", noise(input_1=(None, 76, 32, 1)), batches=(1, 4, 8)),
     "alexa_v0.1": Model("small", noise(**{"onnx::Flatten_0": (1, 16, 96)})),
     "weather_v0.1": Model("small", noise(**{"onnx::Flatten_0": (1, 22, 96)})),

@@ -1,4 +1,6 @@
 """Every supported operator in its opset forms: one small model per row, interpreted and run by onnxruntime."""
+import json
+import subprocess
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -208,6 +210,17 @@ INDEX = [Case("Gather", [X, Fixed(np.array([2, 0], np.int64))], {"axis": 1}, 7),
          *[Case("Pad", [normal(2, 3, 5)], {"mode": mode, "pads": [0, 1, 2, 0, 0, 1]}, 10) for mode in ("constant", "reflect", "edge")],
          Case("Pad", [normal(2, 3), longs(1, 0, 0, 2), scalar(1.5)], {}, 11), Case("Pad", [normal(2, 5), longs(1, 2), None, longs(-1)], {}, 18),
          Case("Pad", [normal(4, 5), longs(-1, 1, 0, -2)], {}, 13), Case("Pad", [whole(0, 9, 4, dtype=np.int32), longs(1, 1), scalar(3, np.int32)], {}, 13)]
+GRID = np.stack(np.meshgrid([2, 0], [1, 3, -1], indexing="ij"), -1)
+INDEX += [Case("ScatterND", [X, Fixed(np.array([[[1]], [[-2]]])), normal(2, 1, 3, 4, 5)], {}, 11),
+          Case("ScatterND", [normal(3, 4, 5), Fixed(GRID), normal(2, 3, 5)], {}, 13),
+          Case("ScatterND", [normal(3, 4), Fixed(np.array([[0, 1], [2, 3], [0, 1]])), floats(5, 6, 7)], {}, 16),
+          Case("ScatterND", [Fixed(normal(3, 4)), Fixed(np.zeros((0, 2), np.int64)), Fixed(np.zeros(0, np.float32))], {}, 18),
+          Case("ScatterElements", [X, Fixed(whole(-3, 3, 2, 2, 4, 5) % 3), normal(2, 2, 4, 5)], {"axis": 1}, 11),
+          Case("ScatterElements", [normal(5), longs(3, -1, 3), floats(1, 2, 9)], {}, 18)]
+SHAPES += [Case("CumSum", [normal(3, 4), scalar(1, np.int64)], opset=11), Case("CumSum", [X, scalar(-3, np.int32)], opset=14),
+           Case("CumSum", [whole(-9, 9, 3, 5, dtype=np.int32), scalar(0, np.int64)], {"reverse": 1}, 14),
+           Case("CumSum", [normal(6), longs(0)], {"exclusive": 1}, 14),
+           Case("CumSum", [normal(2, 6), scalar(1, np.int64)], {"exclusive": 1, "reverse": 1}, 14)]
 SMALL = normal(1, 2, 4, 5)
 RESIZE = [Case("Resize", [SMALL, floats(), floats(1, 1, *scales)], {"mode": mode, "coordinate_transformation_mode": coordinates, **extra}, opset)
           for scales in ((2, 2), (0.6, 1.7), (3, 0.5))
@@ -266,6 +279,87 @@ def test_operator_agrees_with_onnxruntime(tmp_path, case):
     for simplify in (False, True):
         ours = interpret(file, feeds, simplify)
         assert_close(ours, reference, other, 5e-3 if half else 2e-6)
+
+
+# What a chip makes of it: rows fetched by run-time indices, integers and masks, scalars, convolution of frames.
+BIG = whole(-(2**31), 2**31, 40)
+NEAR = np.array([[0, 1, -2, 3, 7], [2**24 - 2, 2**24 - 1, 2**24, 2**24 + 1, 2**31 - 1]])
+RUN = [Case("Gather", [Fixed(normal(50, 6)), whole(-50, 50, 7)], {}), Case("Gather", [Fixed(normal(300, 16)), whole(-300, 300, 2, 150)], {}),
+       Case("Gather", [Fixed(normal(9)), whole(-9, 9, 3, 4)], {}), Case("Gather", [Fixed(normal(9, 4)), whole(0, 9)], {}),
+       Case("Gather", [Fixed(normal(9)), whole(0, 9)], {}), Case("Gather", [X, whole(-4, 4, 2, 3)], {"axis": 2}),
+       Case("Gather", [X, whole(-5, 5, 6, dtype=np.int32)], {"axis": -1}), Case("Gather", [X, whole(-3, 3, 2, 2, 2)], {"axis": 1}),
+       Case("Gather", [normal(40, 6), whole(0, 40, 1)], {}), Case("Gather", [Fixed(normal(2, 3, 5)), whole(0, 2, 200)], {}),
+       Case("Gather", [Fixed(whole(-99, 99, 20, 3)), whole(0, 20, 5)], {}),
+       Case("Gather", [X, Fixed(np.array([2, 2, 0], np.int64))], {"axis": 1}), Case("ScatterND", [normal(3, 4, 5), Fixed(GRID), normal(2, 3, 5)], {}),
+       *[Case(op, [NEAR, other], opset=13) for other in (scalar(2**24 - 1, np.int64), longs(*range(5)))
+         for op in ("Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual")],
+       Case("Cast", [BIG], {"to": TensorProto.FLOAT}), Case("Cast", [np.array([0, 3, -(2**31), 2**24 + 1])], {"to": TensorProto.BOOL}),
+       Case("Cast", [X * 1000], {"to": TensorProto.INT64}), Case("Cast", [np.array([-2.5, -0.5, 0.5, 1.5, 2.5, 3e6], np.float32)], {"to": TensorProto.INT32}),
+       Case("Cast", [flags(5, 6)], {"to": TensorProto.FLOAT}), Case("Cast", [flags(5, 6)], {"to": TensorProto.INT64}),
+       Case("Cast", [np.array([0.0, -0.0, 0.1, np.nan], np.float32)], {"to": TensorProto.BOOL}),
+       Case("Not", [flags(5, 6)]), *[Case(op, [flags(5, 6), flags(6)]) for op in ("And", "Or", "Xor")],
+       Case("Where", [flags(5, 6), normal(5, 6), scalar(-np.inf)], opset=16), Case("Where", [flags(6), scalar(1.5), normal(5, 6)], opset=16),
+       Case("Where", [flags(5, 1), normal(5, 6), normal(1, 6)], opset=16), Case("CumSum", [normal(3, 20), scalar(1, np.int64)], opset=14),
+       Case("ReduceMax", [X], {"keepdims": 0}), Case("ReduceSum", [X], {"keepdims": 0}), Case("ReduceMean", [normal(7)], {"keepdims": 0}),
+       Case("Add", [normal(), normal(3, 4)]), Case("Mul", [normal(), normal()]), Case("Unsqueeze", [normal(), longs(0)]),
+       Case("Conv", [normal(2, 1, 900), Fixed(normal(140, 1, 200)), Fixed(normal(140))], {"strides": [70]}),
+       Case("Conv", [normal(1, 1, 1, 700), Fixed(normal(6, 1, 1, 150))], {"strides": [1, 3], "dilations": [1, 2]})]
+
+
+def run_presil(presil, case, tmp_path, *options):
+    model, feeds = model_of(case)
+    onnx.save(model, tmp_path / "model.onnx")
+    given = []
+    for name, value in feeds.items():
+        np.save(tmp_path / f"{name}.npy", value)
+        given += ["--input", f"{name}={tmp_path / name}.npy"]
+        given += ["--shape", f"{name}={'x'.join(map(str, value.shape))}"] if value.ndim else []
+    done = subprocess.run([presil, "run", tmp_path / "model.onnx", *given, *options, "--output-dir", tmp_path / "out", "--json"],
+                          capture_output=True, text=True, timeout=60)
+    return feeds, done
+
+
+@pytest.mark.parametrize("case", RUN, ids=Case.name)
+def test_chip_agrees_with_onnxruntime(presil, tmp_path, case):
+    feeds, done = run_presil(presil, case, tmp_path)
+    assert done.returncode == 0, done.stderr + done.stdout
+    result = json.loads(done.stdout)
+    assert result["findings"] == []
+    ours = [np.load(tmp_path / "out" / output["file"]) for output in result["outputs"]]
+    file = tmp_path / "model.onnx"
+    assert_close(ours, run_onnxruntime(file, feeds), run_onnxruntime(file, feeds, optimize=True))
+
+
+def test_index_outside_a_table_is_a_fault(presil, tmp_path):
+    case = Case("Gather", [Fixed(normal(50, 6)), np.array([[3, 4], [49, 50]])], {})
+    _, done = run_presil(presil, case, tmp_path)
+    assert done.returncode == 1
+    outcome = json.loads(done.stdout)["outcome"]
+    assert outcome["kind"] == "fault" and outcome["engine"] == "gpsimd" and "the_Gather" in outcome["source"]
+    assert outcome["detail"] == "dma_gather: index of partition 1 is 50, the table has 50 rows"
+    # Time does not depend on indices.
+    _, timed = run_presil(presil, case, tmp_path, "--no-data")
+    case.operands[1] = np.array([[3, 4], [-49, -50]])
+    _, fine = run_presil(presil, case, tmp_path)
+    assert (timed.returncode, fine.returncode) == (0, 0)
+    assert json.loads(timed.stdout)["trace_hash"] == json.loads(fine.stdout)["trace_hash"]
+
+
+REFUSED = [(Case("Add", [whole(0, 9, 4), longs(1)]),
+            "int32 arithmetic while the model runs on values in [-2147483648, 2147483647] and [1, 1] gives values in "
+            "[-2147483647, 2147483648]; the engines compute in fp32, exact up to 16777216"),
+           (Case("Equal", [whole(0, 9, 4), whole(0, 9, 4)]),
+            "int32 arithmetic while the model runs on values in [-2147483648, 2147483647] and [-2147483648, 2147483647] gives "
+            "values in [0, 1]; the engines compute in fp32, exact up to 16777216"),
+           (Case("Div", [whole(0, 9, 4), longs(2)]), "'div' of int32 while the model runs"),
+           (Case("Cast", [X], {"to": TensorProto.UINT8}), "cast from fp32 to uint8 while the model runs")]
+
+
+@pytest.mark.parametrize("case,message", REFUSED, ids=[case.name() for case, _ in REFUSED])
+def test_integers_that_would_round_are_refused(presil, tmp_path, case, message):
+    _, done = run_presil(presil, case, tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.strip() == f"presil: error: {tmp_path / 'model.onnx'}: the_{case.op}: {message}"
 
 
 def test_every_operator_has_a_case():
