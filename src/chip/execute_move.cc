@@ -139,9 +139,12 @@ void execute_dma_gather(Context& c) {
     return c.fault("index is not one integer per partition");
   Strided row = with_dims(src, 2, src.rank);
   const std::byte* table = row.base;
+  const size_t index_bytes = index.element_bytes();
+  std::byte* places = c.scratch().rows[0].bytes(dst.count[0] * index_bytes);
+  copy_elements(c, contiguous(places, index.dtype, dst.count[0]), index);
   for (uint32_t p = 0; p < dst.count[0]; ++p) {
     uint64_t at = 0;
-    std::memcpy(&at, index.base + index.step[0] * p, index.element_bytes());
+    std::memcpy(&at, places + p * index_bytes, index_bytes);
     if (at >= src.count[1]) {
       const auto shown = index.dtype == DType::int32 ? static_cast<int32_t>(at) : static_cast<int64_t>(at);
       return c.fault(fmt::format("index of partition {} is {}, the table has {} rows", p, shown, src.count[1]));

@@ -181,10 +181,13 @@ class Loader {
             fmt::format("{} {} has {:.3g} elements, from 1 to {:.3g}", row.name, r.name, elements, kElementsMax));
       }
     }
-    if (!is_dma(i.opcode) || p.operand(i, 0).elements() == p.operand(i, 1).elements()) return Done{};
-    return error(
-        q, pc,
-        fmt::format("{} moves {} elements to {}", row.name, p.operand(i, 1).elements(), p.operand(i, 0).elements()));
+    if (!is_dma(i.opcode)) return Done{};
+    const isa::View &dst = p.operand(i, 0), &src = p.operand(i, 1);
+    const bool gathers = i.opcode == isa::Opcode::dma_gather;  // a row of the table per partition
+    if (gathers && src.rank == 0) return error(q, pc, "dma_gather src has no dimension that counts rows");
+    const uint64_t moved = gathers ? src.elements() / src.dims[0].count * dst.partitions : src.elements();
+    if (moved == dst.elements()) return Done{};
+    return error(q, pc, fmt::format("{} moves {} elements to {}", row.name, moved, dst.elements()));
   }
 
   Result<Done> load_waits(uint32_t q, uint32_t pc, LoadedQueue& queue) const {

@@ -9,6 +9,8 @@
 #include "compiler/steps.h"
 #include "graph/raise_scalars.h"
 #include "graph/simplify.h"
+#include "graph/split_batch.h"
+#include "isa/slots.h"
 #include "timing/cost.h"
 
 namespace presil::compiler {
@@ -45,6 +47,54 @@ void estimate(const tile::TileProgram& program, const spec::ChipSpec& spec, Plan
     plan.steps[s].estimate_seconds = to_seconds(*std::max_element(busy[s].begin(), busy[s].end()));
 }
 
+// Bytes that all transfers of a program move to and from HBM.
+uint64_t traffic_bytes(const isa::Executable& executable) {
+  uint64_t bytes = 0;
+  for (const isa::Program& queue : executable.queues) {
+    std::vector<uint64_t> times(queue.code.size(), 1);
+    for (const isa::Repeat& r : queue.repeats) {
+      for (uint32_t pc = r.first; pc < r.last; ++pc) times[pc] *= r.count;
+    }
+    for (uint32_t pc = 0; pc < queue.code.size(); ++pc) {
+      const isa::Instruction& i = queue.code[pc];
+      if (!isa::is_dma(i.opcode)) continue;
+      const isa::View &dst = queue.operand(i, isa::slots::dma_copy::dst),
+                      &src = queue.operand(i, isa::slots::dma_copy::src);
+      const uint64_t read = i.opcode == isa::Opcode::dma_gather ? dst.bytes() : src.bytes();
+      bytes += times[pc] *
+               ((dst.memory == isa::Memory::hbm ? dst.bytes() : 0) + (src.memory == isa::Memory::hbm ? read : 0));
+    }
+  }
+  return bytes;
+}
+
+struct Attempt {
+  Compilation compilation;
+  double busy_seconds = 0, traffic_seconds = 0;
+  bool spills = false;
+
+  double seconds() const { return std::max(busy_seconds, traffic_seconds); }
+  // What is brought back from HBM takes longer than all computing.
+  bool thrashes() const { return spills && traffic_seconds > busy_seconds; }
+};
+
+Result<Attempt> attempt(graph::Graph graph, const spec::ChipSpec& spec, const Options& options) {
+  Plan plan = TRY(make_plan(graph, spec, options));
+  TRY(go_on_unless(options.cancel));
+  tile::TileProgram program = TRY(emit(graph, plan, spec));
+  TRY(go_on_unless(options.cancel));
+  estimate(program, spec, plan);
+  backend::Statistics statistics;
+  isa::Executable executable = TRY(backend::lower(std::move(program), spec, {.cancel = options.cancel}, &statistics));
+  Attempt out;
+  for (const Step& step : plan.steps) out.busy_seconds += step.estimate_seconds;
+  const uint64_t rate = std::min(spec.hbm.bytes_per_s, spec.dma.engines * spec.dma.engine_bytes_per_s);
+  out.traffic_seconds = static_cast<double>(traffic_bytes(executable)) / static_cast<double>(rate);
+  out.spills = statistics.spills.saved + statistics.spills.restored + statistics.spills.reloaded > 0;
+  out.compilation = {std::move(graph), std::move(plan), std::move(executable)};
+  return out;
+}
+
 }  // namespace
 
 Result<Plan> make_plan(const graph::Graph& graph, const spec::ChipSpec& spec, const Options& options) {
@@ -60,13 +110,22 @@ Result<Plan> make_plan(const graph::Graph& graph, const spec::ChipSpec& spec, co
 Result<Compilation> compile(graph::Graph graph, const spec::ChipSpec& spec, const Options& options) {
   graph = TRY(graph::raise_scalars(TRY(graph::simplify(std::move(graph)))));
   TRY(go_on_unless(options.cancel));
-  Plan plan = TRY(make_plan(graph, spec, options));
+  Result<Attempt> best = attempt(graph, spec, options);
+  if (best && !best->thrashes()) return std::move(best->compilation);
+  const int64_t batch = graph::batch_of(graph);
+  for (int64_t parts = 2; parts <= batch; ++parts) {
+    if (batch % parts != 0) continue;
+    TRY(go_on_unless(options.cancel));
+    std::optional<graph::Graph> split = graph::split_batch(graph, parts);
+    if (!split) break;
+    Result<Attempt> next = attempt(TRY(graph::simplify(*std::move(split))), spec, options);
+    const bool better = next && (!best || next->seconds() < best->seconds());
+    if (better) best = std::move(next);
+    if (best && !best->thrashes()) break;
+  }
   TRY(go_on_unless(options.cancel));
-  tile::TileProgram program = TRY(emit(graph, plan, spec));
-  TRY(go_on_unless(options.cancel));
-  estimate(program, spec, plan);
-  isa::Executable executable = TRY(backend::lower(std::move(program), spec, {.cancel = options.cancel}));
-  return Compilation{std::move(graph), std::move(plan), std::move(executable)};
+  if (!best) return best.error();
+  return std::move(best->compilation);
 }
 
 }  // namespace presil::compiler

@@ -58,7 +58,7 @@ void Emitter::declare_layers() {
           static_cast<uint64_t>(graph::element_count(graph_.at(t).shape)) * dtype_bytes(value_dtype(graph_, plan_, t));
     };
     for (TensorId t : inputs_of(graph_, step)) {
-      if (step.kind == StepKind::gather && t == node.inputs[0]) {  // the rows that are fetched
+      if (step.kind == StepKind::gather && t == graph_.nodes[step.anchor].inputs[0]) {  // the rows that are fetched
         count(step.output);
         continue;
       }
@@ -122,6 +122,7 @@ Result<void> Emitter::step(uint32_t index, Scope& scope) {
     default:
       break;
   }
+  if (normalizes_rows(s)) return layer_norm_rows(s);
   if (scope.banded && s.kind == StepKind::reduce) return reduce_band(index, scope);
   if (scope.banded && scope.rows.needed[s.output.value].empty()) return {};
   if (s.kind == StepKind::softmax && softmax_by_parts(s)) return softmax_parts(s);

@@ -197,28 +197,77 @@ std::optional<Block> Emitter::layer_norm_across(const Step& step, DType dtype) {
 Result<Block> Emitter::layer_norm(const Step& step, DType dtype) {
   const graph::Node& node = graph_.nodes[step.anchor];
   int64_t axis = node.attrs.axes[0], rank = static_cast<int64_t>(graph_.at(node.output).shape.size());
-  std::vector<int64_t> normalized;
-  for (int64_t i = axis; i < rank; ++i) normalized.push_back(i);
+  std::vector<int64_t> normalized_axes;
+  for (int64_t i = axis; i < rank; ++i) normalized_axes.push_back(i);
   if (auto across = layer_norm_across(step, dtype)) return *across;
-  int on_partitions = values_.natural_axis(node.inputs[0], normalized);
+  int on_partitions = values_.natural_axis(node.inputs[0], normalized_axes);
   if (on_partitions < 0) return unsupported("layer normalization over all axes", node.source);
-  Block in = values_.block(node.inputs[0], on_partitions);
+  return normalized(step, values_.block(node.inputs[0], on_partitions), static_cast<int>(axis), dtype);
+}
+
+// `in` has the node's normalized axes from `axis` on, whatever comes before.
+Result<Block> Emitter::normalized(const Step& step, Block in, int axis, DType dtype) {
+  const graph::Node& node = graph_.nodes[step.anchor];
+  const auto on_partitions = static_cast<size_t>(in.partition_axis);
   Block out = allocate_cut(context_, dtype, in.shape, in.partition_axis, cut_of(in), graph_.at(node.output).name);
   // Scale and bias repeat over partitions: [1.., P, ..1, normalized axes].
   auto spread = [&](std::optional<TensorId> t) -> std::optional<Block> {
     if (!t) return std::nullopt;
-    std::vector<int64_t> shape(static_cast<size_t>(rank), 1);
-    for (int64_t i = axis; i < rank; ++i)
-      shape[static_cast<size_t>(i)] = graph_.at(node.output).shape[static_cast<size_t>(i)];
+    std::vector<int64_t> shape(in.shape.size(), 1);
+    std::copy(in.shape.begin() + axis, in.shape.end(), shape.begin() + axis);
     HbmView view = *kernels::reshaped(values_.hbm(*t), shape);
-    shape[static_cast<size_t>(on_partitions)] = in.shape[static_cast<size_t>(on_partitions)];
-    Block block = allocate_cut(context_, DType::fp32, shape, on_partitions, cut_of(in), graph_.at(*t).name);
+    shape[on_partitions] = in.shape[on_partitions];
+    Block block = allocate_cut(context_, DType::fp32, shape, in.partition_axis, cut_of(in), graph_.at(*t).name);
     load(context_, kernels::broadcast(view, shape), block);
     return block;
   };
-  kernels::layer_norm(context_, static_cast<int>(axis), node.attrs.epsilon, in, spread(optional_input(node, 1)),
+  kernels::layer_norm(context_, axis, node.attrs.epsilon, in, spread(optional_input(node, 1)),
                       spread(optional_input(node, 2)), out);
   return out;
+}
+
+bool Emitter::normalizes_rows(const Step& step) {
+  if (step.kind != StepKind::layer_norm || !step.chain.empty()) return false;
+  const graph::Node& node = graph_.nodes[step.anchor];
+  const graph::Shape& shape = graph_.at(node.output).shape;
+  const Value& value = values_.at(node.inputs[0]);
+  if (value.block && value.block->partition_axis >= node.attrs.axes[0]) return false;  // layer_norm_across
+  const auto lanes = static_cast<int64_t>(spec_.sbuf.partitions);
+  int64_t longest = 1, rows = 1;
+  for (int64_t i = 0; i < node.attrs.axes[0]; ++i) {
+    longest = std::max(longest, shape[static_cast<size_t>(i)]);
+    rows *= shape[static_cast<size_t>(i)];
+  }
+  // A trip to HBM costs about as much as a pass over the elements with all lanes.
+  return std::min(rows, lanes) >= 2 * std::min(longest, lanes);
+}
+
+Result<void> Emitter::layer_norm_rows(const Step& step) {
+  const graph::Node& node = graph_.nodes[step.anchor];
+  const graph::Shape& shape = graph_.at(node.output).shape;
+  const int64_t axis = node.attrs.axes[0];
+  graph::Shape rows{graph::element_count({shape.begin(), shape.begin() + axis})};
+  rows.insert(rows.end(), shape.begin() + axis, shape.end());
+  HbmView from = values_.hbm(node.inputs[0]);
+  auto flat = kernels::reshaped(from, rows);
+  if (!flat) {
+    HbmView dense = kernels::row_major(
+        values_.tensor(graph_.at(node.inputs[0]).name, from.dtype, from.shape, isa::TensorRole::scratch), from.dtype,
+        from.shape);
+    kernels::copy(context_, from, dense);
+    flat = kernels::reshaped(dense, rows);
+  }
+  const DType read = value_dtype(graph_, plan_, node.inputs[0]), made = value_dtype(graph_, plan_, node.output);
+  Block in = values_.loaded(*flat, 0, read, graph_.at(node.inputs[0]).name);
+  Block out = TRY(normalized(step, in, 1, made));
+  bool is_output = std::find(graph_.outputs.begin(), graph_.outputs.end(), node.output) != graph_.outputs.end();
+  HbmView to =
+      is_output ? output_tensor(node.output)
+                : kernels::row_major(values_.tensor(graph_.at(node.output).name, made, shape, isa::TensorRole::scratch),
+                                     made, shape);
+  values_.store(out, *kernels::reshaped(to, rows));
+  values_.at(node.output).hbm = to;
+  return {};
 }
 
 Result<Block> Emitter::reduce(const Step& step, DType dtype) {

@@ -42,7 +42,8 @@ Result<Block> Emitter::unfold(const Step& step, DType dtype, const kernels::Epil
   for (size_t g = 0; g < out.groups.size(); ++g) {
     const int64_t m = out.groups[g].partitions;
     kernels::Weights weights = matmul_weights(
-        step, g, in, "m", [&] { return packed_weights(w, begin, m, operand); }, optional_input(node, 2), begin, m);
+        step, g, cut_of(in), "m", [&] { return packed_weights(w, begin, m, operand); }, optional_input(node, 2), begin,
+        m);
     kernels::linear(context_, weights, in, *sliced(with_rows(out), 1, Range{begin, m, 1}), epilogue);
     begin += m;
   }

@@ -69,6 +69,10 @@ class Emitter {
   Result<kernels::Block> resize_matmul(const Step&, DType);
   Result<kernels::Block> layer_norm(const Step&, DType);
   std::optional<kernels::Block> layer_norm_across(const Step&, DType);
+  // Normalization of a tensor whose leading axes are short one by one: together on partitions, through HBM.
+  bool normalizes_rows(const Step&);
+  Result<void> layer_norm_rows(const Step&);
+  Result<kernels::Block> normalized(const Step&, kernels::Block in, int axis, DType);
   Result<kernels::Block> reduce(const Step&, DType);
   bool multiplied_by_taps(graph::TensorId) const;
   Result<kernels::Block> concat(const Step&, Scope&, DType);

@@ -176,7 +176,8 @@ Result<void> check_cast(const Graph& graph, const Node& node, const std::vector<
   if (!is_integer(to)) return {};  // to float rounds as ONNX does, to boolean compares with zero
   const Interval values = ranges[node.inputs[0].value], room = of_type(to);
   const bool wide = to == DType::int32 || to == DType::int64;
-  const bool fits = is_float(from) ? wide : values.exact() && values.low >= room.low && values.high <= room.high;
+  // Floats saturate at the ends of the type.
+  const bool fits = is_float(from) || (values.exact() && values.low >= room.low && values.high <= room.high);
   const bool same_word = wide && (from == DType::int32 || from == DType::int64);
   if (fits || same_word) return {};
   return unsupported(fmt::format("cast from {} to {} while the model runs", dtype_name(from), dtype_name(to)),

@@ -30,6 +30,13 @@ Result<Tensors> convert_identity(Conversion& c) {
   return c.inputs;
 }
 
+// What is not equal to itself.
+Result<Tensors> convert_is_nan(Conversion& c) {
+  TRY(c.want_inputs(1, 1));
+  TensorId same = TRY(c.builder.binary(ElementwiseFn::equal, c.inputs[0], c.inputs[0]));
+  return Tensors{TRY(c.builder.unary(ElementwiseFn::logical_not, same))};
+}
+
 Result<Tensors> convert_dropout(Conversion& c) {
   TRY(c.want_inputs(1, c.opset >= 12 ? 3 : 1));
   TRY(c.want_outputs(1));

@@ -12,6 +12,7 @@ Result<Tensors> convert_gelu(Conversion& c);
 Result<Tensors> convert_hard_sigmoid(Conversion& c);
 Result<Tensors> convert_hard_swish(Conversion& c);
 Result<Tensors> convert_identity(Conversion& c);
+Result<Tensors> convert_is_nan(Conversion& c);
 Result<Tensors> convert_dropout(Conversion& c);
 Result<Tensors> convert_leaky_relu(Conversion& c);
 Result<Tensors> convert_max(Conversion& c);

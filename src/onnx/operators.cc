@@ -48,6 +48,7 @@ const std::vector<OperatorRow>& operators() {
       {"HardSwish", 14, kMax, convert_hard_swish},
       {"Identity", 7, kMax, convert_identity},
       {"InstanceNormalization", 7, kMax, convert_instance_normalization},
+      {"IsNaN", 9, kMax, convert_is_nan},
       {"LayerNormalization", 17, kMax, convert_layer_normalization},
       {"LeakyRelu", 7, kMax, convert_leaky_relu},
       {"Less", 7, kMax, convert_binary<ElementwiseFn::less>},

@@ -94,7 +94,7 @@ class Judge {
   void add(uint32_t q, uint32_t index) {
     const isa::Program& p = exe_.queues[q];
     const isa::Instruction& i = p.code[index];
-    const bool transfer = i.opcode == isa::Opcode::dma_copy || i.opcode == isa::Opcode::dma_transpose;
+    const bool transfer = isa::is_dma(i.opcode);
     const auto node = static_cast<uint32_t>(nodes_.size());
     nodes_.push_back({q, index, transfer, !transfer && i.engine == isa::EngineKind::tensor, i.dma_queue});
     for (int k = 0; k < i.operand_count; ++k) {

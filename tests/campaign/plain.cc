@@ -112,8 +112,12 @@ class Interpreter {
       if (!fine) return name + (accumulates ? " accumulates onto what no matmul started" : " reads what nothing wrote");
     }
     if (i.opcode == isa::Opcode::nc_n_gather && !indices_fit(i)) return name + " has an index outside its table";
+    if (i.opcode == isa::Opcode::dma_gather && !rows_exist(i)) return name + " has an index outside its table";
     if (i.opcode == isa::Opcode::nc_matmul && !moves_a_permutation(i)) return name + " moves no permutation";
-    if (i.opcode == isa::Opcode::dma_copy && overlaps_itself(i)) return name + " writes where it reads";
+    const bool gathers = i.opcode == isa::Opcode::dma_gather;
+    const int source = gathers ? int{isa::slots::dma_gather::index} : int{isa::slots::dma_copy::src};
+    const bool copies = i.opcode == isa::Opcode::dma_copy || i.opcode == isa::Opcode::dma_gather;
+    if (copies && overlaps_itself(i, source)) return name + " writes where it reads";
     return {};
   }
 
@@ -122,6 +126,13 @@ class Interpreter {
     const uint64_t row = placed_.operand(i, s::data).elements_per_partition();
     return std::ranges::all_of(chip::reference::read_words(machine_, placed_.operand(i, s::indices)),
                                [&](uint64_t index) { return index < row; });
+  }
+
+  bool rows_exist(const isa::Instruction& i) {
+    namespace s = isa::slots::dma_gather;
+    const uint64_t rows = placed_.operand(i, s::src).dims[0].count;
+    return std::ranges::all_of(chip::reference::read_words(machine_, placed_.operand(i, s::index)),
+                               [&](uint64_t index) { return index < rows; });
   }
 
   bool moves_a_permutation(const isa::Instruction& i) {
@@ -138,11 +149,11 @@ class Interpreter {
     return true;
   }
 
-  bool overlaps_itself(const isa::Instruction& i) {
+  bool overlaps_itself(const isa::Instruction& i, int source) {
     const auto to = chip::reference::places(shadow_, placed_.operand(i, 0));
-    const auto from = chip::reference::places(shadow_, placed_.operand(i, 1));
+    const auto from = chip::reference::places(shadow_, placed_.operand(i, source));
     const auto size = static_cast<ptrdiff_t>(
-        std::max(dtype_bytes(placed_.operand(i, 0).dtype), dtype_bytes(placed_.operand(i, 1).dtype)));
+        std::max(dtype_bytes(placed_.operand(i, 0).dtype), dtype_bytes(placed_.operand(i, source).dtype)));
     std::vector<std::byte*> sorted(from.begin(), from.end());
     std::ranges::sort(sorted);
     return std::ranges::any_of(to, [&](std::byte* at) {

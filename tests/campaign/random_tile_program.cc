@@ -101,6 +101,8 @@ class Maker : public Operands {
         return dma_copy();
       case Opcode::dma_transpose:
         return dma_transpose();
+      case Opcode::dma_gather:
+        return dma_gather();
       case Opcode::wait:
         return wait();
     }
@@ -457,6 +459,22 @@ class Maker : public Operands {
     } else {
       build.dma_transpose(dst, input(Memory::sbuf, t, {s.row, s.partitions}, true), trigger());
     }
+  }
+
+  void dma_gather() {
+    if (spec.generation < 3) return;
+    const Shape s = shape();
+    const DType t = pick(kAny);
+    const View index = output(Memory::sbuf, pick({DType::int32, DType::uint32}), {s.partitions, 1}, false, true);
+    tile::Iota count{.dst = index, .offset = static_cast<int32_t>(random.below(5))};
+    count.channel_multiplier = static_cast<int32_t>(random.below(3));
+    build.iota(count);
+    const uint32_t last =
+        static_cast<uint32_t>(count.offset + count.channel_multiplier * static_cast<int32_t>(s.partitions - 1));
+    const uint32_t rows = last + upto(4);
+    View table = tensor_input(t, uint64_t{rows} * s.row);
+    table.rank = 2, table.dims[0] = {static_cast<int32_t>(s.row), rows}, table.dims[1] = {1, s.row};
+    build.dma_gather(output(Memory::sbuf, t, s, false, true), table, index);
   }
 
   void wait() {

@@ -7,6 +7,7 @@
 #include "compiler/compile.h"
 #include "graph/interpret.h"
 #include "graph/simplify.h"
+#include "graph/split_batch.h"
 #include "isa/rules.h"
 #include "random_graph.h"
 #include "spec/chip_file.h"
@@ -50,21 +51,26 @@ double relative_rms(const std::vector<float>& actual, const std::vector<float>& 
   return std::sqrt(error / size);
 }
 
+graph::HostTensor random_input(const graph::Tensor& in, uint64_t seed) {
+  Prng prng(seed + 1000);
+  const auto count = static_cast<size_t>(graph::element_count(in.shape));
+  if (is_float(in.dtype)) {
+    std::vector<double> values(count);
+    for (double& v : values) v = static_cast<double>(prng.normal());
+    return {in.dtype, in.shape, graph::store_floats(in.dtype, values)};
+  }
+  std::vector<int64_t> indices(count);
+  for (int64_t& v : indices) v = prng.between(0, 2) == 0 ? 0 : prng.between(-kLookupRows, kLookupRows - 1);
+  return {in.dtype, in.shape, graph::store_integers(in.dtype, indices)};
+}
+
 void check(const graph::Graph& graph, const Chip& chip, const std::string& precision, double tolerance, uint64_t seed) {
   SCOPED_TRACE(testing::Message() << "seed " << seed << " chip " << chip.name << " precision " << precision);
   spec::ChipSpec spec = chip_spec(chip);
-  Prng prng(seed + 1000);
   const graph::Tensor& in = graph.at(graph.inputs[0]);
-  std::vector<double> values(static_cast<size_t>(graph::element_count(in.shape)));
-  for (double& v : values) v = static_cast<double>(prng.normal());
-  std::vector<int64_t> indices(values.size());
-  for (int64_t& v : indices) v = prng.between(0, 2) == 0 ? 0 : prng.between(-kLookupRows, kLookupRows - 1);
-  DType dtype = is_float(in.dtype) ? in.dtype : DType::int32;  // in HBM
-  graph::HostTensor input{
-      in.dtype, in.shape,
-      is_float(in.dtype) ? graph::store_floats(in.dtype, values) : graph::store_integers(dtype, indices)};
-  graph::HostTensor wide = input;
-  if (!is_float(in.dtype)) wide.bytes = graph::store_integers(in.dtype, indices);
+  graph::HostTensor wide = random_input(in, seed), input = wide;
+  if (!is_float(in.dtype))  // in HBM
+    input.bytes = graph::store_integers(DType::int32, graph::load_integers(in.dtype, wide.bytes));
   auto expected = graph::interpret(graph, std::vector{wide});
   ASSERT_TRUE(expected) << expected.error().text();
 
@@ -93,6 +99,26 @@ TEST(Differential, ImageNetworksInBf16) {
 TEST(Differential, TokenNetworksInFp32) {
   for (uint64_t seed = 0; seed < 80; ++seed) check(random_token_network(seed), kChips[seed % 5], "fp32", 1e-5, seed);
 }
+// A batch in parts is the same batch.
+TEST(Differential, SplitBatchesKeepTheMeaning) {
+  int split = 0;
+  for (uint64_t seed = 0; seed < 120; ++seed) {
+    graph::Graph graph = seed % 3 == 0   ? random_image_network(seed)
+                         : seed % 3 == 1 ? random_token_network(seed)
+                                         : random_lookup_network(seed);
+    const int64_t batch = graph::batch_of(graph);
+    std::optional<graph::Graph> parts = graph::split_batch(graph, batch);
+    if (!parts) continue;
+    ++split;
+    for (const auto& finding : graph::verify(*parts)) ADD_FAILURE() << finding.where << ": " << finding.message;
+    const graph::HostTensor input = random_input(graph.at(graph.inputs[0]), seed);
+    auto before = graph::interpret(graph, std::vector{input}), after = graph::interpret(*parts, std::vector{input});
+    ASSERT_TRUE(before && after);
+    EXPECT_EQ((*before)[0].bytes, (*after)[0].bytes) << "seed " << seed;
+  }
+  EXPECT_GT(split, 40);
+}
+
 TEST(Differential, LookupNetworksInFp32) {
   for (uint64_t seed = 0; seed < 60; ++seed) check(random_lookup_network(seed), kChips[seed % 4], "fp32", 1e-5, seed);
 }

@@ -114,6 +114,7 @@ BINARY += [Case("Pow", [positive(3, 4), normal(4)], opset=7), Case("Pow", [X, sc
 COMPARE = [Case(op, [whole(0, 4, 3, 5).astype(np.float32), whole(0, 4, 5).astype(np.float32)], opset=opset)
            for op, opset in [("Equal", 11), ("Greater", 9), ("GreaterOrEqual", 12), ("Less", 9), ("LessOrEqual", 16)]]
 COMPARE += [Case("Equal", [whole(0, 3, 6), whole(0, 3, 6)], opset=7)]
+COMPARE += [Case("IsNaN", [np.array([1, np.nan, np.inf, -np.nan], np.float32)], opset=opset) for opset in (9, 20)]
 COMPARE += [Case(op, [flags(3, 4), flags(4)], opset=7) for op in ["And", "Or", "Xor"]]
 COMPARE += [Case("Where", [flags(3, 4), normal(3, 4), normal(4)], opset=9), Case("Where", [flags(3, 1), normal(), normal(4)], opset=16),
             Case("Where", [flags(4), whole(0, 9, 4), whole(0, 9, 4)], opset=16)]
@@ -284,7 +285,8 @@ def test_operator_agrees_with_onnxruntime(tmp_path, case):
 # What a chip makes of it: rows fetched by run-time indices, integers and masks, scalars, convolution of frames.
 BIG = whole(-(2**31), 2**31, 40)
 NEAR = np.array([[0, 1, -2, 3, 7], [2**24 - 2, 2**24 - 1, 2**24, 2**24 + 1, 2**31 - 1]])
-RUN = [Case("Gather", [Fixed(normal(50, 6)), whole(-50, 50, 7)], {}), Case("Gather", [Fixed(normal(300, 16)), whole(-300, 300, 2, 150)], {}),
+RUN = [Case("IsNaN", [np.array([1, np.nan, np.inf, -np.nan], np.float32)]),
+       Case("Gather", [Fixed(normal(50, 6)), whole(-50, 50, 7)], {}), Case("Gather", [Fixed(normal(300, 16)), whole(-300, 300, 2, 150)], {}),
        Case("Gather", [Fixed(normal(9)), whole(-9, 9, 3, 4)], {}), Case("Gather", [Fixed(normal(9, 4)), whole(0, 9)], {}),
        Case("Gather", [Fixed(normal(9)), whole(0, 9)], {}), Case("Gather", [X, whole(-4, 4, 2, 3)], {"axis": 2}),
        Case("Gather", [X, whole(-5, 5, 6, dtype=np.int32)], {"axis": -1}), Case("Gather", [X, whole(-3, 3, 2, 2, 2)], {"axis": 1}),
