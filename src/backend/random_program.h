@@ -197,9 +197,12 @@ class RandomProgram {
   }
   void load() {
     auto src = read_any(tensors_), index = random_.below(4) == 0 ? read_any(sbuf_) : std::nullopt;
-    if (src && index)
-      build_.dma_gather(write_view(some_tile(isa::Memory::sbuf)), *src, *index);
-    else if (src)
+    if (src && index) {
+      // A destination over its own indices has no meaning.
+      Store& to = some_tile(isa::Memory::sbuf);
+      if (to.id != index->base) build_.dma_gather(write_view(to), *src, *index);
+    }
+    if (src && !index)
       transfer_into(some_tile(isa::Memory::sbuf), *src);
   }
   void store() {

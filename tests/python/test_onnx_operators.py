@@ -354,7 +354,7 @@ REFUSED = [(Case("Add", [whole(0, 9, 4), longs(1)]),
             "int32 arithmetic while the model runs on values in [-2147483648, 2147483647] and [-2147483648, 2147483647] gives "
             "values in [0, 1]; the engines compute in fp32, exact up to 16777216"),
            (Case("Div", [whole(0, 9, 4), longs(2)]), "'div' of int32 while the model runs"),
-           (Case("Cast", [X], {"to": TensorProto.UINT8}), "cast from fp32 to uint8 while the model runs")]
+           (Case("Cast", [whole(0, 9, 4)], {"to": TensorProto.UINT8}), "cast from int32 to uint8 while the model runs")]
 
 
 @pytest.mark.parametrize("case,message", REFUSED, ids=[case.name() for case, _ in REFUSED])
