@@ -202,8 +202,7 @@ class RandomProgram {
       Store& to = some_tile(isa::Memory::sbuf);
       if (to.id != index->base) build_.dma_gather(write_view(to), *src, *index);
     }
-    if (src && !index)
-      transfer_into(some_tile(isa::Memory::sbuf), *src);
+    if (src && !index) transfer_into(some_tile(isa::Memory::sbuf), *src);
   }
   void store() {
     auto src = read_any(sbuf_);

@@ -152,13 +152,13 @@ class Interpreter {
   bool overlaps_itself(const isa::Instruction& i, int source) {
     const auto to = chip::reference::places(shadow_, placed_.operand(i, 0));
     const auto from = chip::reference::places(shadow_, placed_.operand(i, source));
-    const auto size = static_cast<ptrdiff_t>(
-        std::max(dtype_bytes(placed_.operand(i, 0).dtype), dtype_bytes(placed_.operand(i, source).dtype)));
+    const auto to_bytes = static_cast<ptrdiff_t>(dtype_bytes(placed_.operand(i, 0).dtype));
+    const auto from_bytes = static_cast<ptrdiff_t>(dtype_bytes(placed_.operand(i, source).dtype));
     std::vector<std::byte*> sorted(from.begin(), from.end());
     std::ranges::sort(sorted);
     return std::ranges::any_of(to, [&](std::byte* at) {
-      auto next = std::ranges::lower_bound(sorted, at - (size - 1));
-      return next != sorted.end() && *next < at + size;
+      auto next = std::ranges::lower_bound(sorted, at - (from_bytes - 1));
+      return next != sorted.end() && *next < at + to_bytes;
     });
   }
 

@@ -30,7 +30,7 @@ void vary_memories(Prng& random, spec::ChipSpec& s) {
   s.sbuf.partitions = s.psum.partitions = s.tensor.rows = partitions;
   s.tensor.columns = 32 * static_cast<uint32_t>(1 + random.below(partitions / 32));
   s.tensor.moving_max = s.tensor.columns * static_cast<uint32_t>(1 + random.below(3));
-  s.sbuf.bytes_per_partition = 1024 * (4 + random.below(random.below(2) ? 2 : 60));
+  s.sbuf.bytes_per_partition = 1024 * (2 + random.below(random.below(2) ? 2 : 60));
   s.psum.banks = pick(random, {4u, 8u});
   s.psum.bytes_per_partition = s.psum.banks * pick(random, {1u, 2u}) * uint64_t{s.tensor.moving_max} * 4;
   s.hbm.bytes = 1 << 26;
