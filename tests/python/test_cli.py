@@ -114,7 +114,7 @@ def test_progress_is_for_terminals_and_long_work_only(presil, tmp_path):
         return text.decode()
 
     assert stderr_on_a_terminal("chips") == ""
-    long = stderr_on_a_terminal(*"bench gemm --m 3000000 --n 64 --k 64 --no-data".split())
+    long = stderr_on_a_terminal(*"bench gemm --m 8000000 --n 64 --k 64 --no-data".split())
     assert "presil: compiling ..." in long and long.endswith("\r\033[K")
 
 

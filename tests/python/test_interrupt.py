@@ -27,7 +27,7 @@ def test_an_interrupted_run_leaves_nothing(presil, tmp_path, work, number, reque
         out, err = process.communicate(timeout=60)
         left = {path.name: path.stat().st_size for path in tmp_path.iterdir()}
         if process.returncode == 0:  # it was done before
-            assert err == "" and out.count("\n") == 3
+            assert err == "" and out.count("\n") == 4
         else:
             assert (process.returncode, out, err) == (128 + number, "", "presil: interrupted\n"), (seed, delay)
         assert set(left) <= {"r.html", "t.pftrace"} and all(left.values()), (seed, delay, left)
