@@ -143,14 +143,11 @@ std::vector<isa::View> scores_of(const Attention& a, size_t head, int64_t query,
       copy_scaled(a.context, row, piece, a.shape.alpha);
       continue;
     }
+    // The vector engine adds two tensors in one pass when one lies in PSUM; with a factor it would need two.
+    if (a.shape.alpha != 1.0f) a.context.build.activation({.dst = piece, .data = piece, .scale = a.shape.alpha});
     isa::View addend = mask;
     addend.offset += begin * 4, addend.dims[0].count = static_cast<uint32_t>(count);
-    a.context.build.scalar_tensor_tensor({.dst = row,
-                                          .data = piece,
-                                          .op0 = AluOp::multiply,
-                                          .operand0 = a.shape.alpha,
-                                          .op1 = AluOp::add,
-                                          .operand1 = addend});
+    a.context.build.tensor_tensor({.dst = row, .data1 = piece, .data2 = addend, .op = AluOp::add});
   }
   if (to) pieces = {dense(a, *to, DType::fp32, queries, column, keys)};
   return pieces;
