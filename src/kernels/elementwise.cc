@@ -99,15 +99,19 @@ class ChunkEmitter {
                                .bias = bias(shift)});
   }
 
-  // max(x + bias, 0) or max(x * scale, 0): the vector engine has two operators, the scalar engine all three.
-  static bool is_relu(const Fused& f) {
-    const bool scales = f.scale.column || f.scale.number != 1.0f, shifts = f.bias.column || f.bias.number != 0.0f;
-    return f.kind == Fused::Kind::activation && f.function == Activation::relu && !(scales && shifts);
-  }
+  // max(x * scale + bias, 0) on the vector engine: two operators an instruction.
   void relu(const Fused& f, const isa::View& dst) {
     tile::TensorScalar a{.dst = dst, .data = value(f.a), .op0 = AluOp::max, .operand0 = 0.0f};
     const bool scales = f.scale.column || f.scale.number != 1.0f, shifts = f.bias.column || f.bias.number != 0.0f;
-    if (scales || shifts) {
+    if (scales && shifts) {
+      context_.build.tensor_scalar({.dst = dst,
+                                    .data = a.data,
+                                    .op0 = AluOp::multiply,
+                                    .operand0 = scalar(f.scale),
+                                    .op1 = AluOp::add,
+                                    .operand1 = scalar(f.bias)});
+      a.data = dst;
+    } else if (scales || shifts) {
       a.op0 = scales ? AluOp::multiply : AluOp::add, a.operand0 = scalar(scales ? f.scale : f.bias);
       a.op1 = AluOp::max, a.operand1 = 0.0f;
     }
@@ -117,7 +121,9 @@ class ChunkEmitter {
   void one(const Fused& f, const isa::View& dst) {
     tile::Builder& b = context_.build;
     if (f.affine && lighter_engine(context_, dst, value(f.a)) == isa::EngineKind::scalar) return affine(f, dst);
-    if (is_relu(f) && lighter_engine(context_, dst, value(f.a)) == isa::EngineKind::vector) return relu(f, dst);
+    if (f.kind == Fused::Kind::activation && f.function == Activation::relu &&
+        lighter_engine(context_, dst, value(f.a)) == isa::EngineKind::vector)
+      return relu(f, dst);
     switch (f.kind) {
       case Fused::Kind::activation:
         if (f.affine)

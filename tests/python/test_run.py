@@ -199,3 +199,16 @@ def test_long_elementwise_chain_reaches_the_hbm_bound(result, precision):
     r = result("bench", "elementwise", "--bytes", "1 GiB", "--precision", precision, "--no-data")
     assert r["hbm"]["bound_fraction"] >= 0.90
 
+
+
+def test_a_chain_with_two_functions_reaches_the_hbm_bound_in_bf16(result, tmp_path):
+    """relu and sigmoid both are the scalar engine's; the vector engine takes its share of the relu."""
+    shape = [2048, 32768]
+    nodes = [helper.make_node("Mul", ["x", "a"], ["scaled"]), helper.make_node("Add", ["scaled", "b"], ["shifted"]),
+             helper.make_node("Relu", ["shifted"], ["positive"]), helper.make_node("Sigmoid", ["positive"], ["gate"]),
+             helper.make_node("Mul", ["gate", "x"], ["y"])]
+    values = [helper.make_tensor(name, TensorProto.BFLOAT16, [], [value]) for name, value in (("a", 1.5), ("b", 0.5))]
+    graph = helper.make_graph(nodes, "chain", [helper.make_tensor_value_info("x", TensorProto.BFLOAT16, shape)],
+                              [helper.make_tensor_value_info("y", TensorProto.BFLOAT16, shape)], values)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), tmp_path / "chain.onnx")
+    assert result("run", "chain.onnx", "--chip", "trn2", "--no-data")["hbm"]["bound_fraction"] >= 0.90
