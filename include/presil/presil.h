@@ -97,14 +97,20 @@ typedef enum presil_dtype {
   PRESIL_FP16 = 3,
   PRESIL_FP8_E4M3 = 4, /* IEEE-like with infinities, largest 240 */
   PRESIL_FP8_E5M2 = 5,
-  PRESIL_INT8 = 6,
-  PRESIL_UINT8 = 7,
-  PRESIL_INT16 = 8,
-  PRESIL_UINT16 = 9,
-  PRESIL_INT32 = 10,
-  PRESIL_UINT32 = 11,
-  PRESIL_INT64 = 12,
-  PRESIL_BOOL = 13 /* a byte, 0 or 1 */
+  PRESIL_FP8_E4M3FN = 6,     /* no infinities, largest 448 */
+  PRESIL_FP8_E3M4 = 7,       /* IEEE-like with infinities, largest 15.5 */
+  PRESIL_FP8_E8M0 = 8,       /* a scale: 2^(x - 127) */
+  PRESIL_FP8_E4M3FN_X4 = 9,  /* four numbers in 32 bits, the first in the lowest */
+  PRESIL_FP8_E5M2_X4 = 10,   /* the same */
+  PRESIL_FP4_E2M1FN_X4 = 11, /* four numbers in 16 bits */
+  PRESIL_INT8 = 12,
+  PRESIL_UINT8 = 13,
+  PRESIL_INT16 = 14,
+  PRESIL_UINT16 = 15,
+  PRESIL_INT32 = 16,
+  PRESIL_UINT32 = 17,
+  PRESIL_INT64 = 18,
+  PRESIL_BOOL = 19 /* a byte, 0 or 1 */
 } presil_dtype;
 
 /* "bf16"; NULL for what is none. */

@@ -9,7 +9,7 @@ from presil._error import Error
 
 Array = NDArray[Any]
 
-# fp8_e4m3 is the IEEE-like format with infinities; float8_e4m3fn is another.
+# A packed type (last, so that integers keep their names) travels as the unsigned integers that hold its numbers.
 _NUMPY: dict[str, np.dtype[Any]] = {
     "fp32": np.dtype(np.float32),
     "tf32": np.dtype(np.float32),
@@ -17,6 +17,9 @@ _NUMPY: dict[str, np.dtype[Any]] = {
     "fp16": np.dtype(np.float16),
     "fp8_e4m3": np.dtype(ml_dtypes.float8_e4m3),
     "fp8_e5m2": np.dtype(ml_dtypes.float8_e5m2),
+    "fp8_e4m3fn": np.dtype(ml_dtypes.float8_e4m3fn),
+    "fp8_e3m4": np.dtype(ml_dtypes.float8_e3m4),
+    "fp8_e8m0": np.dtype(ml_dtypes.float8_e8m0fnu),
     "int8": np.dtype(np.int8),
     "uint8": np.dtype(np.uint8),
     "int16": np.dtype(np.int16),
@@ -25,6 +28,9 @@ _NUMPY: dict[str, np.dtype[Any]] = {
     "uint32": np.dtype(np.uint32),
     "int64": np.dtype(np.int64),
     "bool": np.dtype(np.bool_),
+    "fp8_e4m3fn_x4": np.dtype(np.uint32),
+    "fp8_e5m2_x4": np.dtype(np.uint32),
+    "fp4_e2m1fn_x4": np.dtype(np.uint16),
 }
 
 

@@ -191,8 +191,8 @@ class Fixture {
   isa::Program program;
 };
 
-inline constexpr DType kFloats[] = {DType::fp32, DType::bf16, DType::fp16,     DType::fp32,
-                                    DType::bf16, DType::tf32, DType::fp8_e4m3, DType::fp8_e5m2};
+inline constexpr DType kFloats[] = {DType::fp32, DType::bf16,     DType::fp16,     DType::fp32,       DType::bf16,
+                                    DType::tf32, DType::fp8_e4m3, DType::fp8_e5m2, DType::fp8_e4m3fn, DType::fp8_e3m4};
 inline constexpr DType kAny[] = {DType::fp32,   DType::fp32,     DType::bf16,   DType::bf16,  DType::fp16,
                                  DType::tf32,   DType::fp8_e4m3, DType::int8,   DType::uint8, DType::int16,
                                  DType::uint16, DType::int32,    DType::uint32, DType::int64, DType::boolean};

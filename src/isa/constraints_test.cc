@@ -6,6 +6,33 @@ namespace {
 
 using namespace testing;
 
+TEST(Constraints, Types) {
+  expect_messages({
+      {Opcode::activation,
+       [](Program&, Last i) { i.operand("data", sbuf(32, {20}, DType::fp8_e4m3fn)); },
+       {"activation data: type is fp8_e4m3fn, needs generation 4"}},
+      {Opcode::activation,
+       [](Program&, Last i) { i.operand("data", sbuf(32, {20}, DType::fp8_e4m3fn)); },
+       {},
+       chip(128, 4)},
+      {Opcode::activation, [](Program&, Last i) { i.operand("data", sbuf(32, {20}, DType::fp8_e3m4)); }, {}},
+      {Opcode::activation,
+       [](Program&, Last i) { i.operand("data", sbuf(32, {20}, DType::fp4_e2m1fn_x4)); },
+       {"activation data: type is fp4_e2m1fn_x4, expected one number per element"},
+       chip(128, 4)},
+      {Opcode::tensor_copy,
+       [](Program&, Last i) { i.operand("src", sbuf(32, {20}, DType::fp8_e5m2_x4)); },
+       {"tensor_copy src: type is fp8_e5m2_x4, does not convert to or from fp32"},
+       chip(128, 4)},
+      {Opcode::tensor_copy,
+       [](Program&, Last i) {
+         for (auto name : {"dst", "src"}) i.operand(name, sbuf(32, {20}, DType::fp8_e5m2_x4));
+       },
+       {},
+       chip(128, 4)},
+  });
+}
+
 TEST(Constraints, TensorEngine) {
   auto is_transpose = [](DType data, DType dst) {
     return [=](Program&, Last i) {

@@ -72,6 +72,32 @@ bool check_pattern(const InstructionCheck& c, int k) {
   return c.findings.size() == before;
 }
 
+// Fact sheet 6.1.
+constexpr uint32_t first_generation(DType t) {
+  return is_packed(t) || t == DType::fp8_e4m3fn || t == DType::fp8_e8m0 ? 4 : 2;
+}
+
+// Instructions that move elements as they are, packed ones too.
+constexpr bool moves_elements(Opcode o) {
+  return o == Opcode::tensor_copy || o == Opcode::nc_stream_shuffle || is_dma(o);
+}
+
+void check_type(const InstructionCheck& c, int k) {
+  const View& v = c.operand(k);
+  if (c.spec.generation < first_generation(v.dtype)) {
+    c.fail_operand(k, fmt::format("type is {}, needs generation {}", dtype_name(v.dtype), first_generation(v.dtype)));
+  }
+  if (!is_packed(v.dtype)) return;
+  if (!moves_elements(c.instruction.opcode)) {
+    return c.fail_operand(k, fmt::format("type is {}, expected one number per element", dtype_name(v.dtype)));
+  }
+  const DType other = c.operand(1 - std::min(k, 1)).dtype;  // destination and source come first
+  if (k < 2 && other != v.dtype) {
+    c.fail_operand(k,
+                   fmt::format("type is {}, does not convert to or from {}", dtype_name(v.dtype), dtype_name(other)));
+  }
+}
+
 void check_alignment(const InstructionCheck& c, int k) {
   const View& v = c.operand(k);
   const auto size = static_cast<int64_t>(dtype_bytes(v.dtype));
@@ -164,6 +190,7 @@ bool check_operand(const InstructionCheck& c, int k) {
     return r.optional;
   }
   check_memory(c, k, r);
+  check_type(c, k);
   check_alignment(c, k);
   if (!check_pattern(c, k)) return false;
   check_free_size(c, k);

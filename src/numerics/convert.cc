@@ -5,57 +5,46 @@
 
 #include "base/check.h"
 #include "numerics/float_bits.h"
+#include "numerics/float_format.h"
 
 namespace presil::numerics {
 namespace {
 
-struct FloatFormat {
-  int exponent_bits, mantissa_bits;
-  constexpr int bias() const { return (1 << (exponent_bits - 1)) - 1; }
-  constexpr int sign_shift() const { return exponent_bits + mantissa_bits; }
-  constexpr uint32_t infinity() const { return ((1u << exponent_bits) - 1) << mantissa_bits; }
-  constexpr uint32_t nan() const { return infinity() | (1u << (mantissa_bits - 1)); }
-};
-constexpr FloatFormat kBf16{8, 7}, kFp16{5, 10}, kE4m3{4, 3}, kE5m2{5, 2};
-
-float decode(FloatFormat f, uint32_t bits) {
-  const uint32_t sign = (bits >> f.sign_shift() & 1u) << 31;
-  const uint32_t magnitude = bits & ((1u << f.sign_shift()) - 1);
-  if (magnitude > f.infinity()) return kNan;
-  if (magnitude == f.infinity()) return float_of(sign | kInfinityBits);
-  const int exponent = static_cast<int>(magnitude >> f.mantissa_bits);
-  const uint32_t mantissa = magnitude & ((1u << f.mantissa_bits) - 1);
-  if (f.exponent_bits == 8) return float_of(sign | magnitude << (23 - f.mantissa_bits));
-  if (exponent == 0) {
-    const float value = static_cast<float>(mantissa) * power_of_two(1 - f.bias() - f.mantissa_bits);
-    return float_of(sign | bits_of(value));
+const FloatFormat* format_of(DType t) {
+  switch (t) {
+    case DType::bf16:
+      return &kBf16;
+    case DType::fp16:
+      return &kFp16;
+    case DType::fp8_e4m3:
+      return &kFp8E4m3;
+    case DType::fp8_e5m2:
+    case DType::fp8_e5m2_x4:
+      return &kFp8E5m2;
+    case DType::fp8_e4m3fn:
+    case DType::fp8_e4m3fn_x4:
+      return &kFp8E4m3fn;
+    case DType::fp8_e3m4:
+      return &kFp8E3m4;
+    case DType::fp4_e2m1fn_x4:
+      return &kFp4E2m1fn;
+    default:
+      return nullptr;
   }
-  return float_of(sign | static_cast<uint32_t>(exponent - f.bias() + 127) << 23 | mantissa << (23 - f.mantissa_bits));
 }
 
-// Rounds away the low `shift` bits of a magnitude, to nearest even; a carry runs into the exponent, as it should.
-uint32_t round_off(uint32_t magnitude, int shift) {
-  return (magnitude + (1u << (shift - 1)) - 1 + (magnitude >> shift & 1u)) >> shift;
+constexpr uint32_t kScaleNan = 255;
+
+float scale_value(uint32_t bits) {
+  if (bits == kScaleNan) return kNan;
+  return bits == 0 ? 0x1p-127f : float_of(bits << 23);
 }
 
-uint32_t encode(FloatFormat f, float value) {
-  if (is_nan(value)) return f.nan();
+uint32_t scale_bits(float value) {
+  if (is_nan(value) || value <= 0 || value == kInfinity) return kScaleNan;
   const uint32_t bits = bits_of(value);
-  const uint32_t sign = (bits >> 31) << f.sign_shift();
-  const uint32_t magnitude = bits & ~kSignBit;
-  const int shift = 23 - f.mantissa_bits;
-  const uint32_t least_normal = static_cast<uint32_t>(1 - f.bias() + 127) << 23;
-  if (f.exponent_bits == 8) {
-    if (magnitude == kInfinityBits) return sign | f.infinity();
-    return sign | round_off(magnitude, shift);
-  }
-  if (magnitude < least_normal) {
-    // Adding 2^23 units of the denormal spacing rounds to that spacing, to nearest even.
-    const float anchor = power_of_two(1 - f.bias() - f.mantissa_bits + 23);
-    return sign | (bits_of(float_of(magnitude) + anchor) - bits_of(anchor));
-  }
-  const uint32_t rebased = round_off(magnitude, shift) - (static_cast<uint32_t>(127 - f.bias()) << f.mantissa_bits);
-  return sign | (rebased < f.infinity() ? rebased : f.infinity());
+  if (bits >> 23 == 0) return value < 0x1.8p-127f ? 0 : 1;  // denormal: 2^-127 or, from halfway to it on, 2^-126
+  return (bits >> 23) + (bits >> 22 & 1u);
 }
 
 float round_to_tf32(float value) {
@@ -89,19 +78,15 @@ uint64_t integer_bits(float value) {
 
 float to_fp32(DType t, uint64_t bits) {
   const auto word = static_cast<uint32_t>(bits);
+  CHECK(!is_packed(t), "a packed element is four numbers");
+  if (const FloatFormat* format = format_of(t)) return decode(*format, word);
   switch (t) {
     case DType::fp32:
       return float_of(word);
     case DType::tf32:
       return round_to_tf32(float_of(word));
-    case DType::bf16:
-      return decode(kBf16, word & 0xffff);
-    case DType::fp16:
-      return decode(kFp16, word & 0xffff);
-    case DType::fp8_e4m3:
-      return decode(kE4m3, word & 0xff);
-    case DType::fp8_e5m2:
-      return decode(kE5m2, word & 0xff);
+    case DType::fp8_e8m0:
+      return scale_value(word & 0xff);
     case DType::int8:
       return static_cast<float>(static_cast<int8_t>(bits));
     case DType::uint8:
@@ -118,24 +103,22 @@ float to_fp32(DType t, uint64_t bits) {
       return static_cast<float>(static_cast<int64_t>(bits));
     case DType::boolean:
       return (bits & 0xff) != 0 ? 1.0f : 0.0f;
+    default:
+      break;
   }
   CHECK(false, "unknown dtype");
 }
 
 uint64_t from_fp32(DType t, float value) {
+  CHECK(!is_packed(t), "a packed element is four numbers");
+  if (const FloatFormat* format = format_of(t)) return encode(*format, value);
   switch (t) {
     case DType::fp32:
       return bits_of(value);
     case DType::tf32:
       return bits_of(round_to_tf32(value));
-    case DType::bf16:
-      return encode(kBf16, value);
-    case DType::fp16:
-      return encode(kFp16, value);
-    case DType::fp8_e4m3:
-      return encode(kE4m3, value);
-    case DType::fp8_e5m2:
-      return encode(kE5m2, value);
+    case DType::fp8_e8m0:
+      return scale_bits(value);
     case DType::int8:
       return integer_bits<int8_t>(value);
     case DType::uint8:
@@ -152,8 +135,31 @@ uint64_t from_fp32(DType t, float value) {
       return integer_bits<int64_t>(value);
     case DType::boolean:
       return value != 0.0f ? 1 : 0;
+    default:
+      break;
   }
   CHECK(false, "unknown dtype");
+}
+
+uint64_t from_fp32_stochastic(DType t, float value, uint32_t random) {
+  const FloatFormat* format = format_of(t);
+  return format && !is_packed(t) ? encode_stochastic(*format, value, random) : from_fp32(t, value);
+}
+
+std::array<float, 4> unpack(DType t, uint32_t bits) {
+  CHECK(is_packed(t), "four numbers lie in a packed element");
+  const int width = static_cast<int>(dtype_bytes(t)) * 2;
+  std::array<float, 4> values{};
+  for (int i = 0; i < 4; ++i) values[static_cast<size_t>(i)] = decode(*format_of(t), bits >> (i * width));
+  return values;
+}
+
+uint32_t pack(DType t, const std::array<float, 4>& values) {
+  CHECK(is_packed(t), "four numbers lie in a packed element");
+  const int width = static_cast<int>(dtype_bytes(t)) * 2;
+  uint32_t bits = 0;
+  for (int i = 0; i < 4; ++i) bits |= encode(*format_of(t), values[static_cast<size_t>(i)]) << (i * width);
+  return bits;
 }
 
 }  // namespace presil::numerics

@@ -151,6 +151,10 @@ void load_by_table(const std::byte* source, float* destination, size_t count) {
   for (size_t i = 0; i < count; ++i) destination[i] = table[static_cast<uint8_t>(source[i])];
 }
 
+// A view of packed elements has these too; whoever moves whole elements calls neither.
+void refuse_load(const std::byte*, float*, size_t) { CHECK(false, "a packed element is four numbers"); }
+void refuse_store(const float*, std::byte*, size_t) { CHECK(false, "a packed element is four numbers"); }
+
 void load_copy(const std::byte* source, float* destination, size_t count) {
   std::memmove(destination, source, count * sizeof(float));
 }
@@ -173,6 +177,12 @@ LoadFn load_fn(DType t) {
       return load_by_table<DType::fp8_e4m3>;
     case DType::fp8_e5m2:
       return load_by_table<DType::fp8_e5m2>;
+    case DType::fp8_e4m3fn:
+      return load_by_table<DType::fp8_e4m3fn>;
+    case DType::fp8_e3m4:
+      return load_by_table<DType::fp8_e3m4>;
+    case DType::fp8_e8m0:
+      return load_by_table<DType::fp8_e8m0>;
     case DType::int8:
       return load_integers<int8_t>;
     case DType::uint8:
@@ -189,6 +199,10 @@ LoadFn load_fn(DType t) {
       return load_integers<int64_t>;
     case DType::boolean:
       return load_by_table<DType::boolean>;
+    case DType::fp8_e4m3fn_x4:
+    case DType::fp8_e5m2_x4:
+    case DType::fp4_e2m1fn_x4:
+      return refuse_load;
   }
   CHECK(false, "unknown dtype");
 }
@@ -206,6 +220,12 @@ StoreFn store_fn(DType t) {
       return store_loop<DType::fp8_e4m3>;
     case DType::fp8_e5m2:
       return store_loop<DType::fp8_e5m2>;
+    case DType::fp8_e4m3fn:
+      return store_loop<DType::fp8_e4m3fn>;
+    case DType::fp8_e3m4:
+      return store_loop<DType::fp8_e3m4>;
+    case DType::fp8_e8m0:
+      return store_loop<DType::fp8_e8m0>;
     case DType::int8:
       return store_small_integers<int8_t>;
     case DType::uint8:
@@ -222,6 +242,10 @@ StoreFn store_fn(DType t) {
       return store_loop<DType::int64>;
     case DType::boolean:
       return store_loop<DType::boolean>;
+    case DType::fp8_e4m3fn_x4:
+    case DType::fp8_e5m2_x4:
+    case DType::fp4_e2m1fn_x4:
+      return refuse_store;
   }
   CHECK(false, "unknown dtype");
 }

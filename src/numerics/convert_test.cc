@@ -10,20 +10,26 @@
 
 #include "base/prng.h"
 #include "numerics/float_bits.h"
+#include "numerics/float_format.h"
+#include "numerics/random.h"
 
 namespace presil::numerics {
 namespace {
 
-constexpr DType kAll[] = {DType::fp32,     DType::tf32,   DType::bf16,  DType::fp16,   DType::fp8_e4m3,
-                          DType::fp8_e5m2, DType::int8,   DType::uint8, DType::int16,  DType::uint16,
-                          DType::int32,    DType::uint32, DType::int64, DType::boolean};
+constexpr DType kAll[] = {DType::fp32,     DType::tf32,       DType::bf16,     DType::fp16,     DType::fp8_e4m3,
+                          DType::fp8_e5m2, DType::fp8_e4m3fn, DType::fp8_e3m4, DType::fp8_e8m0, DType::int8,
+                          DType::uint8,    DType::int16,      DType::uint16,   DType::int32,    DType::uint32,
+                          DType::int64,    DType::boolean};
 
 struct Layout {
   DType dtype;
   int exponent_bits, mantissa_bits;
 };
-constexpr Layout kSmallFloats[] = {
-    {DType::bf16, 8, 7}, {DType::fp16, 5, 10}, {DType::fp8_e4m3, 4, 3}, {DType::fp8_e5m2, 5, 2}};
+constexpr Layout kSmallFloats[] = {{DType::bf16, 8, 7},
+                                   {DType::fp16, 5, 10},
+                                   {DType::fp8_e4m3, 4, 3},
+                                   {DType::fp8_e5m2, 5, 2},
+                                   {DType::fp8_e3m4, 3, 4}};
 
 // The value of a pattern from its definition: (-1)^s 2^(e - bias) (1 + m / 2^mantissa_bits).
 double value_of(const Layout& f, uint32_t bits) {
@@ -80,8 +86,93 @@ TEST(Convert, EveryRoundingBoundaryOfSmallFloatsIsTight) {
 TEST(Convert, LargestFiniteValues) {
   EXPECT_EQ(to_fp32(DType::fp8_e4m3, 0x77), 240.0f);
   EXPECT_EQ(to_fp32(DType::fp8_e5m2, 0x7b), 57344.0f);
+  EXPECT_EQ(to_fp32(DType::fp8_e3m4, 0x6f), 15.5f);
+  EXPECT_EQ(to_fp32(DType::fp8_e4m3fn, 0x7e), 448.0f);
   EXPECT_EQ(to_fp32(DType::fp16, 0x7bff), 65504.0f);
   EXPECT_EQ(from_fp32(DType::bf16, std::numeric_limits<float>::max()), 0x7f80u);  // FP32_MIN rule of range_select
+}
+
+TEST(Convert, Fp8e4m3fnHasNoInfinities) {
+  EXPECT_EQ(bits_of(to_fp32(DType::fp8_e4m3fn, 0x7f)), kCanonicalNanBits);
+  EXPECT_EQ(bits_of(to_fp32(DType::fp8_e4m3fn, 0xff)), kCanonicalNanBits);
+  EXPECT_EQ(from_fp32(DType::fp8_e4m3fn, 464.0f), 0x7eu);  // a tie, to the even pattern
+  for (float x : {464.1f, 1e9f, INFINITY, -INFINITY, -465.0f, NAN, -NAN})
+    EXPECT_EQ(from_fp32(DType::fp8_e4m3fn, x), 0x7fu) << x;
+}
+
+TEST(Convert, ScalesAreTheNearestPowersOfTwo) {
+  for (uint32_t bits = 0; bits < 255; ++bits) {
+    const float value = to_fp32(DType::fp8_e8m0, bits);
+    EXPECT_EQ(static_cast<double>(value), std::ldexp(1.0, static_cast<int>(bits) - 127));
+    EXPECT_EQ(from_fp32(DType::fp8_e8m0, value), bits);
+    const float middle = value * 1.5f;
+    EXPECT_EQ(from_fp32(DType::fp8_e8m0, middle), bits + 1) << bits;
+    EXPECT_EQ(from_fp32(DType::fp8_e8m0, std::nextafter(middle, 0.0f)), bits) << bits;
+  }
+  EXPECT_EQ(from_fp32(DType::fp8_e8m0, 0x1p-149f), 0u);
+  for (float x : {0.0f, -0.0f, -1.0f, INFINITY, NAN, 3.4e38f}) EXPECT_EQ(from_fp32(DType::fp8_e8m0, x), 255u) << x;
+}
+
+TEST(Convert, PackedElementsHoldFourNumbersTheFirstLowest) {
+  const std::array<float, 4> numbers = {1.0f, -2.0f, 0.5f, 6.0f};
+  EXPECT_EQ(pack(DType::fp4_e2m1fn_x4, numbers), 0x71c2u);
+  EXPECT_EQ(pack(DType::fp8_e4m3fn_x4, numbers), 0x4c30c038u);
+  for (DType t : {DType::fp8_e4m3fn_x4, DType::fp8_e5m2_x4, DType::fp4_e2m1fn_x4}) {
+    EXPECT_EQ(unpack(t, pack(t, numbers)), numbers) << dtype_name(t);
+  }
+  constexpr float halves[] = {0, 0.5f, 1, 1.5f, 2, 3, 4, 6};
+  for (uint32_t bits = 0; bits < 16; ++bits) {
+    EXPECT_EQ(unpack(DType::fp4_e2m1fn_x4, bits)[0], bits < 8 ? halves[bits] : -halves[bits - 8]);
+  }
+  EXPECT_EQ(pack(DType::fp4_e2m1fn_x4, {1e9f, -INFINITY, NAN, 0.25f}), 0x00f7u);
+}
+
+// Another bias is another power of two on every value: fp8 as configurable on the machine.
+TEST(Convert, AConfiguredBiasScalesAFormat) {
+  for (int bias : {-3, 0, 7, 11, 30}) {
+    const FloatFormat format{4, 3, bias};
+    for (uint32_t bits = 0; bits < 256; ++bits) {
+      const float plain = to_fp32(DType::fp8_e4m3, bits), scaled = decode(format, bits);
+      if (std::isnan(plain)) continue;
+      ASSERT_EQ(scaled, std::isinf(plain) ? plain : std::ldexp(plain, 7 - bias)) << bits;
+      ASSERT_EQ(encode(format, scaled), bits);
+    }
+  }
+}
+
+// Over evenly spread random words a value goes to its upper neighbour as often as it is near to it, exactly.
+TEST(Convert, StochasticRoundingChoosesANeighbourByDistance) {
+  for (const Layout& f : kSmallFloats) {
+    for (uint32_t low : {0u, 1u, 3u, 1u << f.mantissa_bits, (1u << f.mantissa_bits) + 1, 37u}) {
+      const double below = value_of(f, low), above = value_of(f, low + 1);
+      for (int part : {0, 1, 5, 8, 15}) {
+        const auto x = static_cast<float>(below + (above - below) * part / 16);
+        int up = 0;
+        for (uint32_t word = 0; word < 16; ++word) {
+          const auto rounded = from_fp32_stochastic(f.dtype, x, word << 28);
+          ASSERT_TRUE(rounded == low || rounded == low + 1) << dtype_name(f.dtype) << " " << x;
+          up += rounded == low + 1;
+        }
+        EXPECT_EQ(up, part) << dtype_name(f.dtype) << " " << x;
+      }
+    }
+    EXPECT_EQ(from_fp32_stochastic(f.dtype, -INFINITY, ~0u), from_fp32(f.dtype, -INFINITY));
+    EXPECT_EQ(from_fp32_stochastic(f.dtype, NAN, ~0u), from_fp32(f.dtype, NAN));
+    EXPECT_EQ(from_fp32_stochastic(f.dtype, -0.0f, ~0u), from_fp32(f.dtype, -0.0f));
+  }
+  EXPECT_EQ(from_fp32_stochastic(DType::fp8_e4m3fn, 464.0f, 0), 0x7eu);
+  EXPECT_EQ(from_fp32_stochastic(DType::fp8_e4m3fn, 464.0f, ~0u), 0x7fu);
+  EXPECT_EQ(from_fp32_stochastic(DType::int8, 2.5f, ~0u), 2u);
+}
+
+// The mean of rounded values is the value: within 4 standard deviations over ten million draws.
+TEST(Convert, StochasticRoundingIsUnbiased) {
+  constexpr uint64_t draws = 10'000'000;
+  const float x = 1.0f + 0x1.6p-9f;
+  const double part = (x - 1.0) * 128, deviation = std::sqrt(part * (1 - part) / draws);
+  uint64_t up = 0;
+  for (uint64_t i = 0; i < draws; ++i) up += from_fp32_stochastic(DType::bf16, x, random_word(5, 9, i)) != 0x3f80u;
+  EXPECT_NEAR(static_cast<double>(up) / draws, part, 4 * deviation);
 }
 
 TEST(Convert, Tf32KeepsTenMantissaBits) {

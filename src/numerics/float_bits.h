@@ -23,4 +23,9 @@ inline float canonical(float x) { return is_nan(x) ? kNan : x; }
 // 2^exponent for -126 <= exponent <= 127.
 inline float power_of_two(int exponent) { return float_of(static_cast<uint32_t>(exponent + 127) << 23); }
 
+// Rounds away the low `shift` bits of a magnitude, to nearest even; a carry runs into the exponent, as it should.
+inline uint32_t round_off(uint32_t magnitude, int shift) {
+  return (magnitude + (1u << (shift - 1)) - 1 + (magnitude >> shift & 1u)) >> shift;
+}
+
 }  // namespace presil::numerics

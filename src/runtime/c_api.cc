@@ -108,6 +108,7 @@ bool is_dtype(presil_dtype dtype) { return dtype >= 0 && static_cast<int>(dtype)
 
 static_assert(PRESIL_FP32 == static_cast<int>(presil::DType::fp32));
 static_assert(PRESIL_FP8_E5M2 == static_cast<int>(presil::DType::fp8_e5m2));
+static_assert(PRESIL_FP4_E2M1FN_X4 == static_cast<int>(presil::DType::fp4_e2m1fn_x4));
 static_assert(PRESIL_INT8 == static_cast<int>(presil::DType::int8));
 static_assert(PRESIL_BOOL == static_cast<int>(presil::DType::boolean));
 static_assert(presil::kDTypeCount == PRESIL_BOOL + 1);

@@ -10,6 +10,7 @@
 #include "base/prng.h"
 #include "base/text.h"
 #include "graph/host_tensor.h"
+#include "numerics/convert.h"
 
 namespace presil::runtime {
 namespace {
@@ -26,6 +27,14 @@ std::vector<std::byte> draw_block(Prng& prng, DType dtype, size_t count) {
     std::vector<double> values(count);
     for (double& v : values) v = prng.normal();
     return graph::store_floats(dtype, values);
+  }
+  if (is_packed(dtype)) {
+    std::vector<std::byte> bytes(count * dtype_bytes(dtype));
+    for (size_t i = 0; i < count; ++i) {
+      const uint32_t bits = numerics::pack(dtype, {prng.normal(), prng.normal(), prng.normal(), prng.normal()});
+      std::memcpy(bytes.data() + i * dtype_bytes(dtype), &bits, dtype_bytes(dtype));
+    }
+    return bytes;
   }
   std::vector<int64_t> values(count);
   const uint64_t bound = dtype == DType::boolean ? 2 : kIntegerBound;
@@ -63,6 +72,8 @@ Result<Array> fitted(Array array, const isa::HbmTensor& tensor) {
   }
   if (array.dtype == DType::int64 && tensor.dtype == DType::int32) return narrowed(array, where);
   if (array.dtype == DType::boolean && tensor.dtype == DType::uint8) array.dtype = DType::uint8;
+  const bool holds_packed = is_packed(tensor.dtype) && is_integer(array.dtype) && !is_signed(array.dtype);
+  if (holds_packed && dtype_bytes(array.dtype) == dtype_bytes(tensor.dtype)) array.dtype = tensor.dtype;
   if (array.dtype != tensor.dtype) {
     return bad_input(fmt::format("dtype {}, expected {}", dtype_name(array.dtype), dtype_name(tensor.dtype)), where);
   }

@@ -24,10 +24,13 @@ struct Row {
   std::string_view descr;
 };
 constexpr Row kRows[] = {
-    {DType::fp32, "<f4"},     {DType::tf32, "<f4"},     {DType::bf16, "<V2"},   {DType::fp16, "<f2"},
-    {DType::fp8_e4m3, "|V1"}, {DType::fp8_e5m2, "|V1"}, {DType::int8, "|i1"},   {DType::uint8, "|u1"},
-    {DType::int16, "<i2"},    {DType::uint16, "<u2"},   {DType::int32, "<i4"},  {DType::uint32, "<u4"},
-    {DType::int64, "<i8"},    {DType::boolean, "|b1"},
+    {DType::fp32, "<f4"},           {DType::tf32, "<f4"},          {DType::bf16, "<V2"},
+    {DType::fp16, "<f2"},           {DType::fp8_e4m3, "|V1"},      {DType::fp8_e5m2, "|V1"},
+    {DType::fp8_e4m3fn, "|V1"},     {DType::fp8_e3m4, "|V1"},      {DType::fp8_e8m0, "|V1"},
+    {DType::fp8_e4m3fn_x4, "<u4"},  {DType::fp8_e5m2_x4, "<u4"},   {DType::fp4_e2m1fn_x4, "<u2"},
+    {DType::int8, "|i1"},           {DType::uint8, "|u1"},         {DType::int16, "<i2"},
+    {DType::uint16, "<u2"},         {DType::int32, "<i4"},         {DType::uint32, "<u4"},
+    {DType::int64, "<i8"},          {DType::boolean, "|b1"},
 };
 // clang-format on
 
@@ -35,7 +38,7 @@ std::optional<DType> dtype_of(std::string_view descr) {
   if (descr == "|V1") return std::nullopt;
   if (descr == "|V2") return DType::bf16;
   for (const Row& row : kRows) {
-    if (row.descr == descr) return row.dtype;
+    if (row.descr == descr && !is_packed(row.dtype)) return row.dtype;
   }
   return std::nullopt;
 }

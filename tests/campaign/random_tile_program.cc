@@ -12,10 +12,11 @@ namespace {
 using isa::Opcode;
 using tile::Scalar;
 
-constexpr DType kAny[] = {DType::fp32,     DType::fp32,     DType::bf16,   DType::fp16,   DType::tf32,
-                          DType::fp8_e4m3, DType::fp8_e5m2, DType::int8,   DType::uint8,  DType::int16,
-                          DType::uint16,   DType::int32,    DType::uint32, DType::boolean};
-constexpr DType kFloats[] = {DType::fp32, DType::bf16, DType::fp16, DType::tf32, DType::fp8_e4m3, DType::fp8_e5m2};
+constexpr DType kAny[] = {DType::fp32,     DType::fp32,     DType::bf16,     DType::fp16,   DType::tf32,
+                          DType::fp8_e4m3, DType::fp8_e5m2, DType::fp8_e3m4, DType::int8,   DType::uint8,
+                          DType::int16,    DType::uint16,   DType::int32,    DType::uint32, DType::boolean};
+constexpr DType kFloats[] = {DType::fp32,     DType::bf16,     DType::fp16,    DType::tf32,
+                             DType::fp8_e4m3, DType::fp8_e5m2, DType::fp8_e3m4};
 constexpr DType kIntegers[] = {DType::int8, DType::uint8, DType::int16, DType::uint16, DType::int32, DType::uint32};
 constexpr AluOp kBinary[] = {AluOp::add, AluOp::subtract, AluOp::multiply,    AluOp::max,        AluOp::min,
                              AluOp::eq,  AluOp::ne,       AluOp::ge,          AluOp::gt,         AluOp::le,
