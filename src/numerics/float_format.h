@@ -1,5 +1,5 @@
-// Floating-point formats of up to 16 bits as data: every small float of the machine is a sign, exponent and mantissa field
-// with a bias and a rule for what has no finite value. Another bias makes the configurable fp8 of fact sheet 6.1.
+// Floating-point formats of up to 16 bits as data: every small float of the machine is a sign, exponent and mantissa
+// field with a bias and a rule for what has no finite value. Another bias makes the configurable fp8 of fact sheet 6.1.
 #pragma once
 #include <cstdint>
 
@@ -25,8 +25,9 @@ struct FloatFormat {
     return specials == Specials::ieee ? infinity() - 1 : specials == Specials::nan_only ? all_ones() - 1 : all_ones();
   }
   constexpr uint32_t nan() const {
-    return specials == Specials::ieee ? infinity() | (1u << (mantissa_bits - 1))
-           : specials == Specials::nan_only ? all_ones() : 0;
+    return specials == Specials::ieee       ? infinity() | (1u << (mantissa_bits - 1))
+           : specials == Specials::nan_only ? all_ones()
+                                            : 0;
   }
   constexpr uint32_t overflow() const { return specials == Specials::finite ? largest() : largest() + 1; }
 };

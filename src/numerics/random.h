@@ -1,6 +1,6 @@
 // Random numbers of the machine. Counter-based: a number is a function of (seed, stream, index), so that results do not
-// depend on the order in which anything is computed. Philox 4x32-10: Salmon et al., "Parallel random numbers: as easy as
-// 1, 2, 3", SC 2011. XORWOW, the generator of the engines' random instructions: Marsaglia, "Xorshift RNGs", 2003.
+// depend on the order in which anything is computed. Philox 4x32-10: Salmon et al., "Parallel random numbers: as easy
+// as 1, 2, 3", SC 2011. XORWOW, the generator of the engines' random instructions: Marsaglia, "Xorshift RNGs", 2003.
 #pragma once
 #include <array>
 #include <cstdint>

@@ -10,7 +10,8 @@ TEST(Random, PhiloxGivesItsAuthorsNumbers) {
   using Block = std::array<uint32_t, 4>;
   EXPECT_EQ(philox4x32({}, {}), (Block{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}));
   constexpr uint32_t ones = 0xffffffff;
-  EXPECT_EQ(philox4x32({ones, ones, ones, ones}, {ones, ones}), (Block{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}));
+  EXPECT_EQ(philox4x32({ones, ones, ones, ones}, {ones, ones}),
+            (Block{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}));
   EXPECT_EQ(philox4x32({0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}, {0xa4093822, 0x299f31d0}),
             (Block{0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}));
 }
@@ -19,8 +20,8 @@ TEST(Random, AWordIsAFunctionOfSeedStreamAndIndex) {
   EXPECT_EQ(random_word(0, 0, 0), 0x6627e8d5u);
   EXPECT_EQ(random_word(0, 0, 3), 0x9b00dbd8u);
   const uint64_t ones = ~uint64_t{0};
-  EXPECT_EQ(random_word(ones, ones, ones), philox4x32({0xffffffff, 0x3fffffff, 0xffffffff, 0xffffffff},
-                                                      {0xffffffff, 0xffffffff})[3]);
+  EXPECT_EQ(random_word(ones, ones, ones),
+            philox4x32({0xffffffff, 0x3fffffff, 0xffffffff, 0xffffffff}, {0xffffffff, 0xffffffff})[3]);
   EXPECT_NE(random_word(1, 0, 0), random_word(0, 0, 0));
   EXPECT_NE(random_word(0, 1, 0), random_word(0, 0, 0));
 }

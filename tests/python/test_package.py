@@ -216,7 +216,7 @@ def test_bad_inputs(program):
         "input 'x': dtype float64, expected float32 (convert it with .astype('float32'))"
     assert refused(x=x.astype(np.int32)) == "input 'x': dtype int32, expected fp32"
     assert refused(x=x.astype(np.complex64)).startswith("input 'x': dtype complex64, expected float32")
-    assert refused(x=x.astype(ml_dtypes.float8_e4m3b11fnuz)).startswith("input 'x': dtype float8_e4m3fn, expected float32")
+    assert refused(x=x.astype(ml_dtypes.float8_e4m3b11fnuz)).startswith("input 'x': dtype float8_e4m3b11fnuz, expected float32")
     assert refused(x=np.array("text")).startswith("input 'x': dtype <U4, expected float32")
     assert refused(x=[[1, 2], [3]]).startswith("input 'x': list is no array: ")
     assert refused(x=None).startswith("input 'x': dtype object, expected float32")

@@ -1,8 +1,8 @@
 // Converts raw values between fp32 and another type, from stdin to stdout: what is compared with ml_dtypes.
 #include <cstdio>
 #include <cstring>
-#include <iterator>
 #include <iostream>
+#include <iterator>
 #include <string>
 #include <vector>
 
