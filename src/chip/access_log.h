@@ -24,10 +24,10 @@ class AccessLog {
   // `bytes`: of a partition, or of the HBM; `bucket`: how finely records are indexed.
   AccessLog(const ShapeTable& shapes, uint64_t bytes, uint64_t bucket);
 
-  // Calls conflict(record) for every record that shares a byte with `access` and of which at least one is a write;
-  // then enters `access` and drops what it replaces.
-  template <class F>
-  void enter(const Access& access, F&& conflict);
+  // Calls conflict(record) for every record that is not ordered(record), shares a byte with `access` and of which at
+  // least one is a write; then enters `access` and drops what it replaces.
+  template <class Ordered, class Conflict>
+  void enter(const Access& access, Ordered&& ordered, Conflict&& conflict);
 
   // Drops records for which complete(record) holds, in buckets that have grown since they were last cleaned.
   template <class F>
@@ -73,8 +73,8 @@ class AccessLog {
   size_t records_held_ = 0, clean_above_ = 512;
 };
 
-template <class F>
-void AccessLog::enter(const Access& a, F&& conflict) {
+template <class Ordered, class Conflict>
+void AccessLog::enter(const Access& a, Ordered&& ordered, Conflict&& conflict) {
   ++query_;
   covered_.clear();
   const Shape& shape = shapes_[a.shape];
@@ -83,8 +83,8 @@ void AccessLog::enter(const Access& a, F&& conflict) {
     Record& r = records_[id];
     if (r.seen == query_) return;
     r.seen = query_;
-    if (!overlap(shapes_[r.shape], r.begin, shape, a.begin)) return;
-    conflict(static_cast<const Access&>(r));
+    const Access& before = r;
+    if (!ordered(before) && overlap(shapes_[r.shape], r.begin, shape, a.begin)) conflict(before);
     if (a.write && covers(shape, a.begin, shapes_[r.shape], r.begin)) covered_.push_back(id);
   };
   for (size_t b = first_bucket(a); b <= last_bucket(a); ++b) {

@@ -20,7 +20,7 @@ uint64_t word_bits(int64_t word, int64_t begin, int64_t end) {
 
 PartitionedSet::PartitionedSet(uint32_t partitions, uint64_t bytes_per_partition)
     : words_((bytes_per_partition + 63) / 64),
-      full_(size_t{(partitions + kGroup - 1) / kGroup} * words_),
+      masks_(size_t{(partitions + kGroup - 1) / kGroup} * words_),
       bytes_(size_t{partitions} * words_) {}
 
 // Is everything from the first to the last byte of the shape there? The usual case, and quickly answered.
@@ -31,7 +31,7 @@ bool PartitionedSet::surely_contains(const Shape& shape, int64_t begin) const {
   for (uint32_t first = shape.partition / kGroup * kGroup; first < end; first += kGroup) {
     const uint32_t partitions = partitions_in_group(shape, first);
     uint32_t full = partitions;
-    for (size_t w = first_word; w <= last_word; ++w) full &= full_[first / kGroup * words_ + w];
+    for (size_t w = first_word; w <= last_word; ++w) full &= masks_[first / kGroup * words_ + w].full;
     if (full != partitions) return false;
   }
   return true;
@@ -62,16 +62,16 @@ void PartitionedSet::mark(const Shape& shape, int64_t begin) {
 }
 
 // Stops with true as soon as f is true for a word of a group: f(bits, partitions, first partition of the group, word,
-// its mask of full partitions).
+// its masks).
 template <class F>
 bool PartitionedSet::each_word(const Shape& shape, int64_t begin, F&& f) {
   mark(shape, begin);
   const uint32_t end = uint32_t{shape.partition} + shape.partitions;
   for (uint32_t first = shape.partition / kGroup * kGroup; first < end; first += kGroup) {
     const uint32_t partitions = partitions_in_group(shape, first);
-    uint32_t* full = full_.data() + first / kGroup * words_ + first_word_;
+    Masks* masks = masks_.data() + first / kGroup * words_ + first_word_;
     for (size_t w = 0; w < marked_.size(); ++w) {
-      if (marked_[w] != 0 && f(marked_[w], partitions, first, first_word_ + w, full[w])) return true;
+      if (marked_[w] != 0 && f(marked_[w], partitions, first, first_word_ + w, masks[w])) return true;
     }
   }
   return false;
@@ -84,17 +84,18 @@ void for_each_bit(uint32_t mask, F&& f) {
 
 bool PartitionedSet::contains(const Shape& shape, int64_t begin) {
   if (surely_contains(shape, begin)) return true;
-  return !each_word(shape, begin, [&](uint64_t bits, uint32_t partitions, uint32_t first, size_t word, uint32_t& full) {
-    bool missing = false;
-    for_each_bit(partitions & ~full, [&](uint32_t p) { missing |= (bytes(first + p, word) & bits) != bits; });
+  return !each_word(shape, begin, [&](uint64_t bits, uint32_t partitions, uint32_t first, size_t word, Masks& m) {
+    bool missing = (partitions & ~m.used) != 0;
+    for_each_bit(partitions & m.used & ~m.full,
+                 [&](uint32_t p) { missing |= (bytes(first + p, word) & bits) != bits; });
     return missing;
   });
 }
 
 bool PartitionedSet::touches(const Shape& shape, int64_t begin) {
-  return each_word(shape, begin, [&](uint64_t bits, uint32_t partitions, uint32_t first, size_t word, uint32_t& full) {
-    bool any = (partitions & full) != 0;
-    for_each_bit(partitions & ~full, [&](uint32_t p) { any |= (bytes(first + p, word) & bits) != 0; });
+  return each_word(shape, begin, [&](uint64_t bits, uint32_t partitions, uint32_t first, size_t word, Masks& m) {
+    bool any = (partitions & m.full) != 0;
+    for_each_bit(partitions & m.used & ~m.full, [&](uint32_t p) { any |= (bytes(first + p, word) & bits) != 0; });
     return any;
   });
 }
@@ -102,27 +103,27 @@ bool PartitionedSet::touches(const Shape& shape, int64_t begin) {
 void PartitionedSet::insert(const Shape& shape, int64_t begin) {
   never_used_ = false;
   if (surely_contains(shape, begin)) return;
-  each_word(shape, begin, [&](uint64_t bits, uint32_t partitions, uint32_t first, size_t word, uint32_t& full) {
-    if (bits == kAll) {
-      full |= partitions;
-      return false;
-    }
-    for_each_bit(partitions & ~full, [&](uint32_t p) {
+  each_word(shape, begin, [&](uint64_t bits, uint32_t partitions, uint32_t first, size_t word, Masks& m) {
+    if (bits == kAll) m.full |= partitions;
+    for_each_bit(partitions & ~m.full, [&](uint32_t p) {
       uint64_t& held = bytes(first + p, word);
-      held |= bits;
-      if (held == kAll) full |= 1u << p;
+      held = (m.used >> p & 1 ? held : 0) | bits;
+      if (held == kAll) m.full |= 1u << p;
     });
+    m.used |= partitions;
     return false;
   });
 }
 
 void PartitionedSet::erase(const Shape& shape, int64_t begin) {
-  each_word(shape, begin, [&](uint64_t bits, uint32_t partitions, uint32_t first, size_t word, uint32_t& full) {
-    for_each_bit(partitions, [&](uint32_t p) {
+  each_word(shape, begin, [&](uint64_t bits, uint32_t partitions, uint32_t first, size_t word, Masks& m) {
+    if (bits == kAll) m.used &= ~partitions;
+    for_each_bit(partitions & m.used, [&](uint32_t p) {
       uint64_t& held = bytes(first + p, word);
-      held = (full >> p & 1 ? kAll : held) & ~bits;
+      held = (m.full >> p & 1 ? kAll : held) & ~bits;
+      if (held == 0) m.used &= ~(1u << p);
     });
-    full &= ~partitions;
+    m.full &= ~partitions;
     return false;
   });
 }

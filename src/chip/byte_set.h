@@ -9,8 +9,8 @@
 
 namespace presil::chip {
 
-// Of a memory with partitions. 64 bytes of a partition are a word. Words that are full are bits in a mask over 32
-// partitions; only of the others the single bytes are kept.
+// Of a memory with partitions. 64 bytes of a partition are a word. Words that are full, and words that hold anything,
+// are bits in masks over 32 partitions; only of those between the single bytes are kept.
 class PartitionedSet {
  public:
   PartitionedSet(uint32_t partitions, uint64_t bytes_per_partition);
@@ -30,9 +30,12 @@ class PartitionedSet {
   static uint32_t partitions_in_group(const Shape& shape, uint32_t first);
   uint64_t& bytes(uint32_t partition, size_t word) { return bytes_[partition * words_ + word]; }
 
-  size_t words_;                  // per partition
-  std::vector<uint32_t> full_;    // by group of partitions and word
-  std::vector<uint64_t> bytes_;   // by partition and word; of words that are not full
+  size_t words_;  // per partition
+  struct Masks {
+    uint32_t full = 0, used = 0;  // full words are used, too
+  };
+  std::vector<Masks> masks_;      // by group of partitions and word
+  std::vector<uint64_t> bytes_;   // by partition and word; of words that are used and not full
   std::vector<uint64_t> marked_;  // the words of the shape in question
   size_t first_word_ = 0;
   bool never_used_ = true;

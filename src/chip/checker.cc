@@ -187,9 +187,9 @@ struct Checker::State {
 
   void enter(Site site, Epoch epoch, const Static& s, const Operand& o, int64_t begin, bool writes) {
     Access access{o.shape, begin, begin + o.extent, epoch, site, writes, s.tensor};
-    log(o.memory).enter(access, [&](const Access& before) {
-      if (!ordered(before, access)) report_race(before, access, o);
-    });
+    log(o.memory).enter(
+        access, [&](const Access& before) { return ordered(before, access); },
+        [&](const Access& before) { report_race(before, access, o); });
     if (log(o.memory).wants_cleaning()) clean(log(o.memory));
   }
 

@@ -9,34 +9,33 @@
 
 namespace presil::chip {
 
-ExecuteState::ExecuteState(const spec::ChipSpec& spec)
-    : vector_accumulators(std::max(spec.sbuf.partitions, spec.psum.partitions), 0.0f),
-      scalar_accumulators(vector_accumulators),
-      scratch(std::make_unique<ExecuteScratch>()) {
+Accumulators::Accumulators(const spec::ChipSpec& spec)
+    : vector(std::max(spec.sbuf.partitions, spec.psum.partitions), 0.0f), scalar(vector) {
   numerics::require_fma();
 }
-ExecuteState::~ExecuteState() = default;
-ExecuteState::ExecuteState(ExecuteState&&) noexcept = default;
 
-namespace {
-
-bool resolve_operands(Context& c, std::span<const int64_t> deltas) {
-  const std::span<const isa::View> views = c.program.operands(c.instruction);
+std::string bind(const isa::Program& program, const isa::Instruction& instruction, std::span<const int64_t> deltas,
+                 CoreMemory& memory, Bound& bound) {
+  bound.program = &program;
+  bound.instruction = &instruction;
+  bound.present = {};
+  const std::span<const isa::View> views = program.operands(instruction);
   CHECK(views.size() <= kMaxOperands, "an instruction has six operands at most");
   for (size_t k = 0; k < views.size(); ++k) {
     if (!views[k].present()) continue;
-    const isa::Access access = isa::access_of(c.program, c.instruction, static_cast<int>(k));
-    const std::optional<Strided> s = resolve(views[k], k < deltas.size() ? deltas[k] : 0, access, c.memory);
+    const isa::Access access = isa::access_of(program, instruction, static_cast<int>(k));
+    const std::optional<Strided> s = resolve(views[k], k < deltas.size() ? deltas[k] : 0, access, memory);
     if (!s) {
-      c.fault(fmt::format("operand {} leaves {}", isa::row(c.instruction.opcode).operands[k].name,
-                          isa::memory_name(views[k].memory)));
-      return false;
+      const isa::InstructionRow& row = isa::row(instruction.opcode);
+      return fmt::format("{}: operand {} leaves {}", row.name, row.operands[k].name, isa::memory_name(views[k].memory));
     }
-    c.operands[k] = *s;
-    c.present[k] = true;
+    bound.operands[k] = *s;
+    bound.present[k] = true;
   }
-  return true;
+  return {};
 }
+
+namespace {
 
 void run(Context& c) {
   using isa::Opcode;
@@ -101,13 +100,19 @@ void run(Context& c) {
 
 }  // namespace
 
+std::string execute(const Bound& bound, Accumulators& accumulators, ExecuteScratch& scratch) {
+  if (!bound.present[0] || bound.operands[0].elements() == 0) return {};
+  Context c(bound, accumulators, scratch);
+  run(c);
+  return std::move(c.why_faulted);
+}
+
 void execute(const isa::Program& program, const isa::Instruction& instruction,
              std::span<const int64_t> operand_offset_deltas, CoreMemory& memory, ExecuteState& state) {
   if (!state.fault.empty() || instruction.opcode == isa::Opcode::wait) return;
-  Context c{program, instruction, memory, state};
-  if (!resolve_operands(c, operand_offset_deltas)) return;
-  if (!c.has(0) || c.operand(0).elements() == 0) return;
-  run(c);
+  Bound bound;
+  state.fault = bind(program, instruction, operand_offset_deltas, memory, bound);
+  if (state.fault.empty()) state.fault = execute(bound, state.accumulators, *state.scratch);
 }
 
 }  // namespace presil::chip

@@ -4,6 +4,7 @@
 // and bitvec operators work on them. Orders of summation: numerics/matmul.h, numerics/reduce.h. docs/model.md has the
 // rest, per instruction.
 #pragma once
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -11,32 +12,49 @@
 #include <vector>
 
 #include "chip/memory.h"
+#include "chip/strided.h"
 #include "isa/program.h"
 
 namespace presil::chip {
 
-class Team;
 struct ExecuteScratch;  // buffers that live across instructions; nothing in them carries meaning
+std::shared_ptr<ExecuteScratch> make_scratch();
 
-struct ExecuteState {
-  explicit ExecuteState(const spec::ChipSpec& spec);
-  ~ExecuteState();
-  ExecuteState(ExecuteState&&) noexcept;
-
-  // Accumulator registers, one per lane: the vector engine's (select_reduce, range_select) and the scalar engine's
-  // (activation).
-  std::vector<float> vector_accumulators, scalar_accumulators;
-
-  // Why the machine faulted, empty if it did not: an access outside a memory, an index outside its table, an operand
-  // that the instruction cannot take. The faulting instruction may have written part of its output.
-  std::string fault;
-
-  std::unique_ptr<ExecuteScratch> scratch;
-  Team* team = nullptr;  // threads that take parts of large instructions; no result depends on it
+// Accumulator registers, one per lane: the vector engine's (select_reduce, range_select) and the scalar engine's
+// (activation).
+struct Accumulators {
+  explicit Accumulators(const spec::ChipSpec& spec);
+  std::vector<float> vector, scalar;
 };
 
-// `operand_offset_deltas`: bytes added to each operand's offset (repeats); empty for none. Does nothing once a fault is
-// recorded.
+// An instruction whose operands have been found in the memories.
+inline constexpr int kMaxOperands = 6;
+struct Bound {
+  const isa::Program* program = nullptr;
+  const isa::Instruction* instruction = nullptr;
+  std::array<Strided, kMaxOperands> operands{};
+  std::array<bool, kMaxOperands> present{};
+};
+
+// `operand_offset_deltas`: bytes added to each operand's offset (repeats); empty for none. Returns why the machine
+// faults: an operand outside its memory; empty if it does not. Bind in the order of the program, one at a time: what is
+// lent to the HBM moves there when somebody writes to it.
+std::string bind(const isa::Program& program, const isa::Instruction& instruction,
+                 std::span<const int64_t> operand_offset_deltas, CoreMemory& memory, Bound& bound);
+
+// Threads may execute instructions at once that touch nothing in common (places.h), each with its own scratch. Returns
+// why the machine faults, empty if it does not: an index outside its table, an operand that the instruction cannot
+// take. The faulting instruction may have written part of its output.
+std::string execute(const Bound& bound, Accumulators& accumulators, ExecuteScratch& scratch);
+
+// One instruction after the other.
+struct ExecuteState {
+  explicit ExecuteState(const spec::ChipSpec& spec) : accumulators(spec), scratch(make_scratch()) {}
+  Accumulators accumulators;
+  std::string fault;  // of bind or execute
+  std::shared_ptr<ExecuteScratch> scratch;
+};
+// Binds and executes. Does nothing once a fault is recorded.
 void execute(const isa::Program& program, const isa::Instruction& instruction,
              std::span<const int64_t> operand_offset_deltas, CoreMemory& memory, ExecuteState& state);
 

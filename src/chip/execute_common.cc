@@ -18,8 +18,10 @@ std::byte* Buffer::bytes(size_t count) {
   return data_.get();
 }
 
+std::shared_ptr<ExecuteScratch> make_scratch() { return std::make_shared<ExecuteScratch>(); }
+
 void Context::fault(std::string_view why) {
-  state.fault = fmt::format("{}: {}", isa::row(instruction.opcode).name, why);
+  why_faulted = fmt::format("{}: {}", isa::row(instruction.opcode).name, why);
 }
 
 void stage(Context& c, Strided& src, size_t slot) {
@@ -80,12 +82,66 @@ size_t long_run(const Nest& nest) {
 Map prepare_map(Context& c, const Strided& dst, std::span<const Strided> inputs) {
   const Nest nest = prepare_nest(c, dst, inputs);
   Map map;
+  map.nest = nest;
+  map.repeats_places = overlaps_itself(dst);
   map.blocks = blocks_of(nest, long_run(nest));
   for (size_t k = 0; k < static_cast<size_t>(nest.operands); ++k) {
     map.format[k] = run_format(k == 0 ? dst.dtype : inputs[k - 1].dtype);
     map.scalar[k] = k > 0 && map.blocks.step[k] == 0 && (map.blocks.rows == 1 || map.blocks.row_step[k] == 0);
   }
   return map;
+}
+
+namespace {
+
+bool in_floats(int64_t bytes) { return bytes % static_cast<int64_t>(sizeof(float)) == 0; }
+
+// Side k of a slab, if that operand can be one.
+std::optional<numerics::SlabSide> slab_side(const Nest& nest, size_t k) {
+  const auto rank = static_cast<size_t>(nest.rank);
+  if (reinterpret_cast<uintptr_t>(nest.base[k]) % alignof(float) != 0) return std::nullopt;
+  for (size_t l = 0; l < rank; ++l) {
+    if (!in_floats(nest.step[k][l])) return std::nullopt;
+  }
+  const int64_t column = nest.run_step(static_cast<int>(k));
+  if (column != sizeof(float) && (k == 0 || column != 0)) return std::nullopt;
+  const auto step = [&](size_t from_inner) {
+    return rank > from_inner ? nest.step[k][rank - 1 - from_inner] / static_cast<int64_t>(sizeof(float)) : 0;
+  };
+  // Two loops: one row per plane, so that planes are what lies far apart.
+  return rank == 2 ? numerics::SlabSide{nullptr, step(1), 0} : numerics::SlabSide{nullptr, step(2), step(1)};
+}
+
+}  // namespace
+
+std::optional<SlabMap> slab_map(const Map& map) {
+  const Nest& nest = map.nest;
+  const auto rank = static_cast<size_t>(nest.rank);
+  if (rank == 0 || map.repeats_places) return std::nullopt;
+  SlabMap out;
+  for (size_t k = 0; k < static_cast<size_t>(nest.operands); ++k) {
+    const std::optional<numerics::SlabSide> side =
+        map.format[k].dtype == DType::fp32 ? slab_side(nest, k) : std::nullopt;
+    if (!side) return std::nullopt;
+    (k == 0 ? out.slab.out : out.slab.in[k - 1]) = *side;
+    out.value[k] = nest.run_step(static_cast<int>(k)) == 0;
+  }
+  out.slab.columns = nest.run();
+  if (rank == 2) out.slab.planes = nest.count[0];
+  if (rank > 2) out.slab.planes = nest.count[rank - 3], out.slab.rows = nest.count[rank - 2];
+  out.outer = nest;
+  out.outer.rank = std::max(0, nest.rank - 2);
+  return out;
+}
+
+void run_slabs(const SlabMap& map, numerics::SlabKernel kernel) {
+  numerics::Slab slab = map.slab;
+  for_each_run(map.outer, [&](const std::array<std::byte*, kMaxJoined>& at) {
+    slab.out.at = reinterpret_cast<float*>(at[0]);
+    for (size_t k = 1; k < static_cast<size_t>(map.outer.operands); ++k)
+      slab.in[k - 1].at = reinterpret_cast<float*>(at[k]);
+    kernel(slab);
+  });
 }
 
 uint64_t row_elements(const Strided& s) {

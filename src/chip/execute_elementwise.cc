@@ -1,5 +1,6 @@
 // Element-wise arithmetic: one or two operators, or an activation function, per element.
 #include <cmath>
+#include <utility>
 
 #include "chip/execute_internal.h"
 #include "isa/slots.h"
@@ -62,6 +63,41 @@ bool values_agree(Context& c, std::initializer_list<int> operands) {
 
 AluOp alu(const Context& c, int k) { return static_cast<AluOp>(c.word(k)); }
 
+// The first two inputs where they lie; false if they must be read element by element.
+bool alu_in_place(const Map& map, AluOp op, bool reversed) {
+  std::optional<SlabMap> slabs = slab_map(map);
+  if (!slabs || (slabs->value[1] && slabs->value[2])) return false;
+  if (reversed) {
+    std::swap(slabs->slab.in[0], slabs->slab.in[1]);
+    std::swap(slabs->outer.base[1], slabs->outer.base[2]);
+    std::swap(slabs->outer.step[1], slabs->outer.step[2]);
+    std::swap(slabs->value[1], slabs->value[2]);
+  }
+  const AluForm form = slabs->value[1]   ? AluForm::scalar_vector
+                       : slabs->value[2] ? AluForm::vector_scalar
+                                         : AluForm::vector_vector;
+  run_slabs(*slabs, numerics::alu_slab(op, form));
+  return true;
+}
+
+bool fused_in_place(const Map& map, const numerics::FusedOps& ops) {
+  const std::optional<SlabMap> slabs = slab_map(map);
+  if (!slabs || slabs->value[1] || !slabs->value[2]) return false;
+  const auto kernel =
+      numerics::fused_slab({ops.first, ops.second, ops.reverse_first, ops.reverse_second, slabs->value[3]});
+  if (kernel == nullptr) return false;
+  run_slabs(*slabs, kernel);
+  return true;
+}
+
+bool activation_in_place(const Map& map, Activation f, float alpha) {
+  std::optional<SlabMap> slabs = slab_map(map);
+  if (!slabs || slabs->value[1] || !slabs->value[2] || !slabs->value[3]) return false;
+  slabs->slab.alpha = alpha;
+  run_slabs(*slabs, numerics::activation_slab(f));
+  return true;
+}
+
 }  // namespace
 
 void execute_tensor_tensor(Context& c) {
@@ -74,6 +110,7 @@ void execute_tensor_tensor(Context& c) {
   if (c.instruction.engine == isa::EngineKind::gpsimd && is_exact_integer(c, all))
     return execute_integer_tensor_tensor(c);
   Map map = prepare_map(c, c.operand(slot::dst), inputs);
+  if (alu_in_place(map, op, false)) return;
   const bool swap = map.scalar[1];
   if (swap) map.scalar[2] = false;  // one value on both sides: repeat the second
   const Step apply = step(op, swap, map.scalar[1] || map.scalar[2]);
@@ -92,6 +129,10 @@ struct TwoSteps {
 void execute_two_steps(Context& c, const TwoSteps& ops, const Strided& data, const Strided& s, const Strided& b) {
   const Strided inputs[] = {data, s, b};
   Map map = prepare_map(c, c.operand(0), inputs);
+  const bool only_first = ops.op1 == AluOp::bypass && !ops.reverse1;
+  if (only_first ? alu_in_place(map, ops.op0, ops.reverse0)
+                 : fused_in_place(map, {ops.op0, ops.op1, ops.reverse0, ops.reverse1, false}))
+    return;
   map.scalar[1] = false;
   if (map.scalar[2]) {
     const auto fused = numerics::fused_kernel({ops.op0, ops.op1, ops.reverse0, ops.reverse1, map.scalar[3]});
@@ -101,7 +142,6 @@ void execute_two_steps(Context& c, const TwoSteps& ops, const Strided& data, con
     }
   }
   const Step first = step(ops.op0, ops.reverse0, map.scalar[2]), second = step(ops.op1, ops.reverse1, map.scalar[3]);
-  const bool only_first = ops.op1 == AluOp::bypass && !ops.reverse1;
   float* between = c.scratch().runs[kMaxJoined].data();
   run_map(c, map, [&](const Inputs& in, float* out, size_t count) {
     if (only_first) return first(in[0], in[1], out, count);
@@ -167,7 +207,7 @@ ActivationBody activation_body(numerics::ActivationKernel kernel, Map& map, floa
 
 // The accumulators of lanes are numbered like dst's partitions.
 void accumulate_row(Context& c, uint32_t p, ReduceCommand command, float sum) {
-  float& lane = c.state.scalar_accumulators[c.operand(act::dst).partition_begin + p];
+  float& lane = c.accumulators.scalar[c.operand(act::dst).partition_begin + p];
   if (command == ReduceCommand::reset || command == ReduceCommand::reset_reduce) lane = 0.0f;
   if (command == ReduceCommand::reduce || command == ReduceCommand::reset_reduce) {
     lane = alu_apply(AluOp::add, lane, sum);
@@ -208,18 +248,19 @@ void execute_activation(Context& c) {
   const Strided& dst = c.operand(act::dst);
   std::array<Strided, 3> inputs = {c.operand(act::data), value_operand(c, act::scale, scale_imm),
                                    value_operand(c, act::bias, bias_imm)};
-  const auto kernel = numerics::activation_kernel(static_cast<Activation>(c.word(act::op)));
+  const auto f = static_cast<Activation>(c.word(act::op));
+  const auto kernel = numerics::activation_kernel(f);
   Map map = prepare_map(c, dst, inputs);
   const ActivationBody body = activation_body(kernel, map, c.f32(act::alpha));
   if (command == ReduceCommand::reduce || command == ReduceCommand::reset_reduce) {
     activate_and_sum(c, map, body, command);
   } else {
-    run_map(c, map, body);
+    if (!activation_in_place(map, f, c.f32(act::alpha))) run_map(c, map, body);
     for (uint32_t p = 0; command == ReduceCommand::reset && p < dst.count[0]; ++p) accumulate_row(c, p, command, 0.0f);
   }
   if (!c.has(act::reduce_res)) return;
   for (uint32_t p = 0; p < dst.count[0]; ++p) {
-    write_value(c.operand(act::reduce_res), p, c.state.scalar_accumulators[dst.partition_begin + p]);
+    write_value(c.operand(act::reduce_res), p, c.accumulators.scalar[dst.partition_begin + p]);
   }
 }
 

@@ -10,6 +10,7 @@
 #include "chip/runs.h"
 #include "chip/strided.h"
 #include "numerics/alu.h"
+#include "numerics/slab.h"
 
 namespace presil::chip {
 
@@ -37,23 +38,32 @@ struct ExecuteScratch {
   alignas(64) std::array<std::array<float, kRunMax + numerics::kRowsSlack>, kMaxJoined + 1> runs;
 };
 
-inline constexpr int kMaxOperands = 6;
-
 struct Context {
+  explicit Context(const Bound& bound, Accumulators& lanes, ExecuteScratch& buffers)
+      : program(*bound.program),
+        instruction(*bound.instruction),
+        accumulators(lanes),
+        operands(bound.operands),
+        present(bound.present),
+        scratch_(buffers) {}
+
   const isa::Program& program;
   const isa::Instruction& instruction;
-  CoreMemory& memory;
-  ExecuteState& state;
-  std::array<Strided, kMaxOperands> operands{};
-  std::array<bool, kMaxOperands> present{};
+  Accumulators& accumulators;
+  std::array<Strided, kMaxOperands> operands;
+  std::array<bool, kMaxOperands> present;
+  std::string why_faulted;
 
-  ExecuteScratch& scratch() { return *state.scratch; }
+  ExecuteScratch& scratch() { return scratch_; }
   bool has(int k) const { return present[static_cast<size_t>(k)]; }
   Strided& operand(int k) { return operands[static_cast<size_t>(k)]; }
   float f32(int k) const { return program.f32(instruction, k); }
   uint32_t word(int k) const { return program.word(instruction, k); }
   bool flag(int k) const { return word(k) != 0; }
   void fault(std::string_view why);
+
+ private:
+  ExecuteScratch& scratch_;
 };
 
 // Raw copy, element by element in order; equal element sizes. The operands do not overlap, or are the same places.
@@ -68,12 +78,23 @@ void stage_overlap(Context& c, const Strided& dst, Strided& src, size_t slot, bo
 struct Map {
   Blocks blocks;
   std::array<RunFormat, kMaxJoined> format;
+  Nest nest;
+  bool repeats_places = false;  // some place of dst is written twice: the last element in order counts
   // Input k (1 and up) has one value for the whole of a block, and is read as one. Cleared, it is repeated instead.
   std::array<bool, kMaxJoined> scalar{};
 };
 // Stages inputs as needed; operand 0 of the nest is dst, then come the inputs.
 Nest prepare_nest(Context& c, const Strided& dst, std::span<const Strided> inputs);
 Map prepare_map(Context& c, const Strided& dst, std::span<const Strided> inputs);
+
+// The same loops for kernels that work where the operands lie: all of them fp32, their columns contiguous or one value.
+struct SlabMap {
+  Nest outer;  // one slab per run
+  numerics::Slab slab;
+  std::array<bool, kMaxJoined> value{};  // input k (1 and up)
+};
+std::optional<SlabMap> slab_map(const Map& map);
+void run_slabs(const SlabMap& map, numerics::SlabKernel kernel);
 
 // body(inputs, out, count), in order: out[i] from inputs[k][i], or from inputs[k][0] where map.scalar[k + 1].
 template <class Body>

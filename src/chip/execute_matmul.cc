@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "chip/execute_internal.h"
-#include "chip/team.h"
 #include "isa/slots.h"
 #include "numerics/alu_span.h"
 #include "numerics/matmul.h"
@@ -14,6 +13,12 @@ namespace presil::chip {
 namespace {
 
 namespace slot = isa::slots::nc_matmul;
+
+bool in_floats(const Strided& s) {
+  const auto whole = [](int64_t bytes) { return bytes % static_cast<int64_t>(sizeof(float)) == 0; };
+  return reinterpret_cast<uintptr_t>(s.base) % alignof(float) == 0 &&
+         std::all_of(s.step.begin(), s.step.begin() + s.rank, whole);
+}
 
 // A matrix operand as fp32 rows.
 struct Matrix {
@@ -52,53 +57,14 @@ std::optional<WindowsOf> windows_of(const Strided& s) {
                    step % bytes == 0 ? step / bytes : 0};
 }
 
-// The work below is not worth the way to another thread.
-constexpr size_t kSharedMacs = 1 << 20, kSharedElements = 1 << 14;
-constexpr uint32_t kParts = 4;
-
-Team* team_for(const Context& c, size_t work, size_t least) {
-  return work >= least && c.state.team != nullptr && c.state.team->has_helpers() ? c.state.team : nullptr;
-}
-
-void pack(Context& c, const numerics::LoadWindowsFn load, const numerics::Windows& all, float* data, size_t stride) {
-  Team* team = team_for(c, all.partitions * all.rows * all.columns, kSharedElements);
-  if (team == nullptr) return load(all, data, stride);
-  const size_t each = (all.partitions + kParts - 1) / kParts;
-  team->share(kParts, [&](uint32_t part) {
-    numerics::Windows some = all;
-    const size_t first = std::min(part * each, all.partitions);
-    some.base += all.partition_step * static_cast<int64_t>(first);
-    some.partitions = std::min(each, all.partitions - first);
-    load(some, data + first * stride, stride);
-  });
-}
-
-// By columns if there are many, else by rows: whole blocks of the kernel either way.
-void multiply_shared(Context& c, const numerics::Matmul& all) {
-  Team* team = team_for(c, all.m * all.n * all.k, kSharedMacs);
-  if (team == nullptr) return numerics::matmul_accumulate(all);
-  constexpr size_t kColumns = 48, kRows = 16;
-  const bool by_columns = all.n >= 2 * kParts * kColumns;
-  const size_t size = by_columns ? all.n : all.m, unit = by_columns ? kColumns : kRows;
-  const size_t each = (size + kParts * unit - 1) / (kParts * unit) * unit;
-  team->share(kParts, [&](uint32_t part) {
-    const size_t first = std::min(part * each, size), count = std::min(each, size - first);
-    numerics::Matmul some = all;
-    (by_columns ? some.n : some.m) = count;
-    (by_columns ? some.moving : some.stationary) += first;
-    some.dst += by_columns ? first : first * all.dst_stride;
-    if (count > 0) numerics::matmul_accumulate(some);
-  });
-}
-
-Matrix matrix_of(Context& c, const Strided& s, Buffer& buffer) {
+Matrix matrix_of(const Strided& s, Buffer& buffer) {
   if (const std::optional<Matrix> rows = matrix_in_place(s)) return *rows;
   const size_t stride = scratch_stride(row_elements(s) + numerics::kRowsSlack);  // for what is written past a row
   float* data = buffer.floats(stride * s.count[0]);
   const std::optional<WindowsOf> w = windows_of(s);
   const auto load = w ? numerics::load_windows_fn(s.dtype, w->element_step) : nullptr;
   if (load != nullptr) {
-    pack(c, load, w->windows, data, stride);
+    load(w->windows, data, stride);
     return {data, stride};
   }
   const Rows rows(s);
@@ -134,7 +100,7 @@ void add_row(Context& c, const Strided& dst, uint32_t p, const float* values) {
 }
 
 void multiply(Context& c, const Strided& dst, const Strided& stationary, const Strided& moving) {
-  const Matrix a = matrix_of(c, stationary, c.scratch().stationary), b = matrix_of(c, moving, c.scratch().moving);
+  const Matrix a = matrix_of(stationary, c.scratch().stationary), b = matrix_of(moving, c.scratch().moving);
   numerics::Matmul product;
   product.k = stationary.count[0];
   product.m = dst.count[0];
@@ -144,17 +110,19 @@ void multiply(Context& c, const Strided& dst, const Strided& stationary, const S
   product.moving = b.data;
   product.moving_stride = b.stride;
   product.accumulate = c.flag(slot::accumulate);
-  if (const std::optional<Matrix> rows = matrix_in_place(dst)) {
-    product.dst = const_cast<float*>(rows->data);
-    product.dst_stride = rows->stride;
-    return multiply_shared(c, product);
+  const std::optional<WindowsOf> w = overlaps_itself(dst) ? std::nullopt : windows_of(dst);
+  if (dst.dtype == DType::fp32 && w && w->element_step == 1 && in_floats(dst)) {
+    product.dst = reinterpret_cast<float*>(dst.base);
+    product.dst_stride = static_cast<size_t>(dst.step[0]) / sizeof(float);
+    product.run = w->windows.columns;
+    product.run_stride = w->windows.row_step / static_cast<int64_t>(sizeof(float));
+    return numerics::matmul_accumulate(product);
   }
-  // Not contiguous, or not fp32: the product first, then it is written or added.
+  // Scattered, or not fp32: the product first, then it is written or added.
   product.dst_stride = scratch_stride(product.n);
   product.dst = c.scratch().product.floats(product.dst_stride * product.m);
   const bool accumulate = std::exchange(product.accumulate, false);
-  multiply_shared(c, product);
-  const std::optional<WindowsOf> w = overlaps_itself(dst) ? std::nullopt : windows_of(dst);
+  numerics::matmul_accumulate(product);
   const auto store = w && w->element_step == 1 ? numerics::store_windows_fn(dst.dtype, accumulate) : nullptr;
   if (store != nullptr) return store(product.dst, product.dst_stride, w->windows);
   const Rows to(dst);
@@ -170,7 +138,7 @@ void permute(Context& c, const Strided& dst, Strided stationary, const Strided& 
   const bool bits = stationary.dtype == dst.dtype || (from_bytes == 1 && to_bytes == 2);
   const uint32_t k_count = stationary.count[0], m_count = dst.count[0];
   const size_t n_count = row_elements(dst);
-  const Matrix pick = matrix_of(c, moving, c.scratch().moving);
+  const Matrix pick = matrix_of(moving, c.scratch().moving);
   std::byte* table = c.scratch().stationary.bytes(k_count * m_count * from_bytes);
   copy_elements(c, contiguous(table, stationary.dtype, uint64_t{k_count} * m_count), stationary);
   std::byte* results = c.scratch().product.bytes(n_count * 8);

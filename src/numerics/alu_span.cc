@@ -8,15 +8,20 @@
 #include "numerics/activation_tables.inc"
 #include "numerics/float_bits.h"
 #include "numerics/simd_targets.h"
+#include "numerics/slab.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "numerics/alu_span.cc"
+#include "hwy/cache_control.h"
 #include "hwy/foreach_target.h"
 #include "hwy/highway.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace presil::numerics::HWY_NAMESPACE {
+// clang-format off
 #include "numerics/simd.inc"
+#include "numerics/slab.inc"  // needs the one above
+// clang-format on
 
 PRESIL_INLINE F truth(Mask mask) { return select(mask, F(1.0f), F(0.0f)); }
 PRESIL_INLINE Mask nonzero(F x) { return hn::Not(hn::Eq(x.v, hn::Zero(D()))); }
@@ -53,7 +58,7 @@ PRESIL_INLINE F apply(F a, F b) {
 
 // The last vector reads and writes only the elements that exist.
 template <AluOp op, AluForm form>
-HWY_ATTR void kernel(const float* a, const float* b, float* out, size_t count) {
+HWY_INLINE HWY_ATTR void span(const float* a, const float* b, float* out, size_t count) {
   const D d;
   const size_t lanes = hn::Lanes(d);
   const F a0(form == AluForm::scalar_vector && count > 0 ? a[0] : 0.0f);
@@ -74,26 +79,46 @@ HWY_ATTR void kernel(const float* a, const float* b, float* out, size_t count) {
 }
 
 template <AluForm form>
-void power_kernel(const float* a, const float* b, float* out, size_t count) {
+void power_span(const float* a, const float* b, float* out, size_t count) {
   for (size_t i = 0; i < count; ++i) {
     out[i] =
         alu_apply(AluOp::power, a[form == AluForm::scalar_vector ? 0 : i], b[form == AluForm::vector_scalar ? 0 : i]);
   }
 }
 
-constexpr size_t kFp32Ops = static_cast<size_t>(AluOp::bit_not);
+template <AluOp op, AluForm form>
+HWY_ATTR void kernel(const float* a, const float* b, float* out, size_t count) {
+  if constexpr (op == AluOp::power)
+    return power_span<form>(a, b, out, count);
+  else
+    return span<op, form>(a, b, out, count);
+}
 
 template <AluOp op, AluForm form>
-constexpr AluKernel kernel_of() {
-  if constexpr (op == AluOp::power)
-    return &power_kernel<form>;
-  else
-    return &kernel<op, form>;
+struct AluSlab {
+  static constexpr size_t kInputs = 2;
+  static constexpr unsigned kValues = form == AluForm::vector_scalar ? 2 : form == AluForm::scalar_vector ? 1 : 0;
+  PRESIL_INLINE F operator()(const F* x) const { return apply<op>(x[0], x[1]); }
+};
+
+template <AluOp op, AluForm form>
+HWY_ATTR void slab(const Slab& s) {
+  if constexpr (op == AluOp::power) {
+    run_slab_rows<2>(s, [&](const float* const* in, float* out) { power_span<form>(in[0], in[1], out, s.columns); });
+  } else {
+    run_slab(s, AluSlab<op, form>());
+  }
 }
+
+constexpr size_t kFp32Ops = static_cast<size_t>(AluOp::bit_not);
 
 template <AluForm form, size_t... op>
 constexpr std::array<AluKernel, kFp32Ops> kernels_of_form(std::index_sequence<op...>) {
-  return {kernel_of<static_cast<AluOp>(op), form>()...};
+  return {&kernel<static_cast<AluOp>(op), form>...};
+}
+template <AluForm form, size_t... op>
+constexpr std::array<SlabKernel, kFp32Ops> slabs_of_form(std::index_sequence<op...>) {
+  return {&slab<static_cast<AluOp>(op), form>...};
 }
 
 AluKernel pick_alu_kernel(AluOp op, AluForm form) {
@@ -101,6 +126,14 @@ AluKernel pick_alu_kernel(AluOp op, AluForm form) {
   static constexpr std::array<std::array<AluKernel, kFp32Ops>, 3> table = {
       kernels_of_form<AluForm::vector_vector>(Ops()), kernels_of_form<AluForm::vector_scalar>(Ops()),
       kernels_of_form<AluForm::scalar_vector>(Ops())};
+  return table[static_cast<size_t>(form)][static_cast<size_t>(op)];
+}
+
+SlabKernel pick_alu_slab(AluOp op, AluForm form) {
+  using Ops = std::make_index_sequence<kFp32Ops>;
+  static constexpr std::array<std::array<SlabKernel, kFp32Ops>, 3> table = {
+      slabs_of_form<AluForm::vector_vector>(Ops()), slabs_of_form<AluForm::vector_scalar>(Ops()),
+      slabs_of_form<AluForm::scalar_vector>(Ops())};
   return table[static_cast<size_t>(form)][static_cast<size_t>(op)];
 }
 
@@ -134,7 +167,7 @@ PRESIL_INLINE F take(F a, F b) {
 }
 
 template <Step first, Step second, bool scalar_b>
-HWY_ATTR void fused(const float* a, const float* s, const float* b, float* out, size_t count) {
+HWY_INLINE HWY_ATTR void fused_span(const float* a, const float* s, const float* b, float* out, size_t count) {
   const D d;
   const size_t lanes = hn::Lanes(d);
   if (count == 0) return;
@@ -152,14 +185,40 @@ HWY_ATTR void fused(const float* a, const float* s, const float* b, float* out, 
   hn::BlendedStore(canonical(take<second>(take<first>(F(hn::MaskedLoad(rest, d, a + i)), s0), y)).v, rest, d, out + i);
 }
 
+template <Step first, Step second, bool scalar_b>
+HWY_ATTR void fused(const float* a, const float* s, const float* b, float* out, size_t count) {
+  fused_span<first, second, scalar_b>(a, s, b, out, count);
+}
+template <Step first, Step second, bool scalar_b>
+struct FusedSlab {
+  static constexpr size_t kInputs = 3;
+  static constexpr unsigned kValues = scalar_b ? 6 : 2;
+  PRESIL_INLINE F operator()(const F* x) const { return canonical(take<second>(take<first>(x[0], x[1]), x[2])); }
+};
+template <Step first, Step second, bool scalar_b>
+HWY_ATTR void fused_slab(const Slab& s) {
+  run_slab(s, FusedSlab<first, second, scalar_b>());
+}
+
 template <bool scalar_b, size_t... pair>
 constexpr std::array<FusedKernel, kSteps * kSteps> fused_of_form(std::index_sequence<pair...>) {
   return {&fused<static_cast<Step>(pair / kSteps), static_cast<Step>(pair % kSteps), scalar_b>...};
+}
+template <bool scalar_b, size_t... pair>
+constexpr std::array<SlabKernel, kSteps * kSteps> fused_slabs_of_form(std::index_sequence<pair...>) {
+  return {&fused_slab<static_cast<Step>(pair / kSteps), static_cast<Step>(pair % kSteps), scalar_b>...};
 }
 
 FusedKernel pick_fused_kernel(size_t first, size_t second, bool scalar_b) {
   using Pairs = std::make_index_sequence<kSteps * kSteps>;
   static constexpr auto with_vector = fused_of_form<false>(Pairs()), with_scalar = fused_of_form<true>(Pairs());
+  return (scalar_b ? with_scalar : with_vector)[first * kSteps + second];
+}
+
+SlabKernel pick_fused_slab(size_t first, size_t second, bool scalar_b) {
+  using Pairs = std::make_index_sequence<kSteps * kSteps>;
+  static constexpr auto with_vector = fused_slabs_of_form<false>(Pairs()),
+                        with_scalar = fused_slabs_of_form<true>(Pairs());
   return (scalar_b ? with_scalar : with_vector)[first * kSteps + second];
 }
 
@@ -171,7 +230,9 @@ namespace presil::numerics {
 namespace {
 
 HWY_EXPORT(pick_alu_kernel);
+HWY_EXPORT(pick_alu_slab);
 HWY_EXPORT(pick_fused_kernel);
+HWY_EXPORT(pick_fused_slab);
 HWY_EXPORT(multiply_add);
 
 // Position in Step, or 6 if there is none.
@@ -197,6 +258,17 @@ size_t step_of(AluOp op, bool reverse) {
 AluKernel alu_kernel(AluOp op, AluForm form) {
   CHECK(!is_bitvec(op), "bitvec operators have no fp32 kernel");
   return HWY_DYNAMIC_DISPATCH(pick_alu_kernel)(op, form);
+}
+
+SlabKernel alu_slab(AluOp op, AluForm form) {
+  CHECK(!is_bitvec(op), "bitvec operators have no fp32 kernel");
+  return HWY_DYNAMIC_DISPATCH(pick_alu_slab)(op, form);
+}
+
+SlabKernel fused_slab(const FusedOps& ops) {
+  const size_t first = step_of(ops.first, ops.reverse_first), second = step_of(ops.second, ops.reverse_second);
+  if (first == 6 || second == 6) return nullptr;
+  return HWY_DYNAMIC_DISPATCH(pick_fused_slab)(first, second, ops.scalar_b);
 }
 
 FusedKernel fused_kernel(const FusedOps& ops) {

@@ -7,6 +7,7 @@
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "numerics/matmul.cc"
+#include "hwy/cache_control.h"
 #include "hwy/foreach_target.h"
 #include "hwy/highway.h"
 
@@ -23,16 +24,50 @@ using V = hn::Vec<D>;
 // 8 x 3 of them, 16 registers (AVX2) hold 4 x 3, beside one row of `moving` and one broadcast value.
 constexpr size_t kRows = HWY_TARGET <= HWY_AVX3 ? 8 : 4;
 constexpr size_t kVectors = 3;
+constexpr size_t kLine = 16;  // floats of a cache line
 
 HWY_INLINE HWY_ATTR V canonical(V x) { return hn::IfThenElse(hn::IsNaN(x), hn::Set(D(), kNan), x); }
 
-// `columns`: how many of the block's columns exist; below a full block only with vectors = 1.
+// Some columns of one row of dst: `count` <= one vector.
+HWY_INLINE HWY_ATTR void store(V result, hn::Mask<D> mask, bool accumulate, float* out) {
+  const D d;
+  if (accumulate) result = canonical(hn::Add(hn::MaskedLoad(mask, d, out), result));
+  hn::BlendedStore(result, mask, d, out);
+}
+
+// A block whose dst is a window, run by run. Rows of `values` are `stride` floats apart, with a vector of slack.
+HWY_ATTR void store_runs(const Matmul& p, size_t m0, size_t rows, size_t n0, size_t columns, const float* values,
+                         size_t stride) {
+  const D d;
+  for (size_t n = 0; n < columns;) {
+    const size_t in_run = (n0 + n) % p.run;
+    const size_t count = HWY_MIN(HWY_MIN(columns - n, p.run - in_run), hn::Lanes(d));
+    const auto mask = hn::FirstN(d, count);
+    float* out = p.at(m0, n0 + n);
+    for (size_t r = 0; r < rows; ++r, out += p.dst_stride) {
+      store(hn::LoadU(d, values + r * stride + n), mask, p.accumulate, out);
+    }
+    n += count;
+  }
+}
+
+// Rows of dst lie far apart, where no hardware prefetcher follows.
+HWY_INLINE void prefetch(const Matmul& p, size_t m0, size_t rows, size_t n0, size_t columns) {
+  const size_t step = HWY_MIN(p.run, kLine);
+  for (size_t n = 0; n < columns; n += step) {
+    const float* out = p.at(m0, n0 + n);
+    for (size_t r = 0; r < rows; ++r, out += p.dst_stride) hwy::Prefetch(out);
+  }
+}
+
+// `columns`: how many of the block's columns exist; all of its vectors but the last are full.
 template <size_t rows, size_t vectors>
 HWY_ATTR void block(const Matmul& p, size_t m0, size_t n0, size_t columns) {
   const D d;
   const size_t lanes = hn::Lanes(d);
-  const bool whole = columns >= vectors * lanes;
-  const auto mask = hn::FirstN(d, columns);
+  const bool whole = columns == vectors * lanes;
+  const auto mask = hn::FirstN(d, columns - (vectors - 1) * lanes);
+  const auto all = hn::FirstN(d, lanes);
   V sum[rows][vectors];
 #pragma GCC unroll 8
   for (size_t r = 0; r < rows; ++r) {
@@ -41,11 +76,14 @@ HWY_ATTR void block(const Matmul& p, size_t m0, size_t n0, size_t columns) {
   }
   const float* a = p.stationary + m0;
   const float* b = p.moving + n0;
+  prefetch(p, m0, rows, n0, columns);
+  const bool more_lines = m0 + kLine < p.m;
   for (size_t k = 0; k < p.k; ++k, a += p.stationary_stride, b += p.moving_stride) {
+    if (more_lines) hwy::Prefetch(a + kLine);
     V row[vectors];
 #pragma GCC unroll 4
     for (size_t v = 0; v < vectors; ++v) {
-      row[v] = vectors > 1 || whole ? hn::LoadU(d, b + v * lanes) : hn::MaskedLoad(mask, d, b);
+      row[v] = v + 1 < vectors || whole ? hn::LoadU(d, b + v * lanes) : hn::MaskedLoad(mask, d, b + v * lanes);
     }
 #pragma GCC unroll 8
     for (size_t r = 0; r < rows; ++r) {
@@ -54,19 +92,22 @@ HWY_ATTR void block(const Matmul& p, size_t m0, size_t n0, size_t columns) {
       for (size_t v = 0; v < vectors; ++v) sum[r][v] = hn::MulAdd(value, row[v], sum[r][v]);
     }
   }
+  if (p.run < p.n) {
+    constexpr size_t kStride = (vectors + 1) * hn::MaxLanes(D());
+    alignas(64) float values[rows * kStride];
+#pragma GCC unroll 8
+    for (size_t r = 0; r < rows; ++r) {
+#pragma GCC unroll 4
+      for (size_t v = 0; v < vectors; ++v) hn::Store(canonical(sum[r][v]), d, values + r * kStride + v * lanes);
+    }
+    return store_runs(p, m0, rows, n0, columns, values, kStride);
+  }
 #pragma GCC unroll 8
   for (size_t r = 0; r < rows; ++r) {
 #pragma GCC unroll 4
     for (size_t v = 0; v < vectors; ++v) {
       float* out = p.dst + (m0 + r) * p.dst_stride + n0 + v * lanes;
-      V result = canonical(sum[r][v]);
-      if (vectors > 1 || whole) {
-        if (p.accumulate) result = canonical(hn::Add(hn::LoadU(d, out), result));
-        hn::StoreU(result, d, out);
-      } else {
-        if (p.accumulate) result = canonical(hn::Add(hn::MaskedLoad(mask, d, out), result));
-        hn::BlendedStore(result, mask, d, out);
-      }
+      store(canonical(sum[r][v]), v + 1 < vectors ? all : mask, p.accumulate, out);
     }
   }
 }
@@ -134,7 +175,7 @@ HWY_ATTR void narrow_block(const Matmul& p, size_t m0, size_t n0, size_t rows) {
 #pragma GCC unroll 4
     for (size_t c = 0; c < columns; ++c) {
       hn::Store(canonical(sum[v][c]), d, values);
-      float* out = p.dst + (m0 + v * lanes) * p.dst_stride + n0 + c;
+      float* out = p.at(m0 + v * lanes, n0 + c);
       for (size_t r = 0; r < HWY_MIN(lanes, rows - v * lanes); ++r, out += p.dst_stride) {
         *out = p.accumulate ? numerics::canonical(*out + values[r]) : values[r];
       }
@@ -157,7 +198,9 @@ void multiply(const Matmul& p) {
   for (size_t n0 = 0; n0 < p.n;) {
     const size_t left = p.n - n0;
     if (left <= kNarrow && p.m >= lanes) return narrow(p, n0, left);
-    const size_t vectors = left < lanes ? 1 : HWY_MIN(left / lanes, kVectors);
+    // A few columns beyond whole vectors are cheaper on their own.
+    const size_t full = left / lanes, rest = left % lanes;
+    const size_t vectors = HWY_MIN(full + (full == 0 || rest > kNarrow ? 1 : 0), kVectors);
     const size_t columns = HWY_MIN(left, vectors * lanes);
     const BlockFn whole = pick_block(kRows, vectors);
     size_t m0 = 0;
@@ -188,7 +231,7 @@ void matmul_plain(const Matmul& p) {
         sum = std::fma(p.stationary[k * p.stationary_stride + m], p.moving[k * p.moving_stride + n], sum);
       }
       sum = canonical(sum);
-      float& out = p.dst[m * p.dst_stride + n];
+      float& out = *p.at(m, n);
       out = p.accumulate ? canonical(out + sum) : sum;
     }
   }

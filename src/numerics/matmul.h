@@ -4,10 +4,12 @@
 // is made canonical; then, if accumulate, one addition to the old value, its NaN made canonical too.
 #pragma once
 #include <cstddef>
+#include <cstdint>
 
 namespace presil::numerics {
 
-// Row-major operands; strides in elements.
+// Row-major operands; strides in elements. The columns of dst may form a 2-D window: runs of `run` columns,
+// `run_stride` apart.
 struct Matmul {
   size_t m = 0, n = 0, k = 0;
   const float* stationary = nullptr;  // [k][m]
@@ -17,6 +19,13 @@ struct Matmul {
   float* dst = nullptr;  // [m][n]
   size_t dst_stride = 0;
   bool accumulate = false;
+  size_t run = SIZE_MAX;  // all columns
+  int64_t run_stride = 0;
+
+  float* at(size_t row, size_t column) const {
+    float* first = dst + row * dst_stride;
+    return column < run ? first + column : first + static_cast<int64_t>(column / run) * run_stride + column % run;
+  }
 };
 
 void matmul_plain(const Matmul& product);

@@ -110,27 +110,49 @@ HWY_ATTR void store_rows(const float* packed, std::byte* destination, int64_t ro
   }
 }
 
-// Partitions lie far apart, where no hardware prefetcher follows.
-HWY_INLINE HWY_ATTR void prefetch(const std::byte* window, int64_t bytes) {
-  constexpr int64_t kLine = 64, kLinesMax = 32;
-  for (int64_t at = 0; at < HWY_MIN(bytes, kLinesMax * kLine); at += kLine) hwy::Prefetch(window + at);
-}
+// Partitions lie far apart, where no hardware prefetcher follows. `ahead`: so many that some tens of lines are under
+// way.
+struct Prefetcher {
+  std::byte* base;
+  int64_t step, bytes;
+  size_t partitions, ahead;
+
+  template <class Format>
+  static HWY_INLINE Prefetcher of(const Windows& w) {
+    constexpr int64_t kUnderWay = 64 * 64;
+    const int64_t bytes =
+        w.row_step * static_cast<int64_t>(w.rows - 1) + static_cast<int64_t>(w.columns * Format::kBytes);
+    return {w.base, w.partition_step, bytes, w.partitions,
+            static_cast<size_t>(HWY_MAX(2, kUnderWay / HWY_MAX(64, bytes)))};
+  }
+  HWY_INLINE HWY_ATTR void window(size_t partition) const {
+    constexpr int64_t kLine = 64, kLinesMax = 32;
+    if (partition >= partitions) return;
+    const std::byte* first = base + step * static_cast<int64_t>(partition);
+    for (int64_t at = 0; at < HWY_MIN(bytes, kLinesMax * kLine); at += kLine) hwy::Prefetch(first + at);
+  }
+  HWY_INLINE HWY_ATTR void start() const {
+    for (size_t p = 0; p < ahead; ++p) window(p);
+  }
+  HWY_INLINE HWY_ATTR void at(size_t partition) const { window(partition + ahead); }
+};
 
 template <class Format>
 HWY_ATTR void load_windows(const Windows& w, float* packed, size_t stride) {
-  constexpr size_t kAhead = 4;
-  const int64_t bytes =
-      w.row_step * static_cast<int64_t>(w.rows - 1) + static_cast<int64_t>(w.columns * Format::kBytes);
+  const Prefetcher prefetcher = Prefetcher::of<Format>(w);
+  prefetcher.start();
   for (size_t p = 0; p < w.partitions; ++p, packed += stride) {
-    const std::byte* source = w.base + w.partition_step * static_cast<int64_t>(p);
-    if (p + kAhead < w.partitions) prefetch(source + w.partition_step * static_cast<int64_t>(kAhead), bytes);
-    load_rows<Format>(source, w.row_step, w.rows, w.columns, packed);
+    prefetcher.at(p);
+    load_rows<Format>(w.base + w.partition_step * static_cast<int64_t>(p), w.row_step, w.rows, w.columns, packed);
   }
 }
 
 template <class Format>
 HWY_ATTR void store_windows(const float* packed, size_t stride, const Windows& w) {
+  const Prefetcher prefetcher = Prefetcher::of<Format>(w);
+  prefetcher.start();
   for (size_t p = 0; p < w.partitions; ++p, packed += stride) {
+    prefetcher.at(p);
     store_rows<Format>(packed, w.base + w.partition_step * static_cast<int64_t>(p), w.row_step, w.rows, w.columns);
   }
 }

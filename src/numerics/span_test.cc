@@ -195,6 +195,32 @@ TEST(MatmulFast, EqualsTheDefinitionForEveryRestOfRowsAndColumns) {
   }
 }
 
+// Columns of dst as a window: runs of `run` columns at a distance, nothing written between them.
+TEST(MatmulFast, WindowsOfEveryWidth) {
+  Prng random(9);
+  for (size_t run = 1; run <= 60; ++run) {
+    for (bool accumulate : {false, true}) {
+      const size_t runs = 1 + random.below(6), n = runs * run - random.below(run), gap = random.below(4);
+      const Shape s{1 + random.below(40), n, 1 + random.below(9)};
+      const size_t row = runs * (run + gap) + 3;
+      std::vector<float> a(s.k * s.m), b(s.k * s.n), c(s.m * row);
+      for (auto* v : {&a, &b, &c}) {
+        for (float& x : *v) x = random.below(50) == 0 ? hard_value(random) : random.normal();
+      }
+      std::vector<float> expected = c;
+      Matmul p{s.m, s.n, s.k, a.data(), s.m, b.data(), s.n, expected.data(), row, accumulate};
+      p.run = run, p.run_stride = static_cast<int64_t>(run + gap);
+      matmul_plain(p);
+      p.dst = c.data();
+      matmul_accumulate(p);
+      for (size_t i = 0; i < c.size(); ++i) {
+        ASSERT_EQ(bits_of(c[i]), bits_of(expected[i]))
+            << s.m << " " << s.n << " " << s.k << " run " << run << " at " << i;
+      }
+    }
+  }
+}
+
 TEST(MatmulFast, OneChainFromZeroThenOneAddition) {
   // 2^24 + 1 is lost in the chain; with a chain that started from dst = -2^24 it would not be.
   const float a[] = {0x1p24f, 1.0f}, b[] = {1.0f, 1.0f};

@@ -2,15 +2,17 @@
 
 #include <algorithm>
 #include <array>
-#include <condition_variable>
+#include <atomic>
 #include <deque>
 #include <mutex>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "base/check.h"
 #include "chip/execute.h"
-#include "chip/team.h"
+#include "chip/places.h"
+#include "chip/scoreboard.h"
 
 namespace presil::system {
 namespace {
@@ -38,80 +40,136 @@ struct Record {
 using Batch = std::vector<Record>;
 constexpr size_t kBatch = 64, kBatchesMax = 64;
 
+// Counts changes; who waits for one spins a while, as most changes are some microseconds away, and then sleeps.
+class Changes {
+ public:
+  uint32_t seen() const { return count_.load(std::memory_order_acquire); }
+  void announce() {
+    count_.fetch_add(1, std::memory_order_release);
+    count_.notify_all();
+  }
+  void wait(uint32_t seen) const {
+    constexpr int kSpins = 2000;
+    for (int spins = 0; spins < kSpins; ++spins) {
+      if (count_.load(std::memory_order_acquire) != seen) return;
+#if defined(__x86_64__)
+      __builtin_ia32_pause();
+#endif
+    }
+    count_.wait(seen, std::memory_order_acquire);
+  }
+
+ private:
+  std::atomic<uint32_t> count_{0};
+};
+
+// The core's thread hands instructions over in batches. Everybody, it too when it has nothing else to do, takes them
+// from the scoreboard; whoever looks for work refills the scoreboard first.
 class Behind final : public Executor {
  public:
   Behind(const isa::Executable& executable, const spec::ChipSpec& spec, chip::CoreMemory& memory, uint32_t threads,
          const Cancel* cancel)
-      : here_(executable, spec, memory), cancel_(cancel), thread_([this] { work(); }) {
-    for (uint32_t more = 2; more < threads; ++more) helpers_.emplace_back([this] { team_.help(); });
+      : exe_(executable), memory_(memory), cancel_(cancel), accumulators_(spec) {
+    for (uint32_t t = 1; t < threads; ++t) workers_.emplace_back([this] { work(*chip::make_scratch(), false); });
   }
   ~Behind() override { finish(); }
 
   std::string executed(const chip::Executed& e) override {
     CHECK(e.offsets.size() <= Record{}.offsets.size(), "an instruction has at most eight operands");
+    if (exe_.queues[e.queue].code[e.instruction].opcode == isa::Opcode::wait) return {};
     Record& r = batch_.emplace_back();
     r.queue = e.queue;
     r.instruction = e.instruction;
     r.operands = static_cast<uint32_t>(e.offsets.size());
     std::copy(e.offsets.begin(), e.offsets.end(), r.offsets.begin());
-    if (batch_.size() == kBatch) hand_over(false);
+    if (batch_.size() == kBatch) {
+      hand_over(false);
+      work(*own_scratch_, true);
+    }
     return {};
   }
 
   std::string finish() override {
-    if (thread_.joinable()) {
+    if (!workers_.empty()) {
       hand_over(true);
-      team_.help();  // nothing else to do
-      thread_.join();
-      for (std::thread& helper : helpers_) helper.join();
+      work(*own_scratch_, false);
+      for (std::thread& worker : workers_) worker.join();
+      workers_.clear();
     }
     return fault_;
   }
 
  private:
   void hand_over(bool last) {
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [this] { return batches_.size() < kBatchesMax; });
-    batches_.push_back(std::move(batch_));
-    batch_.clear();
+    const std::scoped_lock lock(mutex_);
+    batches_.push_back(std::exchange(batch_, {}));
     ended_ = last;
-    changed_.notify_all();
+    changes_.announce();
   }
 
-  // After a fault, or when cancelled, nothing is executed any more, but batches are still taken.
-  void work() {
-    here_.state.team = &team_;
-    take_batches();
-    team_.close();
-  }
-
-  void take_batches() {
-    while (true) {
-      std::unique_lock lock(mutex_);
-      changed_.wait(lock, [this] { return !batches_.empty() || ended_; });
-      if (batches_.empty()) return;
-      Batch batch = std::move(batches_.front());
-      batches_.pop_front();
-      changed_.notify_all();
-      lock.unlock();
-      for (const Record& r : batch) {
-        if (!fault_.empty() || requested(cancel_)) break;
-        fault_ = here_.executed({r.queue, r.instruction, {r.offsets.data(), r.operands}, {}});
+  // Executes until everything is done, or, `until_room`, until the core may run ahead again.
+  void work(chip::ExecuteScratch& scratch, bool until_room) {
+    std::unique_lock lock(mutex_);
+    while (!(until_room && batches_.size() < kBatchesMax)) {
+      refill();
+      if (board_.ready()) {
+        const uint32_t slot = board_.take();
+        if (board_.ready()) changes_.announce();
+        const bool skip = !fault_.empty() || requested(cancel_);
+        lock.unlock();
+        std::string fault = skip ? std::string() : chip::execute(bound_[slot], accumulators_, scratch);
+        lock.lock();
+        if (fault_.empty()) fault_ = std::move(fault);
+        board_.finish(slot);
+      } else if (ended_ && batches_.empty() && board_.empty()) {
+        return changes_.announce();
+      } else {
+        const uint32_t seen = changes_.seen();
+        lock.unlock();
+        changes_.wait(seen);
+        lock.lock();
       }
     }
   }
 
-  Here here_;
+  void refill() {
+    while (!board_.full() && !batches_.empty()) {
+      const Batch& batch = batches_.front();
+      if (next_ == batch.size()) {
+        batches_.pop_front();
+        next_ = 0;
+        if (batches_.size() + 1 == kBatchesMax) changes_.announce();
+        continue;
+      }
+      enter(batch[next_++]);
+    }
+  }
+
+  void enter(const Record& r) {
+    if (!fault_.empty()) return;
+    const isa::Program& program = exe_.queues[r.queue];
+    chip::Bound bound;
+    fault_ = chip::bind(program, program.code[r.instruction], {r.offsets.data(), r.operands}, memory_, bound);
+    if (fault_.empty()) bound_[board_.enter(chip::boxes_of(bound).all())] = bound;
+  }
+
+  const isa::Executable& exe_;
+  chip::CoreMemory& memory_;
   const Cancel* cancel_;
   Batch batch_;
-  std::string fault_;  // of the thread, until it has ended
-  std::mutex mutex_;
-  std::condition_variable changed_;
+  std::shared_ptr<chip::ExecuteScratch> own_scratch_ = chip::make_scratch();
+
+  std::mutex mutex_;  // of what follows
+  Changes changes_;
   std::deque<Batch> batches_;
+  size_t next_ = 0;  // in the first batch
   bool ended_ = false;
-  chip::Team team_;
-  std::vector<std::thread> helpers_;
-  std::thread thread_;  // last: it uses everything above
+  std::string fault_;
+  chip::Scoreboard board_;
+  std::array<chip::Bound, chip::Scoreboard::kSlots> bound_;  // by slot; read without the mutex while it is executed
+
+  chip::Accumulators accumulators_;
+  std::vector<std::thread> workers_;  // last: they use everything above
 };
 
 }  // namespace

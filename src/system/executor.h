@@ -1,5 +1,6 @@
-// Executes what the core starts, in the core's order: on the spot, or behind it in a thread of its own. Any order that
-// the waits allow gives the same bits unless the program races, and both take the same order.
+// Executes what the core starts: in its order and on the spot, or behind it in several threads. There, instructions
+// that touch the same places keep the core's order (chip/scoreboard.h), so the bits are the same, also of programs that
+// race.
 #pragma once
 #include <memory>
 #include <string>
@@ -22,9 +23,9 @@ class Executor : public chip::Observer {
 std::unique_ptr<Executor> execute_here(const isa::Executable& executable, const spec::ChipSpec& spec,
                                        chip::CoreMemory& memory);
 
-// The core runs ahead, at most some thousand instructions. `threads`, two at least: this one, which helps with the data
-// once the core is done, one for the data, and more that take parts of its large instructions. Faults are returned by
-// finish() only. Nothing more is executed once it is cancelled.
+// `threads`, two at least: this one runs the core, at most some thousand instructions ahead, and executes when it has
+// nothing else to do; the others execute. Faults are returned by finish() only. Nothing more is executed once it is
+// cancelled.
 std::unique_ptr<Executor> execute_behind(const isa::Executable& executable, const spec::ChipSpec& spec,
                                          chip::CoreMemory& memory, uint32_t threads, const Cancel* cancel = nullptr);
 

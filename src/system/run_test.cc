@@ -83,8 +83,8 @@ TEST(Run, ThreadsChangeNothing) {
   }
 }
 
-// Large matmuls are shared among threads: by columns, by rows, with operands packed from windows and from bf16.
-TEST(Run, ThreadsThatShareAnInstructionChangeNothing) {
+// Chains of matmuls beside other work, with operands packed from windows and from bf16.
+TEST(Run, ChainsOfMatmulsAreTheSameWithThreads) {
   Assembler a;
   int64_t x = a.tensor("x", isa::TensorRole::input, 128 * 2048);
   int64_t out = a.tensor("out", isa::TensorRole::output, 128 * 512);
