@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <optional>
+
 #include "backend/schedule.h"
 #include "backend/spill.h"
 #include "base/text.h"
@@ -64,26 +66,49 @@ bool place_all(const tile::TileProgram& program, const std::vector<LiveRange>& r
   return !placement.misfit;
 }
 
-// Takes the scheduler's order if its model promises a gain and memory permits it.
+// An order, and where its tiles lie.
+struct Order {
+  tile::TileProgram program;
+  std::vector<LiveRange> ranges;
+  Placement placement;
+  Time elapsed = 0;
+};
+
+// The scheduler's order with a window of so many instructions, if its model promises less than `enough` and memory
+// permits it. Tiles do not pack without gaps, and a tile that has memory to spare around it lets loads run further
+// ahead: SBUF is filled up to a share that then turns out to be possible.
+std::optional<Order> reordered_within(const tile::TileProgram& program, const std::vector<LiveRange>& ranges,
+                                      const Graph& graph, const spec::ChipSpec& spec, const Options& options,
+                                      uint32_t window, Time enough) {
+  for (int64_t percent : {90, 75, 60, 50, 25}) {
+    if (requested(options.cancel)) return std::nullopt;
+    Schedule better = schedule(program, graph, ranges, spec, {window, percent});
+    if (better.elapsed > enough || requested(options.cancel)) return std::nullopt;
+    Order order{reordered(program, better.order), {}, {}, better.elapsed};
+    order.ranges = live_ranges(order.program);
+    if (place_all(order.program, order.ranges, spec, order.placement)) return order;
+  }
+  return std::nullopt;
+}
+
+// Takes the scheduler's order if its model promises a gain. What runs far ahead keeps memory that nearer instructions
+// could use, so neither window is the better one for all programs.
 bool reorder(tile::TileProgram& program, std::vector<LiveRange>& ranges, Placement& placement,
              const spec::ChipSpec& spec, const Options& options) {
   if (options.window <= 1) return false;
   Graph graph = dependence_graph(program);
   if (requested(options.cancel)) return false;
-  Time own = schedule(program, graph, ranges, spec, {}).elapsed;
-  Time enough = own / 100 * (100 - Time{options.reorder_gain_percent});
-  // Tiles do not pack without gaps, and a tile that has memory to spare around it lets loads run further ahead.
-  for (int64_t percent : {50, 25}) {
-    if (requested(options.cancel)) return false;
-    Schedule better = schedule(program, graph, ranges, spec, {options.window, percent});
-    if (better.elapsed > enough || requested(options.cancel)) return false;
-    tile::TileProgram candidate = reordered(program, better.order);
-    std::vector<LiveRange> candidate_ranges = live_ranges(candidate);
-    if (!place_all(candidate, candidate_ranges, spec, placement)) continue;
-    program = std::move(candidate), ranges = std::move(candidate_ranges);
-    return true;
+  auto with_gain = [&](Time elapsed) { return elapsed / 100 * (100 - Time{options.reorder_gain_percent}); };
+  Time enough = with_gain(schedule(program, graph, ranges, spec, {}).elapsed);
+  std::optional<Order> best;
+  for (uint32_t window : {options.window, options.far_window}) {
+    if (window < options.window) continue;
+    std::optional<Order> order = reordered_within(program, ranges, graph, spec, options, window, enough);
+    if (order) enough = with_gain(order->elapsed), best = std::move(order);
   }
-  return false;
+  if (!best || requested(options.cancel)) return false;
+  program = std::move(best->program), ranges = std::move(best->ranges), placement = std::move(best->placement);
+  return true;
 }
 
 }  // namespace

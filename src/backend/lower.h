@@ -13,6 +13,7 @@ namespace presil::backend {
 struct Options {
   bool verify = true;                 // refuse programs with findings (tile/verify.h)
   uint32_t window = 256;              // instructions that may overtake one another; 1 keeps the program's order
+  uint32_t far_window = 1024;         // tried as well: the next image's work may be that far away
   uint32_t reorder_gain_percent = 2;  // least gain for which the program's order (and its loops) is given up
   bool reroll = true;                 // encode periodic code as repeats
   // Unfinished transfers of one DMA queue: semaphores that its transfers rotate over. Two are enough when the backend

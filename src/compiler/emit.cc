@@ -75,7 +75,7 @@ void Emitter::source(const Step& step, std::string_view tile_op) { build_.set_so
 Result<tile::TileProgram> Emitter::run() {
   declare_inputs();
   declare_layers();
-  for (const Stage& s : plan_.stages) TRY(s.bands > 1 ? banded_stage(s) : stage(s));
+  for (const Stage& s : plan_.stages) TRY(s.in_parts() ? banded_stage(s) : stage(s));
   copy_untouched_outputs();
   return build_.take();
 }

@@ -95,6 +95,19 @@ Result<Block> Emitter::conv(const Step& step, Scope& scope, DType dtype, const T
                    node.attrs.pads == std::vector<int64_t>(node.attrs.pads.size(), 0);
   const kernels::Epilogue epilogue = TRY(epilogue_of(step, tail, out, scope));
   auto groups = groups_of(shaped);
+  const int64_t outputs = graph_.at(node.output).shape[1];
+  const auto packing =
+      kernels::row_packing(spec_, window, channels, outputs, shaped.shape[2], shaped.shape[3], operand);
+  if (packing && in.groups.size() == 1 && groups.size() == 1) {
+    Weights weights = matmul_weights(
+        step, 0, {packing->in_rows * channels}, fmt::format("{} rows of {} ", packing->out_rows, packing->in_rows),
+        [&] { return row_weights(w, *packing, window.stride[0], channels, node.attrs.group, operand); },
+        optional_input(node, 2), 0, outputs);
+    kernels::Epilogue whole = epilogue;
+    if (whole.addend) whole.addend = with_rows(*whole.addend);
+    kernels::conv_rows(context_, window, *packing, weights, in, shaped, whole);
+    return out;
+  }
   for (size_t g = 0; g < groups.size(); ++g) {
     const OutGroup& group = groups[g];
     Weights weights = matmul_weights(
@@ -120,20 +133,21 @@ Result<Block> Emitter::packed_conv(const Step& step, Scope& scope, DType dtype, 
   Block out = result(node.output, scope, dtype);
   DType operand = value_dtype(graph_, plan_, node.inputs[0]);
   const kernels::Window window = window_of(graph_, node);
-  const kernels::TapPacking packing = *kernels::tap_packing(spec_, window, in.shape[1]);
+  const int64_t outputs = graph_.at(node.output).shape[1];
+  Block rows = with_rows(out);
+  const kernels::TapPacking packing = *kernels::tap_packing(spec_, window, in.shape[1], outputs, rows.shape[2]);
   std::vector<int64_t> cut;  // of the weights: a group per pass
-  for (int64_t rest = window.kernel[0] * window.kernel[1] * in.shape[1]; rest > 0; rest -= packing.partitions)
+  for (int64_t rest = packing.in_rows * window.kernel[1] * in.shape[1]; rest > 0; rest -= packing.partitions)
     cut.push_back(std::min(rest, packing.partitions));
   kernels::Epilogue epilogue = TRY(epilogue_of(step, tail, out, scope));
   // All outputs at once: the packed input is built for all of them.
-  const int64_t outputs = graph_.at(node.output).shape[1];
   Weights weights = matmul_weights(
-      step, 0, cut, "taps", [&] { return packed_weights(w, 0, outputs, operand); }, std::nullopt, 0, outputs);
+      step, 0, cut, fmt::format("taps of {} rows ", packing.out_rows),
+      [&] { return packed_weights(w, packing, window.stride[0], operand); }, std::nullopt, 0, outputs);
   if (auto bias = optional_input(node, 2)) weights.bias = bias_column(step, bias, 0, outputs, cut_of(out));
   source(step, step_kind_name(step.kind));
-  Block rows = with_rows(out);
   if (epilogue.addend) epilogue.addend = with_rows(*epilogue.addend);
-  kernels::conv_packed(context_, window, operand, weights, in, rows, epilogue);
+  kernels::conv_packed(context_, window, packing, operand, weights, in, rows, epilogue);
   return out;
 }
 

@@ -42,8 +42,13 @@ Result<Block> Emitter::unfold(const Step& step, DType dtype, const kernels::Epil
   for (size_t g = 0; g < out.groups.size(); ++g) {
     const int64_t m = out.groups[g].partitions;
     kernels::Weights weights = matmul_weights(
-        step, g, cut_of(in), "m", [&] { return packed_weights(w, begin, m, operand); }, optional_input(node, 2), begin,
-        m);
+        step, g, cut_of(in), "m",
+        [&] {
+          HostTensor host = conv_weights(w, 1, 1, begin, m, operand);
+          host.shape = {w.shape.back(), m};
+          return host;
+        },
+        optional_input(node, 2), begin, m);
     kernels::linear(context_, weights, in, *sliced(with_rows(out), 1, Range{begin, m, 1}), epilogue);
     begin += m;
   }

@@ -140,7 +140,9 @@ std::string print(const Plan& plan, const graph::Graph* graph) {
   std::string out =
       fmt::format("plan version={} model={} chip={} spec={:016x} precision={}\n", kPlanVersion,
                   plan.model.empty() ? "-" : escaped(plan.model), plan.chip, plan.spec_hash, plan.precision);
-  for (const Stage& s : plan.stages) out += fmt::format("stage first={} last={} bands={}\n", s.first, s.last, s.bands);
+  for (const Stage& s : plan.stages) {
+    out += fmt::format("stage first={} last={} bands={}{}\n", s.first, s.last, s.bands, s.by_image ? " by=image" : "");
+  }
   for (const Step& s : plan.steps) {
     out += fmt::format("step kind={} anchor={} output={} chain={}", step_kind_name(s.kind), s.anchor, s.output.value,
                        fmt::join(s.chain, ","));
@@ -186,9 +188,11 @@ Result<Plan> parse_plan(std::string_view text) {
         return bad_input(fmt::format("spec hash '{}' is not hexadecimal", hash), line.where());
       header = true;
     } else if (line.kind == "stage") {
-      TRY(line.only({"first", "last", "bands"}));
+      TRY(line.only({"first", "last", "bands", "by"}));
+      Result<std::string> by = line.text("by");
+      if (by && *by != "image") return bad_input(fmt::format("'by={}' is not 'by=image'", *by), line.where());
       plan.stages.push_back({TRY(line.number_of<uint32_t>("first")), TRY(line.number_of<uint32_t>("last")),
-                             TRY(line.number_of<uint32_t>("bands"))});
+                             TRY(line.number_of<uint32_t>("bands")), by.has_value()});
     } else if (line.kind == "step") {
       TRY(line.only({"kind", "anchor", "output", "chain", "m_block", "n_block", "estimate_seconds"}));
       plan.steps.push_back(TRY(parse_step(line)));

@@ -51,10 +51,12 @@ struct Step {
 };
 
 // Consecutive steps. With bands > 1 they run band by band over output rows (and image by image), so that what lies
-// between them stays in SBUF.
+// between them stays in SBUF; by_image alone takes whole images one by one.
 struct Stage {
   uint32_t first = 0, last = 0;  // steps [first, last)
   uint32_t bands = 1;
+  bool by_image = false;
+  bool in_parts() const { return bands > 1 || by_image; }
   auto operator<=>(const Stage&) const = default;
 };
 

@@ -20,8 +20,8 @@ Plan random_plan(uint64_t seed) {
       s.blocking = {static_cast<int64_t>(prng.below(5000)), static_cast<int64_t>(prng.below(5000))};
     s.estimate_seconds = static_cast<double>(prng.next()) * 1e-25;
     plan.steps.push_back(s);
-    plan.stages.push_back(
-        {static_cast<uint32_t>(i), static_cast<uint32_t>(i + 1), static_cast<uint32_t>(1 + prng.below(7))});
+    plan.stages.push_back({static_cast<uint32_t>(i), static_cast<uint32_t>(i + 1),
+                           static_cast<uint32_t>(1 + prng.below(7)), prng.below(2) == 0});
     plan.tensors.push_back(static_cast<Location>(prng.below(4)));
     plan.dtypes.push_back(static_cast<DType>(prng.below(kDTypeCount)));
   }
@@ -59,6 +59,7 @@ TEST(Plan, MessagesNameLineAndNearestWord) {
             "plan:2: 'estimate_seconds=nan' is not a number in range");
   EXPECT_EQ(message(header + "stage first=0 last=1 band=1"),
             "plan:2: 'stage' has no word 'band' (did you mean 'bands'?)");
+  EXPECT_EQ(message(header + "stage first=0 last=1 bands=1 by=row"), "plan:2: 'by=row' is not 'by=image'");
   EXPECT_EQ(message(header + "stage first=0 last=1"), "plan:2: 'stage' has no 'bands='");
   EXPECT_EQ(message(header + "tensor id=3 location=hbm"), "plan:2: tensor id 3 where 0 is next");
   EXPECT_EQ(message(header + "tensor id=0 location=hmb"), "plan:2: 'hmb' is not a location (did you mean 'hbm'?)");

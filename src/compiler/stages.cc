@@ -8,6 +8,7 @@
 #include "compiler/attention.h"
 #include "compiler/stage_cost.h"
 #include "compiler/steps.h"
+#include "kernels/packed_conv.h"
 
 namespace presil::compiler {
 namespace {
@@ -20,6 +21,8 @@ constexpr double kBandShare = 0.4;
 constexpr double kSingleStepShare = 0.75;
 // A tensor up to this share of SBUF stays there whole.
 constexpr double kResidentShare = 0.2;
+// A stage goes on over this many steps that touch no large tensor.
+constexpr uint32_t kSmallBetween = 2;
 // A stage is cut in two where that saves at least this share of its time.
 constexpr double kWorthACut = 0.05;
 
@@ -82,6 +85,22 @@ struct Planner {
     return by_rows && touches_big(step);
   }
 
+  // Bytes per partition of some rows of an image while a band runs. A convolution with packed taps brings in just what
+  // its outputs multiply.
+  double part_bytes(TensorId t, const Rows& rows) const {
+    const auto count = rows.end - rows.begin;
+    const bool packed =
+        producer[t.value] == UINT32_MAX && !users[t.value].empty() &&
+        std::ranges::all_of(users[t.value], [&](uint32_t s) { return plan.steps[s].kind == StepKind::packed_conv; });
+    if (!packed) return bytes(t, count, true);
+    const kernels::Window w = window_of(graph, graph.nodes[plan.steps[users[t.value][0]].anchor]);
+    const graph::Shape& out = graph.at(graph.nodes[plan.steps[users[t.value][0]].anchor].output).shape;
+    const int64_t outputs = (count + w.stride[0] - 1) / w.stride[0];
+    const int64_t beside = kernels::tap_packing(spec, w, graph.at(t).shape[1], out[1], outputs)->out_rows;
+    return static_cast<double>((outputs + beside - 1) / beside * kernels::packed_columns(w, graph.at(t).shape[3])) *
+           static_cast<double>(dtype_bytes(value_dtype(graph, plan, t)));
+  }
+
   // Values live at once while a band runs, by step, in bytes per partition.
   double band_bytes(const Stage& stage, uint32_t band) const {
     BandRows rows = band_rows(graph, plan, stage, band);
@@ -98,7 +117,7 @@ struct Planner {
           if (u >= stage.first && u < stage.last) last = std::max(last, u), first = std::min(first, u);
         }
         if (from != UINT32_MAX) first = from, last = std::max(last, from);
-        if (first <= s && s <= last) live += bytes(TensorId(t), rows.needed[t].end - rows.needed[t].begin, true);
+        if (first <= s && s <= last) live += part_bytes(TensorId(t), rows.needed[t]);
       }
       // A chain or a depthwise sum needs room of its own.
       peak = std::max(peak, live);
@@ -116,12 +135,15 @@ struct Planner {
     return rows;
   }
 
+  void set_bands(Stage& stage, uint32_t bands) const { stage.bands = bands, stage.by_image = bands == 1; }
+  int64_t images(const Stage& stage) const { return graph.at(plan.steps[stage.first].output).shape[0]; }
+
   // The fewest bands with which a stage's values leave room; nothing when even single rows are too large.
   std::optional<uint32_t> bands_of(Stage stage, double share) const {
     int64_t limit = bands_max(stage);
-    for (int64_t bands = 2; bands <= limit;
+    for (int64_t bands = images(stage) > 1 ? 1 : 2; bands <= limit;
          bands = bands == limit ? limit + 1 : std::min(limit, bands + std::max<int64_t>(1, bands / 4))) {
-      stage.bands = static_cast<uint32_t>(bands);
+      set_bands(stage, static_cast<uint32_t>(bands));
       if (std::max(band_bytes(stage, 0), band_bytes(stage, stage.bands / 2)) <= share * sbuf()) return stage.bands;
     }
     return std::nullopt;
@@ -133,7 +155,7 @@ struct Planner {
     auto seconds = [&](Stage part) -> std::optional<double> {
       auto bands = bands_of(part, part.last - part.first == 1 ? kSingleStepShare : kBandShare);
       if (!bands) return std::nullopt;
-      part.bands = *bands;
+      set_bands(part, *bands);
       return stage_seconds(graph, spec, plan, part, [&](TensorId t) { return big(t); });
     };
     double best = (1 - kWorthACut) * stage_seconds(graph, spec, plan, stage, [&](TensorId t) { return big(t); });
@@ -153,7 +175,7 @@ struct Planner {
     Stage stage{first, last, 2};
     auto bands = bands_of(stage, single ? kSingleStepShare : kBandShare);
     if (bands) {
-      stage.bands = *bands;
+      set_bands(stage, *bands);
       if (auto cut = best_cut(stage)) {
         TRY(add_banded(first, *cut));
         return add_banded(*cut, last);
@@ -169,7 +191,7 @@ struct Planner {
       TRY(add_banded(first, (first + last) / 2));
       return add_banded((first + last) / 2, last);
     }
-    stage.bands = static_cast<uint32_t>(bands_max(stage));
+    set_bands(stage, static_cast<uint32_t>(bands_max(stage)));
     return unsupported(
         fmt::format(
             "one row of what this step touches takes {:.0f} bytes per partition; values may fill {:.0f} of SBUF's {}",
@@ -182,7 +204,7 @@ struct Planner {
       uint32_t end = s + 1;
       if (bandable(plan.steps[s])) {
         // A reduction ends its stage: what follows may need the total.
-        while (end < plan.steps.size() && bandable(plan.steps[end]) && !reads_reduction(s, end)) ++end;
+        while (const uint32_t next = joined_until(s, end)) end = next;
         TRY(add_banded(s, end));
       } else {
         plan.stages.push_back({s, end, 1});
@@ -190,6 +212,16 @@ struct Planner {
       s = end;
     }
     return {};
+  }
+  // The end of stage [first, end) when it goes on: over large tensors, and over few small ones between them, which are
+  // no reason to send the large ones through HBM. 0 when it does not.
+  uint32_t joined_until(uint32_t first, uint32_t end) const {
+    for (uint32_t at = end; at < plan.steps.size() && at <= end + kSmallBetween; ++at) {
+      if (reads_reduction(first, at)) return 0;
+      if (bandable(plan.steps[at])) return at + 1;
+      if (!row_local(graph, plan.steps[at]) || !image[plan.steps[at].output.value]) return 0;
+    }
+    return 0;
   }
   // Whether step `at` reads the result of a reduction in [first, at).
   bool reads_reduction(uint32_t first, uint32_t at) const {
@@ -217,9 +249,9 @@ struct Planner {
       Location& location = plan.tensors[t.value];
       if (is_output[t.value] || plan.steps[s].kind == StepKind::gemm || plan.steps[s].kind == StepKind::stream)
         location = Location::hbm;
-      else if (stage.bands > 1 && !leaves)
+      else if (stage.in_parts() && !leaves)
         location = Location::local;
-      else if (stage.bands > 1 && big(t))
+      else if (stage.in_parts() && big(t))
         location = Location::hbm;
       else
         location = Location::sbuf;
@@ -289,6 +321,18 @@ void choose_dtypes(const Graph& graph, Plan& plan) {
         plan.dtypes[t.value] = plan.dtypes[node.output.value];
       }
     }
+  }
+  // The largest of rounded values is the largest value, rounded: what only such pools read may be rounded before.
+  const TensorUses uses = uses_of(graph);
+  auto picks = [&](const graph::Node& node) {
+    return node.op == graph::Op::pool && node.attrs.pool == graph::PoolKind::max && multiplied[node.output.value];
+  };
+  for (size_t i = graph.nodes.size(); i-- > 0;) {
+    const graph::TensorId in = graph.nodes[i].inputs.empty() ? graph::TensorId() : graph.nodes[i].inputs[0];
+    if (!picks(graph.nodes[i]) || uses.is_output[in.value]) continue;
+    const auto& users = uses.consumers[in.value];
+    if (!std::ranges::all_of(users, [&](uint32_t u) { return picks(graph.nodes[u]); })) continue;
+    multiplied[in.value] = true, plan.dtypes[in.value] = plan.dtypes[graph.nodes[i].output.value];
   }
   for (const graph::Node& node : graph.nodes) {
     bool views = node.op == graph::Op::reshape || node.op == graph::Op::transpose || node.op == graph::Op::slice ||

@@ -54,16 +54,35 @@ HostTensor conv_weights(const graph::Tensor& w, int64_t channels, int64_t group,
   });
 }
 
-HostTensor packed_weights(const graph::Tensor& w, int64_t begin, int64_t m, DType dtype) {
-  Kernel k = kernel_of(w.shape);
-  int64_t channels = w.shape[1], taps = k.taps();
-  return filled(w, {taps * channels, m}, dtype, [=](const float* in, float* out) {
-    for (int64_t i = 0; i < m; ++i) {
-      const float* row = in + (begin + i) * channels * taps;
-      for (int64_t c = 0; c < channels; ++c) {
-        for (int64_t tap = 0; tap < taps; ++tap) {
-          const int64_t y = tap / k.columns, x = tap % k.columns;
-          out[((x * k.rows + y) * channels + c) * m + i] = row[c * taps + tap];
+HostTensor row_weights(const graph::Tensor& w, const kernels::RowPacking& p, int64_t stride, int64_t channels,
+                       int64_t group, DType dtype) {
+  const Kernel k = kernel_of(w.shape);
+  const int64_t per_group = channels / group, outputs = w.shape[0], m = p.out_rows * p.m_step;
+  return filled(w, {p.in_rows * channels, p.passes, k.columns, m}, dtype, [=](const float* in, float* out) {
+    for (int64_t o = 0; o < outputs; ++o) {
+      const int64_t first = o / (outputs / group) * per_group;  // input channels of this output's group
+      for (int64_t row = 0; row < p.out_rows; ++row) {
+        for (int64_t at = 0; at < per_group * k.taps(); ++at) {
+          const int64_t c = first + at / k.taps(), ky = at / k.columns % k.rows, kx = at % k.columns;
+          const int64_t y = row * stride + ky, pass = y / p.in_rows;  // input row of the block
+          const int64_t partition = y % p.in_rows * channels + c;
+          out[((partition * p.passes + pass) * k.columns + kx) * m + row * p.m_step + o] =
+              in[o * per_group * k.taps() + at];
+        }
+      }
+    }
+  });
+}
+
+HostTensor packed_weights(const graph::Tensor& w, const kernels::TapPacking& p, int64_t stride, DType dtype) {
+  const Kernel k = kernel_of(w.shape);
+  const int64_t channels = w.shape[1], taps = k.taps(), outputs = w.shape[0], m = p.out_rows * p.m_step;
+  return filled(w, {k.columns * p.in_rows * channels, m}, dtype, [=](const float* in, float* out) {
+    for (int64_t o = 0; o < outputs; ++o) {
+      for (int64_t row = 0; row < p.out_rows; ++row) {
+        for (int64_t at = 0; at < channels * taps; ++at) {
+          const int64_t c = at / taps, y = row * stride + at % taps / k.columns, x = at % k.columns;
+          out[((x * p.in_rows + y) * channels + c) * m + row * p.m_step + o] = in[o * channels * taps + at];
         }
       }
     }

@@ -2,6 +2,8 @@
 // program starts). Everything works without data too and then gives shapes only.
 #pragma once
 #include "graph/graph.h"
+#include "kernels/packed_conv.h"
+#include "kernels/row_conv.h"
 
 namespace presil::compiler {
 
@@ -16,8 +18,11 @@ HostTensor converted(const graph::Tensor&, DType);
 // Convolution weights [M, C/group, kh, kw] (1-D: [M, C/group, k]) to [C, kh, kw, m] for output channels [begin,
 // begin+m); a grouped convolution becomes dense with zeros.
 HostTensor conv_weights(const graph::Tensor&, int64_t channels, int64_t group, int64_t begin, int64_t m, DType);
-// The same to [kw * kh * C, m]: filter columns outermost.
-HostTensor packed_weights(const graph::Tensor&, int64_t begin, int64_t m, DType);
+// The same, for kernels::conv_rows, to [in_rows * C, passes, kw, out_rows * m_step].
+HostTensor row_weights(const graph::Tensor&, const kernels::RowPacking&, int64_t stride, int64_t channels,
+                       int64_t group, DType);
+// The same, for kernels::conv_packed, to [kw * in_rows * C, out_rows * m_step]: filter columns outermost.
+HostTensor packed_weights(const graph::Tensor&, const kernels::TapPacking&, int64_t stride, DType);
 // [C, 1, kh, kw] to [C, kh, kw], fp32: they are per-partition scalars.
 HostTensor depthwise_weights(const graph::Tensor&);
 // [C, M/group, kh, kw] to [C, kh, kw, m], dense.

@@ -14,6 +14,9 @@ namespace presil::kernels {
 namespace {
 
 constexpr int64_t kReduceMax = 65536;  // elements that one instruction reduces to one
+// Elements that one instruction reads: a longer one would keep what leaves PSUM meanwhile, and with it the tensor
+// engine, waiting.
+constexpr int64_t kPieceElements = 4096;
 
 // Consecutive outputs of one axis whose windows keep the same taps [tap, tap + taps); `counted` taps divide an average.
 struct Segment {
@@ -91,7 +94,8 @@ void reduce_rectangle(const Pool& p, const Axis& y, const Segment& rows, const A
     isa::View src = origin(in, g, 0, partitions, {0, 0, input_row, input_column});
     src.rank = static_cast<uint8_t>(taps.size());
     std::copy(taps.begin(), taps.end(), src.dims.begin());
-    for_each_piece({dst, src}, loops, {}, [&](std::span<const isa::View> v) {
+    const Limits limits{.elements = std::max<int64_t>(kPieceElements, rows.taps * columns.taps)};
+    for_each_piece({dst, src}, loops, limits, [&](std::span<const isa::View> v) {
       if (empty) {
         p.context.build.memset({.dst = v[0], .value = p.empty});
       } else {
