@@ -7,6 +7,10 @@ namespace presil::chip {
 AccessLog::AccessLog(const ShapeTable& shapes, uint64_t bytes, uint64_t bucket)
     : shapes_(shapes), bucket_(bucket), buckets_((bytes + bucket - 1) / bucket) {}
 
+std::vector<AccessLog::Entry>::iterator AccessLog::find(std::vector<Entry>& entries, uint32_t id) {
+  return std::find_if(entries.begin(), entries.end(), [&](const Entry& e) { return e.id == id; });
+}
+
 // Takes the place of the same read by the same agent, which is complete when this one is.
 bool AccessLog::repeats(const Access& read) {
   for (const Entry& e : buckets_[first_bucket(read)].reads) {
@@ -15,6 +19,7 @@ bool AccessLog::repeats(const Access& read) {
     if (r.shape != read.shape || r.epoch.agent != read.epoch.agent) continue;
     r.epoch = read.epoch;
     r.site = read.site;
+    for (size_t b = first_bucket(r); b <= last_bucket(r); ++b) find(buckets_[b].reads, e.id)->epoch = read.epoch;
     return true;
   }
   return false;
@@ -42,7 +47,7 @@ void AccessLog::remove(uint32_t id) {
   Record& r = records_[id];
   for (size_t b = first_bucket(r); b <= last_bucket(r); ++b) {
     std::vector<Entry>& entries = list(buckets_[b], r.write);
-    *std::find_if(entries.begin(), entries.end(), [&](const Entry& e) { return e.id == id; }) = entries.back();
+    *find(entries, id) = entries.back();
     entries.pop_back();
   }
   r.live = false;

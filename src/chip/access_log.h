@@ -24,7 +24,7 @@ class AccessLog {
   // `bytes`: of a partition, or of the HBM; `bucket`: how finely records are indexed.
   AccessLog(const ShapeTable& shapes, uint64_t bytes, uint64_t bucket);
 
-  // Calls conflict(record) for every record that is not ordered(record), shares a byte with `access` and of which at
+  // Calls conflict(record) for every record that is not ordered(its epoch), shares a byte with `access` and of which at
   // least one is a write; then enters `access` and drops what it replaces.
   template <class Ordered, class Conflict>
   void enter(const Access& access, Ordered&& ordered, Conflict&& conflict);
@@ -40,13 +40,19 @@ class AccessLog {
     uint32_t seen = 0;  // by the query with this number
     bool live = false;
   };
-  // What tells most records apart without looking at them.
+  // What answers for most records without looking at them.
   struct Entry {
     int64_t begin = 0, end = 0;
     uint16_t partition = 0, partition_end = 0;
     uint32_t id = 0;
+    Epoch epoch;
     bool near(const Entry& o) const {
-      return begin < o.end && o.begin < end && partition < o.partition_end && o.partition < partition_end;
+      // One branch for all: which of them is false is hard to predict.
+      return ((begin < o.end) & (o.begin < end) & (partition < o.partition_end) & (o.partition < partition_end)) != 0;
+    }
+    bool inside(const Entry& o) const {
+      return ((o.begin <= begin) & (end <= o.end) & (o.partition <= partition) & (partition_end <= o.partition_end)) !=
+             0;
     }
   };
   struct Bucket {
@@ -55,9 +61,10 @@ class AccessLog {
 
   Entry entry_of(const Access& a, uint32_t id) const {
     const Shape& s = shapes_[a.shape];
-    return {a.begin, a.end, s.partition, static_cast<uint16_t>(s.partition + s.partitions), id};
+    return {a.begin, a.end, s.partition, static_cast<uint16_t>(s.partition + s.partitions), id, a.epoch};
   }
   std::vector<Entry>& list(Bucket& b, bool write) { return write ? b.writes : b.reads; }
+  static std::vector<Entry>::iterator find(std::vector<Entry>& entries, uint32_t id);
   bool repeats(const Access& read);
   void insert(const Access& access);
   void remove(uint32_t id);
@@ -79,22 +86,20 @@ void AccessLog::enter(const Access& a, Ordered&& ordered, Conflict&& conflict) {
   covered_.clear();
   const Shape& shape = shapes_[a.shape];
   const Entry self = entry_of(a, 0);
-  auto visit = [&](uint32_t id) {
-    Record& r = records_[id];
+  auto visit = [&](const Entry& e) {
+    if (!e.near(self)) return;
+    const bool unordered = !ordered(e.epoch);
+    if (!unordered && !(a.write && e.inside(self))) return;
+    Record& r = records_[e.id];
     if (r.seen == query_) return;
     r.seen = query_;
-    const Access& before = r;
-    if (!ordered(before) && overlap(shapes_[r.shape], r.begin, shape, a.begin)) conflict(before);
-    if (a.write && covers(shape, a.begin, shapes_[r.shape], r.begin)) covered_.push_back(id);
+    if (unordered && overlap(shapes_[r.shape], r.begin, shape, a.begin)) conflict(static_cast<const Access&>(r));
+    if (a.write && covers(shape, a.begin, shapes_[r.shape], r.begin)) covered_.push_back(e.id);
   };
   for (size_t b = first_bucket(a); b <= last_bucket(a); ++b) {
-    for (const Entry& e : buckets_[b].writes) {
-      if (e.near(self)) visit(e.id);
-    }
+    for (const Entry& e : buckets_[b].writes) visit(e);
     if (!a.write) continue;
-    for (const Entry& e : buckets_[b].reads) {
-      if (e.near(self)) visit(e.id);
-    }
+    for (const Entry& e : buckets_[b].reads) visit(e);
   }
   for (uint32_t id : covered_) remove(id);
   if (a.write || !repeats(a)) insert(a);

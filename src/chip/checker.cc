@@ -14,7 +14,7 @@
 namespace presil::chip {
 namespace {
 
-constexpr uint64_t kSramBucket = 2048, kHbmBucket = 64 * 1024;
+constexpr uint64_t kSramBucket = 1024, kHbmBucket = 64 * 1024;
 
 // An operand of a static instruction; its place is relative to the offsets of an iteration.
 struct Operand {
@@ -188,16 +188,16 @@ struct Checker::State {
   void enter(Site site, Epoch epoch, const Static& s, const Operand& o, int64_t begin, bool writes) {
     Access access{o.shape, begin, begin + o.extent, epoch, site, writes, s.tensor};
     log(o.memory).enter(
-        access, [&](const Access& before) { return ordered(before, access); },
+        access, [&](const Epoch& before) { return ordered(before, access); },
         [&](const Access& before) { report_race(before, access, o); });
     if (log(o.memory).wants_cleaning()) clean(log(o.memory));
   }
 
-  bool ordered(const Access& before, const Access& now) const {
-    if (before.epoch.agent == now.epoch.agent && order.is_engine(now.epoch.agent)) {
-      if (before.epoch.number == now.epoch.number || now.write) return true;
+  bool ordered(const Epoch& before, const Access& now) const {
+    if (before.agent == now.epoch.agent && order.is_engine(now.epoch.agent)) {
+      if (before.number == now.epoch.number || now.write) return true;
     }
-    return order.complete(before.epoch, now.site.queue);
+    return order.complete(before, now.site.queue);
   }
 
   // What everybody knows to be complete conflicts with nothing any more. An engine need not know that its own reads

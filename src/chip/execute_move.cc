@@ -54,6 +54,20 @@ bool copy_transposed(const Nest& nest, size_t element_bytes) {
   return true;
 }
 
+// The two innermost loops as elements that come twice, as in an image of twice the width.
+bool copy_doubled(const Nest& nest, size_t element_bytes) {
+  const auto bytes = static_cast<int64_t>(element_bytes);
+  if (nest.rank < 2 || nest.run() != 2 || (bytes != 2 && bytes != 4)) return false;
+  const auto outer = static_cast<size_t>(nest.rank - 2);
+  if (nest.run_step(0) != bytes || nest.run_step(1) != 0) return false;
+  if (nest.step[0][outer] != 2 * bytes || nest.step[1][outer] != bytes) return false;
+  Nest rows = nest;
+  rows.rank -= 1;
+  for_each_run(
+      rows, [&](const std::array<std::byte*, kMaxJoined>& at) { double_run(element_bytes, at[1], at[0], rows.run()); });
+  return true;
+}
+
 // Permutes the dims of a matrix operand so that its elements come in the order of its transpose: the trailing dims that
 // make up `columns` elements move to the front. Empty if no dims make up that number.
 std::optional<Strided> transposed(const Strided& s, uint64_t columns) {
@@ -101,7 +115,7 @@ void copy_elements(Context& c, const Strided& dst, const Strided& src) {
   }
   // Where dst is written more than once, the last element in order counts.
   if (!overlaps_itself(dst)) {
-    if (copy_transposed(*nest, bytes)) return;
+    if (copy_transposed(*nest, bytes) || copy_doubled(*nest, bytes)) return;
     prefer_long_runs(*nest);
   }
   const int64_t to_step = nest->run_step(0), from_step = nest->run_step(1);

@@ -66,6 +66,25 @@ TEST(Execute, CopiesIntoAPatternThatOverlapsItself) {
   }
 }
 
+// An image of twice the width and height: every element four times.
+TEST(Execute, ElementsThatComeTwice) {
+  Fixture b(23);
+  for (DType from : {DType::fp32, DType::bf16, DType::int8, DType::uint16}) {
+    for (DType to : {from, DType::fp32, DType::bf16}) {
+      for (uint32_t columns : {1u, 2u, 15u, 40u, 300u}) {
+        const int32_t width = static_cast<int32_t>(columns + b.random.below(3));
+        View dst = b.view(Memory::sbuf, to, 7, 0, {1}, 0, true), src = b.view(Memory::sbuf, from, 7, 0, {1}, 5, true);
+        dst.rank = 1, dst.dims[0] = {1, 3 * 2 * columns * 2};
+        src.rank = 4;
+        const isa::Dim dims[] = {{width, 3}, {0, 2}, {1, columns}, {0, 2}};
+        std::copy(std::begin(dims), std::end(dims), src.dims.begin());
+        b.start(b.chance(50) ? Opcode::tensor_copy : Opcode::dma_copy, EngineKind::vector, {dst, src});
+        ASSERT_TRUE(b.matches());
+      }
+    }
+  }
+}
+
 TEST(Execute, Transposes) {
   Fixture b(3);
   for (int i = 0; i < 200; ++i) {

@@ -51,6 +51,26 @@ void copy_run(size_t element_bytes, const std::byte* from, int64_t from_step, st
   CHECK(false, "elements have 1, 2, 4 or 8 bytes");
 }
 
+namespace {
+
+template <class Word, class Pair>
+void double_words(const std::byte* from, std::byte* to, size_t count) {
+  for (size_t i = 0; i < count; ++i) {
+    Word word;
+    std::memcpy(&word, from + i * sizeof word, sizeof word);
+    const Pair pair = static_cast<Pair>(word) | static_cast<Pair>(word) << 8 * sizeof word;
+    std::memcpy(to + i * sizeof pair, &pair, sizeof pair);
+  }
+}
+
+}  // namespace
+
+bool double_run(size_t element_bytes, const std::byte* from, std::byte* to, size_t count) {
+  if (element_bytes == 2) return double_words<uint16_t, uint32_t>(from, to, count), true;
+  if (element_bytes == 4) return double_words<uint32_t, uint64_t>(from, to, count), true;
+  return false;
+}
+
 void gather_run(size_t element_bytes, const std::byte* from, int64_t step, size_t count, std::byte* to) {
   copy_run(element_bytes, from, step, to, static_cast<int64_t>(element_bytes), count);
 }
@@ -110,6 +130,13 @@ float* convert_block(const RunFormat& format, const Block& block, float* buffer)
   const auto rows = block.step == bytes ? format.load_rows : block.step == 2 * bytes ? format.load_rows_step2 : nullptr;
   if (rows != nullptr && (row_count > 1 || block.step != bytes)) {
     rows(block.at, block.row_step, row_count, columns, buffer);
+    return buffer;
+  }
+  if (columns == 2 && block.step == 0 && block.row_step == bytes) {
+    alignas(64) float once[kRunMax];
+    format.load(block.at, once, row_count);
+    double_run(sizeof(float), reinterpret_cast<const std::byte*>(once), reinterpret_cast<std::byte*>(buffer),
+               row_count);
     return buffer;
   }
   for (size_t r = 0; r < row_count; ++r) {

@@ -20,6 +20,9 @@ void scatter_run(size_t element_bytes, const std::byte* from, std::byte* to, int
 void copy_run(size_t element_bytes, const std::byte* from, int64_t from_step, std::byte* to, int64_t to_step,
               size_t count);
 
+// Contiguous elements, each of them twice; false for sizes other than 2 and 4.
+bool double_run(size_t element_bytes, const std::byte* from, std::byte* to, size_t count);
+
 // How the elements of one operand are read and written.
 struct RunFormat {
   DType dtype = DType::fp32;
