@@ -94,22 +94,34 @@ Map prepare_map(Context& c, const Strided& dst, std::span<const Strided> inputs)
 
 namespace {
 
-bool in_floats(int64_t bytes) { return bytes % static_cast<int64_t>(sizeof(float)) == 0; }
+constexpr size_t kPlanesMax = 4096;  // floats of converted planes: a few such buffers stay in a first-level cache
 
-// Side k of a slab, if that operand can be one.
-std::optional<numerics::SlabSide> slab_side(const Nest& nest, size_t k) {
+// Operand k as a side of a slab, if it can be one.
+std::optional<SlabMap::Side> slab_side(const Nest& nest, size_t k, const RunFormat& format) {
   const auto rank = static_cast<size_t>(nest.rank);
-  if (reinterpret_cast<uintptr_t>(nest.base[k]) % alignof(float) != 0) return std::nullopt;
-  for (size_t l = 0; l < rank; ++l) {
-    if (!in_floats(nest.step[k][l])) return std::nullopt;
-  }
-  const int64_t column = nest.run_step(static_cast<int>(k));
-  if (column != sizeof(float) && (k == 0 || column != 0)) return std::nullopt;
-  const auto step = [&](size_t from_inner) {
-    return rank > from_inner ? nest.step[k][rank - 1 - from_inner] / static_cast<int64_t>(sizeof(float)) : 0;
-  };
+  const auto bytes = static_cast<int64_t>(format.bytes);
+  const auto step = [&](size_t from_inner) { return rank > from_inner ? nest.step[k][rank - 1 - from_inner] : 0; };
+  SlabMap::Side side;
   // Two loops: one row per plane, so that planes are what lies far apart.
-  return rank == 2 ? numerics::SlabSide{nullptr, step(1), 0} : numerics::SlabSide{nullptr, step(2), step(1)};
+  side.plane_step = step(rank == 2 ? 1 : 2);
+  side.row_step = rank == 2 ? 0 : step(1);
+  side.value = k > 0 && step(0) == 0;
+  const auto whole = [](int64_t n) { return n % static_cast<int64_t>(sizeof(float)) == 0; };
+  const bool aligned = reinterpret_cast<uintptr_t>(nest.base[k]) % alignof(float) == 0 &&
+                       std::all_of(nest.step[k].begin(), nest.step[k].begin() + nest.rank, whole);
+  if (format.dtype == DType::fp32 && aligned && (side.value || step(0) == bytes)) return side;
+  if (side.value || step(0) % bytes != 0) return std::nullopt;
+  side.converted = true;
+  if (k > 0) side.load = numerics::load_windows_fn(format.dtype, step(0) / bytes);
+  if (k == 0 && step(0) == bytes) side.store = numerics::store_windows_fn(format.dtype, false);
+  if (side.load == nullptr && side.store == nullptr) return std::nullopt;
+  return side;
+}
+
+// Some planes of a side as the kernel sees them.
+numerics::SlabSide in_place(const SlabMap::Side& side, std::byte* at) {
+  const auto floats = [](int64_t bytes) { return bytes / static_cast<int64_t>(sizeof(float)); };
+  return {reinterpret_cast<float*>(at), floats(side.plane_step), floats(side.row_step)};
 }
 
 }  // namespace
@@ -119,28 +131,51 @@ std::optional<SlabMap> slab_map(const Map& map) {
   const auto rank = static_cast<size_t>(nest.rank);
   if (rank == 0 || map.repeats_places) return std::nullopt;
   SlabMap out;
+  bool converts = false;
   for (size_t k = 0; k < static_cast<size_t>(nest.operands); ++k) {
-    const std::optional<numerics::SlabSide> side =
-        map.format[k].dtype == DType::fp32 ? slab_side(nest, k) : std::nullopt;
+    const std::optional<SlabMap::Side> side = slab_side(nest, k, map.format[k]);
     if (!side) return std::nullopt;
-    (k == 0 ? out.slab.out : out.slab.in[k - 1]) = *side;
-    out.value[k] = nest.run_step(static_cast<int>(k)) == 0;
+    out.sides[k] = *side;
+    converts |= side->converted;
   }
-  out.slab.columns = nest.run();
-  if (rank == 2) out.slab.planes = nest.count[0];
-  if (rank > 2) out.slab.planes = nest.count[rank - 3], out.slab.rows = nest.count[rank - 2];
+  out.columns = nest.run();
+  if (rank == 2) out.planes = nest.count[0];
+  if (rank > 2) out.planes = nest.count[rank - 3], out.rows = nest.count[rank - 2];
+  if (converts && out.rows * out.columns > kPlanesMax) return std::nullopt;
   out.outer = nest;
   out.outer.rank = std::max(0, nest.rank - 2);
   return out;
 }
 
-void run_slabs(const SlabMap& map, numerics::SlabKernel kernel) {
-  numerics::Slab slab = map.slab;
+void run_slabs(Context& c, const SlabMap& map, numerics::SlabKernel kernel, float alpha) {
+  const auto operands = static_cast<size_t>(map.outer.operands);
+  const auto converted = [](const SlabMap::Side& s) { return s.converted; };
+  const bool converts = std::any_of(map.sides.begin(), map.sides.begin() + map.outer.operands, converted);
+  const size_t plane = map.rows * map.columns,
+               together = converts ? std::max<size_t>(1, kPlanesMax / plane) : map.planes;
   for_each_run(map.outer, [&](const std::array<std::byte*, kMaxJoined>& at) {
-    slab.out.at = reinterpret_cast<float*>(at[0]);
-    for (size_t k = 1; k < static_cast<size_t>(map.outer.operands); ++k)
-      slab.in[k - 1].at = reinterpret_cast<float*>(at[k]);
-    kernel(slab);
+    for (size_t first = 0; first < map.planes; first += together) {
+      numerics::Slab slab;
+      slab.planes = std::min(together, map.planes - first);
+      slab.rows = map.rows;
+      slab.columns = map.columns;
+      slab.alpha = alpha;
+      numerics::Windows out;
+      for (size_t k = operands; k-- > 0;) {
+        const SlabMap::Side& side = map.sides[k];
+        std::byte* base = at[k] + side.plane_step * static_cast<int64_t>(first);
+        numerics::SlabSide& seen = k == 0 ? slab.out : slab.in[k - 1];
+        seen = in_place(side, base);
+        if (!side.converted) continue;
+        seen = {c.scratch().planes[k].floats(kPlanesMax), static_cast<int64_t>(plane),
+                static_cast<int64_t>(map.columns)};
+        const numerics::Windows windows{base, side.plane_step, side.row_step, slab.planes, map.rows, map.columns};
+        k == 0 ? void(out = windows) : side.load(windows, seen.at, plane);
+      }
+      if (operands == 2) slab.in[1] = slab.in[0];
+      kernel(slab);
+      if (map.sides[0].converted) map.sides[0].store(slab.out.at, plane, out);
+    }
   });
 }
 

@@ -63,38 +63,36 @@ bool values_agree(Context& c, std::initializer_list<int> operands) {
 
 AluOp alu(const Context& c, int k) { return static_cast<AluOp>(c.word(k)); }
 
-// The first two inputs where they lie; false if they must be read element by element.
-bool alu_in_place(const Map& map, AluOp op, bool reversed) {
+// The first two inputs as slabs; false if they must be read element by element.
+bool alu_slabs(Context& c, const Map& map, AluOp op, bool reversed) {
   std::optional<SlabMap> slabs = slab_map(map);
-  if (!slabs || (slabs->value[1] && slabs->value[2])) return false;
+  if (!slabs || (slabs->sides[1].value && slabs->sides[2].value)) return false;
   if (reversed) {
-    std::swap(slabs->slab.in[0], slabs->slab.in[1]);
     std::swap(slabs->outer.base[1], slabs->outer.base[2]);
     std::swap(slabs->outer.step[1], slabs->outer.step[2]);
-    std::swap(slabs->value[1], slabs->value[2]);
+    std::swap(slabs->sides[1], slabs->sides[2]);
   }
-  const AluForm form = slabs->value[1]   ? AluForm::scalar_vector
-                       : slabs->value[2] ? AluForm::vector_scalar
-                                         : AluForm::vector_vector;
-  run_slabs(*slabs, numerics::alu_slab(op, form));
+  const AluForm form = slabs->sides[1].value   ? AluForm::scalar_vector
+                       : slabs->sides[2].value ? AluForm::vector_scalar
+                                               : AluForm::vector_vector;
+  run_slabs(c, *slabs, numerics::alu_slab(op, form));
   return true;
 }
 
-bool fused_in_place(const Map& map, const numerics::FusedOps& ops) {
+bool fused_slabs(Context& c, const Map& map, numerics::FusedOps ops) {
   const std::optional<SlabMap> slabs = slab_map(map);
-  if (!slabs || slabs->value[1] || !slabs->value[2]) return false;
-  const auto kernel =
-      numerics::fused_slab({ops.first, ops.second, ops.reverse_first, ops.reverse_second, slabs->value[3]});
+  if (!slabs || slabs->sides[1].value || !slabs->sides[2].value) return false;
+  ops.scalar_b = slabs->sides[3].value;
+  const auto kernel = numerics::fused_slab(ops);
   if (kernel == nullptr) return false;
-  run_slabs(*slabs, kernel);
+  run_slabs(c, *slabs, kernel);
   return true;
 }
 
-bool activation_in_place(const Map& map, Activation f, float alpha) {
-  std::optional<SlabMap> slabs = slab_map(map);
-  if (!slabs || slabs->value[1] || !slabs->value[2] || !slabs->value[3]) return false;
-  slabs->slab.alpha = alpha;
-  run_slabs(*slabs, numerics::activation_slab(f));
+bool activation_slabs(Context& c, const Map& map, Activation f, float alpha) {
+  const std::optional<SlabMap> slabs = slab_map(map);
+  if (!slabs || slabs->sides[1].value || !slabs->sides[2].value || !slabs->sides[3].value) return false;
+  run_slabs(c, *slabs, numerics::activation_slab(f), alpha);
   return true;
 }
 
@@ -110,7 +108,7 @@ void execute_tensor_tensor(Context& c) {
   if (c.instruction.engine == isa::EngineKind::gpsimd && is_exact_integer(c, all))
     return execute_integer_tensor_tensor(c);
   Map map = prepare_map(c, c.operand(slot::dst), inputs);
-  if (alu_in_place(map, op, false)) return;
+  if (alu_slabs(c, map, op, false)) return;
   const bool swap = map.scalar[1];
   if (swap) map.scalar[2] = false;  // one value on both sides: repeat the second
   const Step apply = step(op, swap, map.scalar[1] || map.scalar[2]);
@@ -130,8 +128,8 @@ void execute_two_steps(Context& c, const TwoSteps& ops, const Strided& data, con
   const Strided inputs[] = {data, s, b};
   Map map = prepare_map(c, c.operand(0), inputs);
   const bool only_first = ops.op1 == AluOp::bypass && !ops.reverse1;
-  if (only_first ? alu_in_place(map, ops.op0, ops.reverse0)
-                 : fused_in_place(map, {ops.op0, ops.op1, ops.reverse0, ops.reverse1, false}))
+  if (only_first ? alu_slabs(c, map, ops.op0, ops.reverse0)
+                 : fused_slabs(c, map, {ops.op0, ops.op1, ops.reverse0, ops.reverse1, false}))
     return;
   map.scalar[1] = false;
   if (map.scalar[2]) {
@@ -177,6 +175,8 @@ void execute_reciprocal(Context& c) {
   namespace slot = isa::slots::reciprocal;
   if (!sizes_agree(c, {slot::data})) return;
   Map map = prepare_map(c, c.operand(slot::dst), {&c.operand(slot::data), 1});
+  if (const std::optional<SlabMap> slabs = slab_map(map); slabs && !slabs->sides[1].value)
+    return run_slabs(c, *slabs, numerics::alu_slab(AluOp::reciprocal, AluForm::vector_vector));
   map.scalar[1] = false;
   const auto kernel = numerics::alu_kernel(AluOp::reciprocal, AluForm::vector_vector);
   run_map(c, map, [&](const Inputs& in, float* out, size_t count) { kernel(in[0], in[0], out, count); });
@@ -255,7 +255,7 @@ void execute_activation(Context& c) {
   if (command == ReduceCommand::reduce || command == ReduceCommand::reset_reduce) {
     activate_and_sum(c, map, body, command);
   } else {
-    if (!activation_in_place(map, f, c.f32(act::alpha))) run_map(c, map, body);
+    if (!activation_slabs(c, map, f, c.f32(act::alpha))) run_map(c, map, body);
     for (uint32_t p = 0; command == ReduceCommand::reset && p < dst.count[0]; ++p) accumulate_row(c, p, command, 0.0f);
   }
   if (!c.has(act::reduce_res)) return;

@@ -35,6 +35,7 @@ struct ExecuteScratch {
   std::array<Buffer, kMaxJoined> staging;  // copies of inputs that the output overlaps
   std::array<Buffer, 4> rows;              // whole rows of fp32
   Buffer stationary, moving, product;
+  std::array<Buffer, kMaxJoined> planes;  // of slabs, converted
   alignas(64) std::array<std::array<float, kRunMax + numerics::kRowsSlack>, kMaxJoined + 1> runs;
 };
 
@@ -87,14 +88,23 @@ struct Map {
 Nest prepare_nest(Context& c, const Strided& dst, std::span<const Strided> inputs);
 Map prepare_map(Context& c, const Strided& dst, std::span<const Strided> inputs);
 
-// The same loops for kernels that work where the operands lie: all of them fp32, their columns contiguous or one value.
+// The same loops for kernels that work on slabs, where operands lie: fp32, with columns that are contiguous or one
+// value. Other operands that windows can be made of are converted some planes at a time.
 struct SlabMap {
+  struct Side {
+    int64_t plane_step = 0, row_step = 0;  // bytes
+    bool value = false;                    // one for all columns; inputs only
+    bool converted = false;
+    numerics::LoadWindowsFn load = nullptr;  // if converted
+    numerics::StoreWindowsFn store = nullptr;
+  };
   Nest outer;  // one slab per run
-  numerics::Slab slab;
-  std::array<bool, kMaxJoined> value{};  // input k (1 and up)
+  size_t planes = 1, rows = 1, columns = 0;
+  std::array<Side, kMaxJoined> sides;  // by operand
 };
 std::optional<SlabMap> slab_map(const Map& map);
-void run_slabs(const SlabMap& map, numerics::SlabKernel kernel);
+// A single input is both operands of the kernel.
+void run_slabs(Context& c, const SlabMap& map, numerics::SlabKernel kernel, float alpha = 0.0f);
 
 // body(inputs, out, count), in order: out[i] from inputs[k][i], or from inputs[k][0] where map.scalar[k + 1].
 template <class Body>

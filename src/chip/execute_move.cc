@@ -86,6 +86,8 @@ std::optional<Strided> transposed(const Strided& s, uint64_t columns) {
 
 void convert_elements(Context& c, const Strided& dst, const Strided& src) {
   Map map = prepare_map(c, dst, {&src, 1});
+  if (const std::optional<SlabMap> slabs = slab_map(map); slabs && !slabs->sides[1].value)
+    return run_slabs(c, *slabs, numerics::alu_slab(AluOp::bypass, numerics::AluForm::vector_vector));
   map.scalar[1] = false;
   run_map(c, map, [](const std::array<const float*, kMaxJoined>& in, float* out, size_t count) {
     std::memcpy(out, in[0], count * sizeof(float));
