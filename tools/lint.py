@@ -28,6 +28,7 @@ BANNED = [
     (r"\busing namespace std\b", "std::", ()),
     (r"\b(TODO|FIXME|XXX)\b", "an open issue, or do it", ()),
     (r"\bstd::unordered_(map|set|multimap|multiset)\b[^;]*\bfor\b", "an ordered walk", ()),
+    (r"\bHWY_(EXPORT|DYNAMIC_DISPATCH)\b", "numerics/simd_dispatch.h; Highway's needs its library", ()),
     (r"__DATE__|__TIME__", "nothing: builds are reproducible", ()),
 ]
 # Results may not depend on the host's libm.

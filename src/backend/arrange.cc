@@ -78,11 +78,11 @@ struct Order {
 // permits it. Tiles do not pack without gaps, and a tile that has memory to spare around it lets loads run further
 // ahead: SBUF is filled up to a share that then turns out to be possible.
 std::optional<Order> reordered_within(const tile::TileProgram& program, const std::vector<LiveRange>& ranges,
-                                      const Graph& graph, const spec::ChipSpec& spec, const Options& options,
-                                      uint32_t window, Time enough) {
+                                      const Graph& graph, const std::vector<Work>& work, const spec::ChipSpec& spec,
+                                      const Options& options, uint32_t window, Time enough) {
   for (int64_t percent : {90, 75, 60, 50, 25}) {
     if (requested(options.cancel)) return std::nullopt;
-    Schedule better = schedule(program, graph, ranges, spec, {window, percent});
+    Schedule better = schedule(program, graph, ranges, work, spec, {window, percent});
     if (better.elapsed > enough || requested(options.cancel)) return std::nullopt;
     Order order{reordered(program, better.order), {}, {}, better.elapsed};
     order.ranges = live_ranges(order.program);
@@ -99,11 +99,13 @@ bool reorder(tile::TileProgram& program, std::vector<LiveRange>& ranges, Placeme
   Graph graph = dependence_graph(program);
   if (requested(options.cancel)) return false;
   auto with_gain = [&](Time elapsed) { return elapsed / 100 * (100 - Time{options.reorder_gain_percent}); };
-  Time enough = with_gain(schedule(program, graph, ranges, spec, {}).elapsed);
+  const std::vector<Work> work = work_of(program, spec);
+  const Time least = least_elapsed(program, work);
+  Time enough = with_gain(schedule(program, graph, ranges, work, spec, {}).elapsed);
   std::optional<Order> best;
   for (uint32_t window : {options.window, options.far_window}) {
-    if (window < options.window) continue;
-    std::optional<Order> order = reordered_within(program, ranges, graph, spec, options, window, enough);
+    if (window < options.window || least > enough) continue;
+    std::optional<Order> order = reordered_within(program, ranges, graph, work, spec, options, window, enough);
     if (order) enough = with_gain(order->elapsed), best = std::move(order);
   }
   if (!best || requested(options.cancel)) return false;

@@ -19,13 +19,6 @@ using isa::Instruction;
 using isa::Memory;
 using tile::TileProgram;
 
-// What one instruction costs, whatever its place.
-struct Work {
-  Time occupancy = 0, latency = 0, prepare = 0;
-  Time transfer = 0;  // of the DMA server
-  int table = 0;      // activation table; 0 needs none
-};
-
 Work work_of(const TileProgram& program, const Instruction& i, const spec::ChipSpec& spec) {
   Work w;
   if (is_dma(i)) {
@@ -43,12 +36,29 @@ Work work_of(const TileProgram& program, const Instruction& i, const spec::ChipS
   return w;
 }
 
+struct Budget;
+
+// Memory is too tight for a tile at a place of the program; so it stays until some is given back, the program has
+// passed the place, or the tile has begun for another instruction's sake.
+struct Tight {
+  Budget* budget = nullptr;
+  uint32_t place = 0, tile = 0;
+  uint64_t loosened = 0;  // of the budget when it was found
+};
+
+// An instruction that waits for memory, and may try again once the program has passed `place`.
+struct Blocked {
+  uint32_t place = 0;
+  Tight found;  // when it was looked at last
+};
+
 // Memory of one kind that tiles take from their first to their last access in program order, and the instructions that
-// wait for some, by age, with the place that is too tight for them.
+// wait for some, by age.
 struct Budget {
   MemoryProfile profile;
   int64_t limit = 0;
-  std::map<uint32_t, uint32_t> blocked{};
+  uint64_t loosened = 0;  // how often a tile has ended
+  std::map<uint32_t, Blocked> blocked{};
 };
 
 // One in this many PSUM banks is for instructions in their own place: results of what ran ahead wait in the others, and
@@ -58,10 +68,11 @@ constexpr uint32_t kBanksKept = 4;
 class Scheduler {
  public:
   Scheduler(const TileProgram& program, const Graph& graph, const std::vector<LiveRange>& ranges,
-            const spec::ChipSpec& spec, const ScheduleOptions& options)
+            const std::vector<Work>& work, const spec::ChipSpec& spec, const ScheduleOptions& options)
       : program_(program),
         graph_(graph),
         ranges_(ranges),
+        work_(work),
         spec_(spec),
         window_(options.window),
         count_(static_cast<uint32_t>(program.code.code.size())),
@@ -76,7 +87,7 @@ class Scheduler {
     admit();
     while (out_.order.size() < count_) {
       Lane* best = nullptr;
-      for (auto& [key, lane] : lanes_) {
+      for (Lane& lane : lanes_) {
         refresh(lane);
         if (lane.candidate != kNone && (!best || lane.start < best->start)) best = &lane;
       }
@@ -99,13 +110,14 @@ class Scheduler {
     std::priority_queue<std::pair<Time, uint32_t>, std::vector<std::pair<Time, uint32_t>>, std::greater<>> later;
     uint32_t candidate = kNone;
     Time start = 0;
-    uint32_t roomy = kNone;  // found to have memory when `tightened_` was `roomy_at`
+    uint32_t asked = kNone;  // found to have memory when `tightened_` was `roomy_at`, or
+    bool roomy = false;
     uint64_t roomy_at = 0;
+    Tight tight;  // where there is none
   };
 
   int64_t quadrants() const { return geometry_.partitions / geometry_.quadrant_partitions; }
-  int64_t size_of(uint32_t t) const {
-    const tile::Tile& tile = program_.tiles[t];
+  int64_t size_of(const tile::Tile& tile) const {
     if (tile.memory == Memory::psum) return 1;
     int64_t bytes = (tile.bytes + kSbufAlignment - 1) / kSbufAlignment * kSbufAlignment;
     return bytes * __builtin_popcount(legal_masks(geometry_, tile.partitions).front());
@@ -121,25 +133,33 @@ class Scheduler {
     for (uint32_t i = 0; i < count_; ++i) {
       missing_.push_back(static_cast<uint32_t>(graph_.before(i).size()));
       for (const Edge& e : graph_.before(i)) successors_[at[e.from]++] = i;
-      work_.push_back(work_of(program_, program_.code.code[i], spec_));
-      lane(i).queue.push_back(i);
     }
+    make_lanes();
     start_.resize(count_), ready_.resize(count_), issued_.resize(count_), admitted_.resize(count_);
     begun_.resize(program_.tiles.size()), accesses_left_.resize(program_.tiles.size());
     for (const isa::View& v : program_.code.views) {
       if (v.present() && v.memory != Memory::hbm) ++accesses_left_[v.base];
     }
+    for (const tile::Tile& tile : program_.tiles) sizes_.push_back(size_of(tile));
     for (uint32_t t = 0; t < ranges_.size(); ++t) {
-      if (ranges_[t].used()) budget_of(t).profile.add(ranges_[t].first, ranges_[t].last + 1, size_of(t));
+      if (ranges_[t].used()) budget_of(t).profile.add(ranges_[t].first, ranges_[t].last + 1, sizes_[t]);
+    }
+  }
+
+  void make_lanes() {
+    std::map<std::pair<isa::EngineKind, uint8_t>, uint32_t> numbers;
+    for (const Instruction& i : program_.code.code) numbers[{i.engine, i.engine_index}] = 0;
+    uint32_t number = 0;
+    for (auto& [key, n] : numbers) n = number++;
+    lanes_.resize(numbers.size());
+    for (uint32_t i = 0; i < count_; ++i) {
+      const Instruction& instruction = program_.code.code[i];
+      lane_of_.push_back(numbers.find({instruction.engine, instruction.engine_index})->second);
+      lanes_[lane_of_[i]].queue.push_back(i);
     }
   }
 
   bool overtaking() const { return window_ > 1; }
-
-  Lane& lane(uint32_t i) {
-    const Instruction& instruction = program_.code.code[i];
-    return lanes_[{instruction.engine, instruction.engine_index}];
-  }
 
   // Instructions in the window become visible; those without open dependences can be issued.
   void admit() {
@@ -156,7 +176,14 @@ class Scheduler {
   void retry(Budget& budget) {
     while (!budget.blocked.empty()) {
       auto oldest = budget.blocked.begin();
-      if (oldest->second >= first_ && tight_place(oldest->first)) return;
+      Blocked& blocked = oldest->second;
+      if (blocked.place >= first_) {
+        if (still(blocked.found)) return;
+        if (auto found = tight_place(oldest->first)) {
+          blocked.found = *found;
+          return;
+        }
+      }
       offer(oldest->first);
       budget.blocked.erase(oldest);
     }
@@ -168,7 +195,7 @@ class Scheduler {
       ready = std::max(ready, e.result ? complete_at(e.from) + spec_.semaphores.wake : start_[e.from]);
     }
     ready_[i] = ready;
-    if (overtaking()) lane(i).later.push({ready, i});
+    if (overtaking()) lanes_[lane_of_[i]].later.push({ready, i});
   }
   Time complete_at(uint32_t i) const { return ready_[i]; }  // once issued
 
@@ -178,7 +205,7 @@ class Scheduler {
     if (!overtaking()) {
       if (l.next == l.queue.size()) return;
       uint32_t i = l.queue[l.next];
-      if (missing_[i] == 0 && !tight_place(i)) propose(l, i, ready_[i]);
+      if (missing_[i] == 0 && has_room(l, i)) propose(l, i, ready_[i]);
       return;
     }
     while (true) {
@@ -190,13 +217,8 @@ class Scheduler {
       if (!now && l.later.empty()) return;
       uint32_t i = now ? l.ready.top() : l.later.top().second;
       Time ready = now ? l.free : l.later.top().first;
-      if (l.roomy == i && l.roomy_at == tightened_) return propose(l, i, ready);
-      auto tight = tight_place(i);
-      if (!tight) {
-        l.roomy = i, l.roomy_at = tightened_;
-        return propose(l, i, ready);
-      }
-      tight->budget->blocked[i] = tight->place;
+      if (has_room(l, i)) return propose(l, i, ready);
+      l.tight.budget->blocked[i] = {l.tight.place, l.tight};
       now ? l.ready.pop() : l.later.pop();
     }
   }
@@ -205,17 +227,22 @@ class Scheduler {
     l.start = std::max(l.free, std::max(ready, l.previous) + work_[i].prepare);
   }
 
-  // Where memory is too tight for the tiles that `i` begins to live from here on; nothing if they may.
-  struct Tight {
-    Budget* budget;
-    uint32_t place;
-  };
+  // Whether the tiles that `i` begins may live from here on; else l.tight says where not. Tiles that end and an older
+  // first place only make room, tiles that begin only take it.
+  bool has_room(Lane& l, uint32_t i) {
+    if (l.asked == i && (l.roomy ? l.roomy_at == tightened_ : !overtaking() && still(l.tight))) return l.roomy;
+    auto tight = tight_place(i);
+    l.asked = i, l.roomy = !tight, l.roomy_at = tightened_;
+    if (tight) l.tight = *tight;
+    return l.roomy;
+  }
+  bool still(const Tight& t) const { return t.place >= first_ && t.loosened == t.budget->loosened && !begun_[t.tile]; }
   std::optional<Tight> tight_place(uint32_t i) {
     for (const isa::View& v : program_.code.operands(program_.code.code[i])) {
       if (!v.present() || v.memory == Memory::hbm || begun_[v.base]) continue;
       Budget& budget = budget_of(v.base);
-      auto place = budget.profile.last_above(first_, ranges_[v.base].first, budget.limit - size_of(v.base));
-      if (place) return Tight{&budget, *place};
+      auto place = budget.profile.last_above(first_, ranges_[v.base].first, budget.limit - sizes_[v.base]);
+      if (place) return Tight{&budget, *place, v.base, budget.loosened};
     }
     return std::nullopt;
   }
@@ -225,14 +252,15 @@ class Scheduler {
       if (!v.present() || v.memory == Memory::hbm || begun_[v.base]) continue;
       begun_[v.base] = true;
       ++tightened_;
-      budget_of(v.base).profile.add(first_, ranges_[v.base].first, size_of(v.base));
+      budget_of(v.base).profile.add(first_, ranges_[v.base].first, sizes_[v.base]);
     }
   }
   void end_tiles(uint32_t i) {
     for (const isa::View& v : program_.code.operands(program_.code.code[i])) {
       if (!v.present() || v.memory == Memory::hbm || --accesses_left_[v.base] > 0) continue;
       Budget& budget = budget_of(v.base);
-      budget.profile.add(first_, ranges_[v.base].last + 1, -size_of(v.base));
+      budget.profile.add(first_, ranges_[v.base].last + 1, -sizes_[v.base]);
+      ++budget.loosened;
       retry(budget);
     }
   }
@@ -271,16 +299,18 @@ class Scheduler {
   const TileProgram& program_;
   const Graph& graph_;
   const std::vector<LiveRange>& ranges_;
+  const std::vector<Work>& work_;
   const spec::ChipSpec& spec_;
   uint32_t window_ = 1, count_ = 0;
   Geometry geometry_;
   Budget sbuf_, psum_;
   std::vector<uint32_t> successors_begin_, successors_;
-  std::vector<uint32_t> missing_;  // by instruction: predecessors not yet issued
-  std::vector<Work> work_;
+  std::vector<uint32_t> missing_;    // by instruction: predecessors not yet issued
   std::vector<Time> start_, ready_;  // ready_: before it is issued when it may start, then when it completes
   std::vector<bool> issued_, admitted_, begun_;
-  std::map<std::pair<isa::EngineKind, uint8_t>, Lane> lanes_;
+  std::vector<Lane> lanes_;              // by engine
+  std::vector<uint32_t> lane_of_;        // by instruction
+  std::vector<int64_t> sizes_;           // by tile
   std::vector<uint32_t> accesses_left_;  // by tile
   uint32_t first_ = 0, admitted_end_ = 0;
   uint64_t tightened_ = 0;  // how often tiles have begun: until one does, what had memory has it still
@@ -290,9 +320,32 @@ class Scheduler {
 
 }  // namespace
 
+std::vector<Work> work_of(const TileProgram& program, const spec::ChipSpec& spec) {
+  std::vector<Work> work;
+  work.reserve(program.code.code.size());
+  for (const Instruction& i : program.code.code) work.push_back(work_of(program, i, spec));
+  return work;
+}
+
+Time least_elapsed(const TileProgram& program, const std::vector<Work>& work) {
+  struct Sum {
+    Time all = 0, largest = 0;
+  };
+  std::map<std::pair<isa::EngineKind, uint8_t>, Sum> engines;
+  Time least = 0;
+  for (size_t n = 0; n < work.size(); ++n) {
+    Sum& sum = engines[{program.code.code[n].engine, program.code.code[n].engine_index}];
+    sum.all += work[n].occupancy;
+    sum.largest = std::max(sum.largest, work[n].occupancy);
+    least += work[n].transfer;
+  }
+  for (const auto& [engine, sum] : engines) least = std::max(least, sum.all - sum.largest);
+  return least;
+}
+
 Schedule schedule(const TileProgram& program, const Graph& graph, const std::vector<LiveRange>& ranges,
-                  const spec::ChipSpec& spec, const ScheduleOptions& options) {
-  return Scheduler(program, graph, ranges, spec, options).run();
+                  const std::vector<Work>& work, const spec::ChipSpec& spec, const ScheduleOptions& options) {
+  return Scheduler(program, graph, ranges, work, spec, options).run();
 }
 
 TileProgram reordered(const TileProgram& program, const std::vector<uint32_t>& order) {

@@ -15,6 +15,18 @@
 
 namespace presil::backend {
 
+// What one instruction costs, whatever its place.
+struct Work {
+  Time occupancy = 0, latency = 0, prepare = 0;
+  Time transfer = 0;  // of the DMA server
+  int table = 0;      // activation table; 0 needs none
+};
+std::vector<Work> work_of(const tile::TileProgram& program, const spec::ChipSpec& spec);
+
+// What no schedule can go below: the work of the engine that has most, without its last instruction, or of all
+// transfers.
+Time least_elapsed(const tile::TileProgram& program, const std::vector<Work>& work);
+
 // Positions of `program`'s instructions in the order of their start, and the time of the last completion.
 struct Schedule {
   std::vector<uint32_t> order;
@@ -26,7 +38,7 @@ struct ScheduleOptions {
   int64_t sbuf_percent = 100;  // that tiles which begin early may fill
 };
 Schedule schedule(const tile::TileProgram& program, const Graph& graph, const std::vector<LiveRange>& ranges,
-                  const spec::ChipSpec& spec, const ScheduleOptions& options);
+                  const std::vector<Work>& work, const spec::ChipSpec& spec, const ScheduleOptions& options);
 
 // The same instructions in another order.
 tile::TileProgram reordered(const tile::TileProgram& program, const std::vector<uint32_t>& order);

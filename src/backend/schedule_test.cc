@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "backend/memory_profile.h"
+#include "backend/random_program.h"
 #include "backend/test_chip.h"
 #include "base/prng.h"
 
@@ -22,7 +23,8 @@ struct Program {
     b.tensor_copy({.dst = view(to), .src = view(from), .engine = engine});
   }
   Schedule run(uint32_t window, int64_t percent = 100, const spec::ChipSpec& spec = chip()) {
-    return schedule(b.program, dependence_graph(b.program), live_ranges(b.program), spec, {window, percent});
+    return schedule(b.program, dependence_graph(b.program), live_ranges(b.program), work_of(b.program, spec), spec,
+                    {window, percent});
   }
 };
 
@@ -86,6 +88,23 @@ TEST(Schedule, AccumulatorsKeepTheirOrder) {
   y = p.sbuf(), sum = p.sbuf(4);
   activation(x, ReduceCommand::idle);  // 4 writes what they hold, nothing else in common
   EXPECT_EQ(p.run(5).order.back(), 4u);
+}
+
+TEST(Schedule, NoOrderIsFasterThanItsLeastTime) {
+  Program p;
+  for (int k = 0; k < 8; ++k) p.clear(p.sbuf(), EngineKind::vector);
+  std::vector<Work> work = work_of(p.b.program, chip());
+  const Time all = 8 * work[0].occupancy;
+  EXPECT_EQ(least_elapsed(p.b.program, work), all - work[0].occupancy);
+  EXPECT_EQ(p.run(1).elapsed, all - work[0].occupancy + work[0].latency);  // nothing in between
+  for (uint64_t seed = 0; seed < 50; ++seed) {
+    const tile::TileProgram program = testing::RandomProgram(seed, {}).make();
+    work = work_of(program, chip());
+    for (uint32_t window : {1u, 4u, 64u}) {
+      Schedule s = schedule(program, dependence_graph(program), live_ranges(program), work, chip(), {window});
+      EXPECT_LE(least_elapsed(program, work), s.elapsed) << seed << " " << window;
+    }
+  }
 }
 
 TEST(MemoryProfile, AgreesWithAnArray) {

@@ -6,6 +6,7 @@
 
 #include "numerics/activation_tables.inc"
 #include "numerics/float_bits.h"
+#include "numerics/simd_dispatch.h"
 #include "numerics/simd_targets.h"
 #include "numerics/slab.h"
 
@@ -93,13 +94,13 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace presil::numerics {
 namespace {
-HWY_EXPORT(pick_activation_kernel);
-HWY_EXPORT(pick_activation_slab);
+SIMD_EXPORT(pick_activation_kernel);
+SIMD_EXPORT(pick_activation_slab);
 }  // namespace
 
-ActivationKernel activation_kernel(Activation f) { return HWY_DYNAMIC_DISPATCH(pick_activation_kernel)(f); }
+ActivationKernel activation_kernel(Activation f) { return SIMD_DISPATCH(pick_activation_kernel)(f); }
 
-SlabKernel activation_slab(Activation f) { return HWY_DYNAMIC_DISPATCH(pick_activation_slab)(f); }
+SlabKernel activation_slab(Activation f) { return SIMD_DISPATCH(pick_activation_slab)(f); }
 
 float activation_affine_apply(Activation f, float x, const ActivationArguments& arguments) {
   return activation_apply(f, canonical(std::fma(x, arguments.scale, arguments.bias)), arguments.alpha);

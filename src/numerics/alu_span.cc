@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "numerics/activation_tables.inc"
 #include "numerics/float_bits.h"
+#include "numerics/simd_dispatch.h"
 #include "numerics/simd_targets.h"
 #include "numerics/slab.h"
 
@@ -229,11 +230,11 @@ HWY_AFTER_NAMESPACE();
 namespace presil::numerics {
 namespace {
 
-HWY_EXPORT(pick_alu_kernel);
-HWY_EXPORT(pick_alu_slab);
-HWY_EXPORT(pick_fused_kernel);
-HWY_EXPORT(pick_fused_slab);
-HWY_EXPORT(multiply_add);
+SIMD_EXPORT(pick_alu_kernel);
+SIMD_EXPORT(pick_alu_slab);
+SIMD_EXPORT(pick_fused_kernel);
+SIMD_EXPORT(pick_fused_slab);
+SIMD_EXPORT(multiply_add);
 
 // Position in Step, or 6 if there is none.
 size_t step_of(AluOp op, bool reverse) {
@@ -257,28 +258,28 @@ size_t step_of(AluOp op, bool reverse) {
 
 AluKernel alu_kernel(AluOp op, AluForm form) {
   CHECK(!is_bitvec(op), "bitvec operators have no fp32 kernel");
-  return HWY_DYNAMIC_DISPATCH(pick_alu_kernel)(op, form);
+  return SIMD_DISPATCH(pick_alu_kernel)(op, form);
 }
 
 SlabKernel alu_slab(AluOp op, AluForm form) {
   CHECK(!is_bitvec(op), "bitvec operators have no fp32 kernel");
-  return HWY_DYNAMIC_DISPATCH(pick_alu_slab)(op, form);
+  return SIMD_DISPATCH(pick_alu_slab)(op, form);
 }
 
 SlabKernel fused_slab(const FusedOps& ops) {
   const size_t first = step_of(ops.first, ops.reverse_first), second = step_of(ops.second, ops.reverse_second);
   if (first == 6 || second == 6) return nullptr;
-  return HWY_DYNAMIC_DISPATCH(pick_fused_slab)(first, second, ops.scalar_b);
+  return SIMD_DISPATCH(pick_fused_slab)(first, second, ops.scalar_b);
 }
 
 FusedKernel fused_kernel(const FusedOps& ops) {
   const size_t first = step_of(ops.first, ops.reverse_first), second = step_of(ops.second, ops.reverse_second);
   if (first == 6 || second == 6) return nullptr;
-  return HWY_DYNAMIC_DISPATCH(pick_fused_kernel)(first, second, ops.scalar_b);
+  return SIMD_DISPATCH(pick_fused_kernel)(first, second, ops.scalar_b);
 }
 
 void fma_span(const float* a, const float* b, const float* c, float* out, size_t count) {
-  HWY_DYNAMIC_DISPATCH(multiply_add)(a, b, c, out, count);
+  SIMD_DISPATCH(multiply_add)(a, b, c, out, count);
 }
 
 }  // namespace presil::numerics

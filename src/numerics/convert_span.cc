@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "numerics/convert.h"
 #include "numerics/float_bits.h"
+#include "numerics/simd_dispatch.h"
 #include "numerics/simd_targets.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -92,8 +93,8 @@ HWY_AFTER_NAMESPACE();
 namespace presil::numerics {
 namespace {
 
-HWY_EXPORT(load_16);
-HWY_EXPORT(store_16);
+SIMD_EXPORT(load_16);
+SIMD_EXPORT(store_16);
 
 template <DType t>
 uint64_t read_bits(const std::byte* source) {
@@ -172,7 +173,7 @@ LoadFn load_fn(DType t) {
       return load_loop<DType::tf32>;
     case DType::bf16:
     case DType::fp16:
-      return HWY_DYNAMIC_DISPATCH(load_16)(t);
+      return SIMD_DISPATCH(load_16)(t);
     case DType::fp8_e4m3:
       return load_by_table<DType::fp8_e4m3>;
     case DType::fp8_e5m2:
@@ -215,7 +216,7 @@ StoreFn store_fn(DType t) {
       return store_loop<DType::tf32>;
     case DType::bf16:
     case DType::fp16:
-      return HWY_DYNAMIC_DISPATCH(store_16)(t);
+      return SIMD_DISPATCH(store_16)(t);
     case DType::fp8_e4m3:
       return store_loop<DType::fp8_e4m3>;
     case DType::fp8_e5m2:

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "numerics/float_bits.h"
+#include "numerics/simd_dispatch.h"
 #include "numerics/simd_targets.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -220,7 +221,7 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace presil::numerics {
 namespace {
-HWY_EXPORT(multiply);
+SIMD_EXPORT(multiply);
 }
 
 void matmul_plain(const Matmul& p) {
@@ -237,7 +238,7 @@ void matmul_plain(const Matmul& p) {
   }
 }
 
-void matmul_accumulate(const Matmul& product) { HWY_DYNAMIC_DISPATCH(multiply)(product); }
+void matmul_accumulate(const Matmul& product) { SIMD_DISPATCH(multiply)(product); }
 
 }  // namespace presil::numerics
 #endif

@@ -10,6 +10,7 @@
 #include "numerics/alu_inline.h"
 #include "numerics/float_bits.h"
 #include "numerics/reduce.h"
+#include "numerics/simd_dispatch.h"
 #include "numerics/simd_targets.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -101,11 +102,10 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace presil::numerics {
 namespace {
-HWY_EXPORT(pick_lane_kernels);
+SIMD_EXPORT(pick_lane_kernels);
 }
 
-LaneReducer::LaneReducer(AluOp op)
-    : identity_(reduce_identity(op)), kernels_(HWY_DYNAMIC_DISPATCH(pick_lane_kernels)(op)) {}
+LaneReducer::LaneReducer(AluOp op) : identity_(reduce_identity(op)), kernels_(SIMD_DISPATCH(pick_lane_kernels)(op)) {}
 
 LaneReducer::State LaneReducer::start() const {
   State state;

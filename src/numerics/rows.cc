@@ -4,6 +4,7 @@
 
 #include "numerics/convert.h"
 #include "numerics/float_bits.h"
+#include "numerics/simd_dispatch.h"
 #include "numerics/simd_targets.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -241,25 +242,25 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace presil::numerics {
 namespace {
-HWY_EXPORT(pick_load_rows);
-HWY_EXPORT(pick_store_rows);
-HWY_EXPORT(pick_load_windows);
-HWY_EXPORT(pick_store_windows);
+SIMD_EXPORT(pick_load_rows);
+SIMD_EXPORT(pick_store_rows);
+SIMD_EXPORT(pick_load_windows);
+SIMD_EXPORT(pick_store_windows);
 }  // namespace
 
 LoadRowsFn load_rows_fn(DType t, int64_t element_step) {
   if (element_step != 1 && element_step != 2) return nullptr;
-  return HWY_DYNAMIC_DISPATCH(pick_load_rows)(t, element_step);
+  return SIMD_DISPATCH(pick_load_rows)(t, element_step);
 }
 
 LoadWindowsFn load_windows_fn(DType t, int64_t element_step) {
   if (element_step != 1 && element_step != 2) return nullptr;
-  return HWY_DYNAMIC_DISPATCH(pick_load_windows)(t, element_step);
+  return SIMD_DISPATCH(pick_load_windows)(t, element_step);
 }
 
-StoreWindowsFn store_windows_fn(DType t, bool adds) { return HWY_DYNAMIC_DISPATCH(pick_store_windows)(t, adds); }
+StoreWindowsFn store_windows_fn(DType t, bool adds) { return SIMD_DISPATCH(pick_store_windows)(t, adds); }
 
-StoreRowsFn store_rows_fn(DType t) { return HWY_DYNAMIC_DISPATCH(pick_store_rows)(t); }
+StoreRowsFn store_rows_fn(DType t) { return SIMD_DISPATCH(pick_store_rows)(t); }
 
 }  // namespace presil::numerics
 #endif
