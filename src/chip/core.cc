@@ -52,8 +52,9 @@ class Core final : DmaEngines::Listener {
         sink_(sink),
         wake_(spec.semaphores.wake),
         events_(options.limits),
-        dma_(loaded, spec, {options.contention, options.plan_transfers, static_cast<uint32_t>(loaded.queues.size())},
-             events_, *this),
+        dma_(loaded, spec,
+             {options.contention, options.plan_transfers, sink != nullptr, static_cast<uint32_t>(loaded.queues.size())},
+             events_, hash_, *this),
         semaphores_(loaded.semaphores),
         engines_(loaded.queues.size()),
         executed_(loaded.queues.size()),
@@ -196,27 +197,24 @@ class Core final : DmaEngines::Listener {
   }
 
   uint32_t emit(uint32_t q, const Engine& engine, const Step& step, Time start) {
+    hash_.add(q, engine.cursor.pc, start, engine.completed);
+    if (sink_ == nullptr) return 0;
     trace::Event event;
     event.lane = q;
     event.instruction = engine.cursor.pc;
     event.start = start;
     event.end = engine.completed;
-    if (sink_ != nullptr) {
-      event.source = exe_.queues[q].code[engine.cursor.pc].source;
-      event.busy_until = engine.free;
-      event.release = engine.release;
-      event.cause = engine.cause;
-      event.amount = step.amount;
-      event.semaphore = engine.semaphore;
-      event.setup = engine.setup;
-    }
-    return share_ended(event);
+    event.source = exe_.queues[q].code[engine.cursor.pc].source;
+    event.busy_until = engine.free;
+    event.release = engine.release;
+    event.cause = engine.cause;
+    event.amount = step.amount;
+    event.semaphore = engine.semaphore;
+    event.setup = engine.setup;
+    return sink_->event(event);
   }
 
-  uint32_t share_ended(const trace::Event& event) override {
-    hash_.add(event);
-    return sink_ != nullptr ? sink_->event(event) : 0;
-  }
+  uint32_t share_ended(const trace::Event& event) override { return sink_->event(event); }
 
   void transfer_ending() override { layers_.advance(events_.now(), dma_.oldest_layer()); }
 
@@ -298,12 +296,12 @@ class Core final : DmaEngines::Listener {
   trace::Sink* sink_;
   Time wake_;
   Events events_;
+  TraceHash hash_;
   DmaEngines dma_;
   std::vector<Semaphore> semaphores_;
   std::vector<Engine> engines_;
   std::vector<std::vector<uint64_t>> executed_;  // per queue and static instruction
   LayerClock layers_;
-  TraceHash hash_;
   Outcome outcome_;
   bool faulted_ = false;
 };

@@ -7,10 +7,11 @@
 namespace presil::chip {
 
 DmaEngines::DmaEngines(const Loaded& loaded, const spec::ChipSpec& spec, const Options& options, Events& events,
-                       Listener& listener)
+                       TraceHash& hash, Listener& listener)
     : loaded_(loaded),
       options_(options),
       events_(events),
+      hash_(hash),
       listener_(listener),
       engine_count_(spec.dma.engines),
       hbm_limit_(spec.hbm.bytes_per_s),
@@ -22,17 +23,19 @@ DmaEngines::DmaEngines(const Loaded& loaded, const spec::ChipSpec& spec, const O
       engines_(spec.dma.engines),
       hbm_factor_(kFull) {
   uint64_t sides = 0;  // of a transfer that lie in HBM
-  for (const LoadedTransfer& t : loaded.transfers) {
-    demands_.push_back({demand_of(t.timing, t.timing.full), demand_of(t.timing, t.timing.last)});
+  even_ = true;
+  for (const timing::Transfer& t : loaded.timings) {
+    demands_.push_back({demand_of(t, t.full), demand_of(t, t.last)});
     for (uint32_t e = 0; e < engine_count_; ++e) {
-      offsets_.push_back(e < t.timing.engines_used ? timing::start_offset(t.timing, e) : 0);
+      offsets_.push_back(e < t.engines_used ? timing::start_offset(t, e) : 0);
     }
-    lookahead_ = std::min(lookahead_, t.timing.start_latency);
-    const timing::Share& s = t.timing.full;
-    sides = std::max<uint64_t>(sides, (s.hbm_read_bytes > 0) + (s.hbm_write_bytes > 0));
+    lookahead_ = std::min(lookahead_, t.start_latency);
+    sides = std::max<uint64_t>(sides, (t.full.hbm_read_bytes > 0) + (t.full.hbm_write_bytes > 0));
+    even_ = even_ && demands_.back()[0].capacity == kFull && demands_.back()[1].capacity == kFull;
   }
   plannable_ = options.plan && options.contention && sides * spec.dma.engine_bytes_per_s * engine_count_ <= hbm_limit_;
   for (Queue& q : queues_) q.ring.resize(4);
+  for (uint64_t n = 0; n <= queues_.size(); ++n) parts_.push_back(Part::of(n));
 }
 
 DmaEngines::Demand DmaEngines::demand_of(const timing::Transfer& transfer, const timing::Share& share) const {
@@ -53,10 +56,16 @@ void DmaEngines::trigger(uint32_t index, uint32_t cause) {
   if (in_flight_ == 0) {
     flying_since_ = events_.now();
     oldest_layer_ = t.layer;
+    if (split_ && plannable_) begin_planning();
     split_ = !plannable_;
   }
-  Flight flight{.transfer = index, .cause = cause, .shares_left = engine_count_, .order = triggered_++};
-  flight.base = events_.now() + t.timing.start_latency;
+  Flight flight{.timing = &loaded_.timings[t.timing],
+                .offsets = &offsets_[size_t{t.timing} * engine_count_],
+                .transfer = index,
+                .cause = cause,
+                .shares_left = engine_count_,
+                .order = triggered_++};
+  flight.base = events_.now() + flight.timing->start_latency;
   flight.mixed = t.signal != isa::kNoSemaphore && (raising_[t.signal]++ > 0 || !t.raises_whole);
   if (flight.mixed) mix(t.signal);
   add_flight(queues_[t.queue], flight);
@@ -70,6 +79,11 @@ void DmaEngines::trigger(uint32_t index, uint32_t cause) {
   if (!split_) plan_at(flight.base);
 }
 
+// Nothing is in flight, and shares had events of their own.
+void DmaEngines::begin_planning() {
+  for (Engine& e : engines_) e.next_ready = e.next_change = kTimeMax;
+}
+
 void DmaEngines::add_flight(Queue& q, const Flight& flight) {
   if (q.tail - q.head == q.ring.size()) {  // full: twice the ring, flights at their new places
     Queue larger = q;
@@ -81,15 +95,27 @@ void DmaEngines::add_flight(Queue& q, const Flight& flight) {
 }
 
 // A share has ended: the trace and counters.
-void DmaEngines::record(const LoadedTransfer& t, Flight& flight, Lane& l, uint32_t engine, Time start, Time end) {
-  const timing::Share& share = timing::share(t.timing, engine);
+void DmaEngines::record(Flight& flight, Lane& l, uint32_t engine, Time end) {
+  const timing::Share& share = timing::share(*flight.timing, engine);
+  hash_.add(options_.first_lane + engine, trace::kNoInstruction, l.start, end);
+  if (options_.traced) show(flight, l, engine, end);
+  DmaCounters& c = engines_[engine].counters;
+  c.bytes += share.bytes;
+  ++c.shares;
+  c.stretched += end - l.start - share.on_queue;
+  last_end_ = std::max(last_end_, end);
+}
+
+void DmaEngines::show(Flight& flight, Lane& l, uint32_t engine, Time end) {
+  const LoadedTransfer& t = loaded_.transfers[flight.transfer];
+  const timing::Share& share = timing::share(*flight.timing, engine);
   trace::Event shown{.lane = options_.first_lane + engine, .instruction = trace::kNoInstruction, .source = t.source};
-  shown.start = start;
+  shown.start = l.start;
   shown.busy_until = shown.end = end;
   shown.release = trace::Release::trigger;
   shown.cause = flight.cause;
-  if (l.previous_event != trace::kNoEvent && (start == l.previous_end || start == l.not_before)) {
-    shown.release = start == l.previous_end ? trace::Release::queue : trace::Release::descriptor;
+  if (l.previous_event != trace::kNoEvent && (l.start == l.previous_end || l.start == l.not_before)) {
+    shown.release = l.start == l.previous_end ? trace::Release::queue : trace::Release::descriptor;
     shown.cause = l.previous_event;
   }
   shown.amount = share.bytes;
@@ -98,11 +124,6 @@ void DmaEngines::record(const LoadedTransfer& t, Flight& flight, Lane& l, uint32
   shown.alone = share.on_queue;
   l.previous_event = listener_.share_ended(shown);
   if (end >= flight.last_event_end) flight.last_event_end = end, flight.last_event = l.previous_event;
-  DmaCounters& c = engines_[engine].counters;
-  c.bytes += share.bytes;
-  ++c.shares;
-  c.stretched += end - start - share.on_queue;
-  last_end_ = std::max(last_end_, end);
 }
 
 // The semaphore rises by `count` for the latest share that has ended.
@@ -112,7 +133,7 @@ void DmaEngines::raise(Flight& flight, uint32_t count, uint32_t event) {
   if (t.signal == isa::kNoSemaphore || count == 0) return;
   Event raised{Event::Kind::raise, static_cast<uint8_t>(Producer::dma), t.signal, event};
   raised.count = static_cast<uint16_t>(count);
-  events_.push(std::max(events_.now(), flight.last_end + t.timing.completion + wake_),
+  events_.push(std::max(events_.now(), flight.last_end + flight.timing->completion + wake_),
                static_cast<uint8_t>(Phase::complete), raised);
 }
 
@@ -153,8 +174,8 @@ std::vector<DmaCounters> DmaEngines::counters(Time elapsed) const {
   for (const Engine& e : engines_) {
     DmaCounters c = e.counters;
     c.transfers = triggered_ - in_flight_;
-    c.busy = e.service.busy;
-    if (!e.service.active.empty()) c.busy += std::max<Time>(0, elapsed - e.service.busy_since);
+    c.busy = e.busy;
+    if (!e.service.active.empty() || e.even.active > 0) c.busy += std::max<Time>(0, elapsed - e.busy_since);
     c.waiting = flying - c.busy;
     c.idle = elapsed - flying;
     all.push_back(c);

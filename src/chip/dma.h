@@ -12,8 +12,9 @@
 //
 // Two ways to the same times. *Planned*: as long as the HBM cannot be the limit, engines do not know of each other, and
 // a transfer disturbs nobody before its start latency is over. So everything up to the least start latency from now is
-// settled by what is known now: each engine runs ahead by that much on its own (dma_planned.cc), at one event for all,
-// and a transfer has one event for its end and one that raises its semaphore. *Split*: every share has events of its
+// settled by what is known now: each engine runs ahead by that much on its own (dma_planned.cc; dma_even.cc where every
+// share could use an engine for itself), at one event for all, and a transfer has one event for its end and one that
+// raises its semaphore. *Split*: every share has events of its
 // own (dma_split.cc); when the HBM may be the limit, when somebody waits for a part of a transfer's increments, or when
 // the increments of two transfers could mix, until nothing is in flight any more.
 #pragma once
@@ -22,7 +23,9 @@
 #include <vector>
 
 #include "chip/event.h"
+#include "chip/fixed_point.h"
 #include "chip/loaded.h"
+#include "chip/trace_hash.h"
 #include "trace/trace.h"
 
 namespace presil::chip {
@@ -41,6 +44,7 @@ class DmaEngines {
   struct Options {
     bool contention = true;
     bool plan = true;         // false: always split; the times are the same
+    bool traced = false;      // the listener wants to hear of shares
     uint32_t first_lane = 0;  // trace lane of engine 0
   };
 
@@ -50,7 +54,7 @@ class DmaEngines {
     virtual void transfer_ending() = 0;                           // it is still in flight
   };
 
-  DmaEngines(const Loaded& loaded, const spec::ChipSpec& spec, const Options& options, Events& events,
+  DmaEngines(const Loaded& loaded, const spec::ChipSpec& spec, const Options& options, Events& events, TraceHash& hash,
              Listener& listener);
 
   // A sequencer triggers transfer `index` of Loaded now; `cause` is the trigger's trace event.
@@ -72,6 +76,8 @@ class DmaEngines {
  private:
   // A transfer between its trigger and the end of its last share.
   struct Flight {
+    const timing::Transfer* timing = nullptr;
+    const Time* offsets = nullptr;  // by engine: start after the first data
     uint32_t transfer = 0;
     uint32_t cause = 0;
     uint32_t shares_left = 0;
@@ -96,7 +102,11 @@ class DmaEngines {
     uint32_t next = 0;  // sequence number of the share that is next or active
     uint32_t previous_event = trace::kNoEvent;
     bool busy = false;  // its share is active; split: or its arrival is scheduled
+    Time start = 0;     // of the active share
     Time previous_end = 0, not_before = 0;
+    // Of an even engine's share. Settled: the work that has been done when it ends; fresh: what it had left at `since`.
+    Time key = 0;
+    Time since = 0, end = 0;
   };
   // What a share asks for, by transfer: of every engine but the last used one, and of that.
   struct Demand {
@@ -107,20 +117,33 @@ class DmaEngines {
   struct Active {
     uint32_t queue = 0;
     Demand demand;
-    Time start = 0;
     uint64_t engine_speed = 0, speed = 0;  // before and after the HBM's factor
     Time updated = 0, remaining = 0;       // of its time alone, when the speed last changed
     Time end = 0;                          // at this speed
   };
   struct Service {
     std::vector<Active> active;
-    Time busy_since = 0, busy = 0;  // as far as ended
-    bool shared = false;            // some share is slower than alone
+    bool shared = false;  // some share is slower than alone
+  };
+  // The same where each of n shares progresses at a speed of 1 / n (dma_even.cc). Sets of queues are bits.
+  struct Even {
+    uint64_t settled = 0;  // active since `since`, at this speed
+    uint64_t fresh = 0;    // took the place of others later
+    uint64_t begun = 0;    // at this instant
+    uint32_t active = 0;   // all of them
+    Part part;             // of the engine that each has
+    Time since = 0;        // of this speed
+    Time done = 0;         // work of a share that has been there all the time, up to `since`
+    Time least_key = kTimeMax, settled_end = kTimeMax, next_end = kTimeMax;
   };
   struct Engine {
     Service service;
+    Even even;
     DmaCounters counters;
-    Time next_change = kTimeMax;  // planned: the next end or arrival, at the earliest
+    Time busy_since = 0, busy = 0;  // busy: as far as ended
+    uint64_t waiting = 0;           // bit per queue: its next share may begin some time
+    Time next_ready = kTimeMax;     // planned: when the first of them may, at the latest computed
+    Time next_change = kTimeMax;    // planned: the next end or arrival, at the earliest
     // Split.
     Time next = kTimeMax;  // the end that is scheduled
     uint32_t version = 0;
@@ -132,7 +155,8 @@ class DmaEngines {
   Demand demand_of(const timing::Transfer& transfer, const timing::Share& share) const;
   void add_flight(Queue& q, const Flight& flight);
   void retire(Queue& q);
-  void record(const LoadedTransfer& t, Flight& flight, Lane& l, uint32_t engine, Time start, Time end);
+  void record(Flight& flight, Lane& l, uint32_t engine, Time end);
+  void show(Flight& flight, Lane& l, uint32_t engine, Time end);
   void raise(Flight& flight, uint32_t count, uint32_t event);
   void mix(uint16_t semaphore);
 
@@ -140,40 +164,50 @@ class DmaEngines {
   Lane& lane(uint32_t queue, uint32_t engine) { return lanes_[engine * queues_.size() + queue]; }
   // When the lane's next share may begin; none: never.
   Time& ready(uint32_t queue, uint32_t engine) { return ready_[engine * queues_.size() + queue]; }
+  const Demand& demand_of(const Flight& flight, uint32_t engine) const {
+    return demands_[loaded_.transfers[flight.transfer].timing][engine + 1 < flight.timing->engines_used ? 0 : 1];
+  }
   void make_ready(uint32_t queue, uint32_t engine);
+  void occupy(uint32_t engine, uint32_t queue, Time start);
   void activate(uint32_t engine, uint32_t queue, Time start);
-  Flight& close(uint32_t queue, uint32_t engine, Time start, Time end);
+  void insert(uint32_t engine, const Active& share);
+  Flight& close(uint32_t queue, uint32_t engine, Time end);
   static bool share_engine(std::vector<Active>& active);
-  static void share_evenly(std::vector<Active>& active, Time now);
   static void set_speed(Active& a, uint64_t speed, Time now);
 
   // Planned.
-  Time begin_shares(uint32_t engine, Time now);
+  void begin_planning();
+  void begin_shares(uint32_t engine, Time now);
   void run_engine(uint32_t engine, Time until);
+  void run_even(uint32_t engine, Time until);
+  void end_even(uint32_t engine, Time now);
+  void settle_even(uint32_t engine, Time now);
+  void leave_even(uint32_t engine);
   Time commit(Time until);
   void plan_at(Time time);
 
   // Split.
   void split_all();
   void schedule_arrival(uint32_t queue, uint32_t engine);
-  void end_share(uint32_t engine, uint32_t queue, Time start);
+  void end_share(uint32_t engine, uint32_t queue);
   void change(uint32_t engine);
   void reschedule(uint32_t engine);
 
   const Loaded& loaded_;
   Options options_;
   Events& events_;
+  TraceHash& hash_;
   Listener& listener_;
   uint32_t engine_count_;
   uint64_t hbm_limit_;
   Time wake_;
-  bool plannable_ = false, split_ = false;
+  bool plannable_ = false, even_ = false, split_ = false;
   uint64_t in_flight_ = 0, triggered_ = 0;
   uint32_t oldest_layer_ = 0;
   Time last_end_ = 0;
   Time flying_ = 0, flying_since_ = 0;          // time with something in flight
-  std::vector<std::array<Demand, 2>> demands_;  // by transfer: full, last
-  std::vector<Time> offsets_;                   // by transfer and engine: start after the first data
+  std::vector<std::array<Demand, 2>> demands_;  // by timing: full, last
+  std::vector<Time> offsets_;                   // by timing and engine: start after the first data
   std::vector<uint32_t> raising_;               // by semaphore: flights that raise it
   std::vector<Queue> queues_;
   std::vector<Lane> lanes_;  // by engine and queue
@@ -182,7 +216,7 @@ class DmaEngines {
   // Planned.
   Time lookahead_ = kTimeMax;  // least start latency
   Time plan_time_ = kTimeMax;  // of the plan that is scheduled
-  std::vector<uint32_t> flying_queues_;
+  std::vector<Part> parts_;    // by number of shares
   // Split.
   bool unbalanced_ = false;
   uint64_t hbm_asked_ = 0, hbm_factor_ = 0;

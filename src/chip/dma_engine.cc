@@ -11,59 +11,68 @@ namespace presil::chip {
 void DmaEngines::make_ready(uint32_t queue, uint32_t engine) {
   const Lane& l = lane(queue, engine);
   Time& when = ready(queue, engine);
+  Engine& e = engines_[engine];
   if (l.next == queues_[queue].tail) {
     when = kTimeMax;
+    e.waiting &= ~(uint64_t{1} << queue);
     return;
   }
   const Flight& flight = queues_[queue].at(l.next);
-  const Time base = flight.base + offsets_[size_t{flight.transfer} * engine_count_ + engine];
+  const Time base = flight.base + flight.offsets[engine];
   when = std::max({base, l.previous_end, l.not_before});
-  engines_[engine].next_change = std::min(engines_[engine].next_change, when);
+  e.waiting |= uint64_t{1} << queue;
+  e.next_ready = std::min(e.next_ready, when);
+  e.next_change = std::min(e.next_change, when);
 }
 
-// From `start`, at full speed until the engine is shared out. Active shares are kept by what they need, then by queue:
-// rounding may not depend on history.
-void DmaEngines::activate(uint32_t engine, uint32_t queue, Time start) {
-  Service& service = engines_[engine].service;
+// The lane's next share begins.
+void DmaEngines::occupy(uint32_t engine, uint32_t queue, Time start) {
+  Engine& e = engines_[engine];
+  if (e.service.active.empty() && e.even.active == 0) e.busy_since = start;
+  e.waiting &= ~(uint64_t{1} << queue);
+  ready(queue, engine) = kTimeMax;
   Lane& l = lane(queue, engine);
-  const Flight& flight = queues_[queue].at(l.next);
-  const timing::Transfer& timing = loaded_.transfers[flight.transfer].timing;
-  std::vector<Active>& active = service.active;
-  if (active.empty()) service.busy_since = start;
+  l.start = start;
+  l.busy = true;
+}
+
+// From `start`, at full speed until the engine is shared out.
+void DmaEngines::activate(uint32_t engine, uint32_t queue, Time start) {
+  const Flight& flight = queues_[queue].at(lane(queue, engine).next);
+  occupy(engine, queue, start);
   Active a;
   a.queue = queue;
-  a.demand = demands_[flight.transfer][engine + 1 < timing.engines_used ? 0 : 1];
-  a.start = a.updated = start;
-  a.remaining = options_.contention ? timing::share(timing, engine).on_queue : a.demand.alone;
+  a.demand = demand_of(flight, engine);
+  a.updated = start;
+  a.remaining = options_.contention ? timing::share(*flight.timing, engine).on_queue : a.demand.alone;
   a.engine_speed = a.speed = kFull;
   a.end = start + a.remaining;
-  size_t place = active.size();
-  active.push_back(a);
-  for (; place > 0; --place) {
-    const Active& before = active[place - 1];
-    if (std::tie(before.demand.capacity, before.queue) < std::tie(a.demand.capacity, a.queue)) break;
-    active[place] = before;
-  }
-  active[place] = a;
-  l.busy = true;
-  ready(queue, engine) = kTimeMax;
+  insert(engine, a);
+}
+
+// Active shares are kept by what they need, then by queue: rounding may not depend on history.
+void DmaEngines::insert(uint32_t engine, const Active& a) {
+  std::vector<Active>& active = engines_[engine].service.active;
+  auto after = std::upper_bound(active.begin(), active.end(), a, [](const Active& x, const Active& y) {
+    return std::tie(x.demand.capacity, x.queue) < std::tie(y.demand.capacity, y.queue);
+  });
+  active.insert(after, a);
 }
 
 // The lane's share is over; the next one has to respect it.
-DmaEngines::Flight& DmaEngines::close(uint32_t queue, uint32_t engine, Time start, Time end) {
+DmaEngines::Flight& DmaEngines::close(uint32_t queue, uint32_t engine, Time end) {
   Lane& l = lane(queue, engine);
   Flight& flight = queues_[queue].at(l.next);
-  const LoadedTransfer& t = loaded_.transfers[flight.transfer];
   flight.last_end = std::max(flight.last_end, end);
   if (--flight.shares_left == 0 && !split_) {
     events_.push(flight.last_end, static_cast<uint8_t>(Phase::complete),
                  {Event::Kind::land, static_cast<uint8_t>(queue)});
   }
-  if (engine < t.timing.engines_used) record(t, flight, l, engine, start, end);
+  if (engine < flight.timing->engines_used) record(flight, l, engine, end);
   ++l.next;
   l.busy = false;
   l.previous_end = end;
-  l.not_before = start + t.timing.floor;
+  l.not_before = l.start + flight.timing->floor;
   make_ready(queue, engine);
   return flight;
 }
@@ -83,29 +92,6 @@ bool DmaEngines::share_engine(std::vector<Active>& active) {
     for (; k < active.size(); ++k) active[k].engine_speed = fraction(part, active[k].demand.capacity);
   }
   return true;
-}
-
-// share_engine() and set_speed() where every share could use the engine for itself, the usual case: all are equally
-// fast, so that only the end of the shortest matters; the others keep none.
-void DmaEngines::share_evenly(std::vector<Active>& active, Time now) {
-  const uint64_t speed = kFull / active.size();
-  Time least = kTimeMax;
-  for (Active& a : active) {
-    if (a.speed == speed && a.updated != now) {  // as fast as before: its end does not change
-      if (a.end == kTimeMax) a.end = a.updated + time_for(a.remaining, speed);
-      continue;
-    }
-    a.remaining = std::max<Time>(0, a.remaining - progress(now - a.updated, a.speed));
-    a.updated = now;
-    a.engine_speed = a.speed = speed;
-    a.end = kTimeMax;
-    least = std::min(least, a.remaining);
-  }
-  if (least == kTimeMax) return;
-  const Time end = now + time_for(least, speed);
-  for (Active& a : active) {
-    if (a.updated == now && a.remaining == least) a.end = end;
-  }
 }
 
 void DmaEngines::set_speed(Active& a, uint64_t speed, Time now) {

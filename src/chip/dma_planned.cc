@@ -1,39 +1,46 @@
 // Transfers that are planned ahead, engine by engine.
 #include <algorithm>
+#include <bit>
 
 #include "chip/dma.h"
 #include "chip/fixed_point.h"
 
 namespace presil::chip {
 
-// Whatever may begin on the engine by now does; returns when the next share may.
-Time DmaEngines::begin_shares(uint32_t engine, Time now) {
+// Whatever may begin on the engine by now does.
+void DmaEngines::begin_shares(uint32_t engine, Time now) {
   const Time* ready_at = &ready(0, engine);
+  Engine& e = engines_[engine];
   Time next = kTimeMax;
-  for (uint32_t q : flying_queues_) {
+  for (uint64_t left = e.waiting; left != 0; left &= left - 1) {
+    const auto q = static_cast<uint32_t>(std::countr_zero(left));
     while (ready_at[q] <= now) {
-      if (engine < loaded_.transfers[queues_[q].at(lane(q, engine).next).transfer].timing.engines_used) {
+      Lane& l = lane(q, engine);
+      if (engine >= queues_[q].at(l.next).timing->engines_used) {  // idle: its turn came
+        l.start = now;
+        close(q, engine, now);
+      } else if (even_) {
+        occupy(engine, q, now);
+        e.even.begun |= uint64_t{1} << q;
+        ++e.even.active;
+      } else {
         activate(engine, q, now);
-      } else {  // idle: its turn came
-        close(q, engine, now, now);
       }
     }
     next = std::min(next, ready_at[q]);
   }
-  return next;
+  e.next_ready = next;
 }
 
 // The engine alone, up to and with `until`: ends, then arrivals, then new speeds, at each instant.
 void DmaEngines::run_engine(uint32_t engine, Time until) {
-  Service& service = engines_[engine].service;
+  Engine& e = engines_[engine];
+  Service& service = e.service;
   std::vector<Active>& active = service.active;
-  const Time* ready_at = &ready(0, engine);
-  Time next_ready = kTimeMax;
-  for (uint32_t q : flying_queues_) next_ready = std::min(next_ready, ready_at[q]);
   while (true) {
-    Time now = next_ready;
+    Time now = e.next_ready;
     for (const Active& a : active) now = std::min(now, a.end);
-    engines_[engine].next_change = now;
+    e.next_change = now;
     if (now > until || now == kTimeMax) return;
     for (size_t k = 0; k < active.size();) {
       if (active[k].end > now) {
@@ -41,18 +48,11 @@ void DmaEngines::run_engine(uint32_t engine, Time until) {
         continue;
       }
       const uint32_t q = active[k].queue;
-      const Time start = active[k].start;
       active.erase(active.begin() + static_cast<ptrdiff_t>(k));
-      close(q, engine, start, now);
-      next_ready = std::min(next_ready, ready_at[q]);
-      if (active.empty()) service.busy += now - service.busy_since;
+      close(q, engine, now);
+      if (active.empty()) e.busy += now - e.busy_since;
     }
-    if (next_ready <= now) next_ready = begin_shares(engine, now);
-    if (!active.empty() && active.front().demand.capacity == kFull) {
-      service.shared = active.size() > 1;
-      share_evenly(active, now);
-      continue;
-    }
+    if (e.next_ready <= now) begin_shares(engine, now);
     const bool was_shared = service.shared;
     service.shared = share_engine(active);
     if (!service.shared && !was_shared) continue;
@@ -77,13 +77,9 @@ void DmaEngines::plan() {
 
 // All engines up to and with `until`; returns when something changes next.
 Time DmaEngines::commit(Time until) {
-  flying_queues_.clear();
-  for (uint32_t q = 0; q < queues_.size(); ++q) {
-    if (!queues_[q].empty()) flying_queues_.push_back(q);
-  }
   Time next = kTimeMax;
   for (uint32_t e = 0; e < engine_count_; ++e) {
-    if (engines_[e].next_change <= until) run_engine(e, until);
+    if (engines_[e].next_change <= until) even_ ? run_even(e, until) : run_engine(e, until);
     next = std::min(next, engines_[e].next_change);
   }
   return next;

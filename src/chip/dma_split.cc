@@ -12,7 +12,7 @@ void DmaEngines::split_all() {
   split_ = true;
   plan_time_ = kTimeMax;
   for (uint32_t e = 0; e < engine_count_; ++e) {
-    for (Active& a : engines_[e].service.active) a.end = a.updated + time_for(a.remaining, a.speed);
+    if (even_) leave_even(e);
     if (!engines_[e].service.active.empty()) change(e);
     for (uint32_t q = 0; q < queues_.size(); ++q) {
       if (!lane(q, e).busy) schedule_arrival(q, e);
@@ -29,8 +29,9 @@ void DmaEngines::schedule_arrival(uint32_t queue, uint32_t engine) {
 
 void DmaEngines::arrive(uint32_t engine, uint32_t queue) {
   const Flight& flight = queues_[queue].at(lane(queue, engine).next);
-  if (engine >= loaded_.transfers[flight.transfer].timing.engines_used) {  // idle: its turn came
-    return end_share(engine, queue, events_.now());
+  if (engine >= flight.timing->engines_used) {  // idle: its turn came
+    lane(queue, engine).start = events_.now();
+    return end_share(engine, queue);
   }
   activate(engine, queue, events_.now());
   change(engine);
@@ -46,18 +47,18 @@ void DmaEngines::finish(uint32_t engine, uint32_t version) {
       ++k;
       continue;
     }
-    const Active done = active[k];
+    const uint32_t queue = active[k].queue;
     active.erase(active.begin() + static_cast<ptrdiff_t>(k));
-    if (active.empty()) e.service.busy += events_.now() - e.service.busy_since;
-    end_share(engine, done.queue, done.start);
+    if (active.empty()) e.busy += events_.now() - e.busy_since;
+    end_share(engine, queue);
   }
   change(engine);
 }
 
-void DmaEngines::end_share(uint32_t engine, uint32_t queue, Time start) {
-  Flight& flight = close(queue, engine, start, events_.now());
+void DmaEngines::end_share(uint32_t engine, uint32_t queue) {
+  Flight& flight = close(queue, engine, events_.now());
   if (flight.mixed || flight.shares_left == 0) {
-    const bool shown = engine < loaded_.transfers[flight.transfer].timing.engines_used;
+    const bool shown = engine < flight.timing->engines_used;
     raise(flight, engine_count_ - flight.shares_left - flight.shares_raised,
           shown ? lane(queue, engine).previous_event : flight.cause);
   }

@@ -3,8 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <numeric>
+#include <unordered_map>
 
+#include "base/hash.h"
 #include "chip/bounds.h"
 #include "isa/slots.h"
 #include "numerics/activation.h"
@@ -123,7 +126,8 @@ class Loader {
       }
     }
     for (LoadedTransfer& t : out_.transfers) {
-      const bool late = t.timing.start_latency > t.timing.completion + spec_.semaphores.wake;
+      const timing::Transfer& timing = out_.timings[t.timing];
+      const bool late = timing.start_latency > timing.completion + spec_.semaphores.wake;
       t.raises_whole = t.signal == isa::kNoSemaphore || (late && !partial[t.signal]);
     }
   }
@@ -211,6 +215,23 @@ class Loader {
     return Done{};
   }
 
+  uint32_t number_of(const timing::Transfer& timing) {
+    const std::array<int64_t, 6> key{timing.start_latency,
+                                     timing.dispatch,
+                                     timing.full.on_queue,
+                                     timing.last.on_queue,
+                                     static_cast<int64_t>(timing.full.bytes),
+                                     timing.engines_used};
+    auto [first, last] = numbers_.equal_range(hash_bytes(std::as_bytes(std::span(key)), 0));
+    for (; first != last; ++first) {
+      if (out_.timings[first->second] == timing) return first->second;
+    }
+    out_.timings.push_back(timing);
+    const auto number = static_cast<uint32_t>(out_.timings.size() - 1);
+    numbers_.emplace(hash_bytes(std::as_bytes(std::span(key)), 0), number);
+    return number;
+  }
+
   Step make_step(const isa::Program& p, const isa::Instruction& i, const LoadedQueue& queue) {
     Step step;
     step.wait_count = i.wait_count;
@@ -221,8 +242,9 @@ class Loader {
     if (is_dma(i.opcode)) {
       step.kind = Step::Kind::transfer;
       step.extra = static_cast<uint32_t>(out_.transfers.size());
-      out_.transfers.push_back({timing::transfer(p, i, spec_), i.dma_queue, i.signal, true, step.layer, i.source});
-      step.occupancy = step.latency = out_.transfers.back().timing.trigger;
+      const timing::Transfer timing = timing::transfer(p, i, spec_);
+      out_.transfers.push_back({number_of(timing), i.dma_queue, i.signal, true, step.layer, i.source});
+      step.occupancy = step.latency = timing.trigger;
       return step;
     }
     timing::Cost cost = timing::cost(p, i, spec_);
@@ -240,7 +262,8 @@ class Loader {
   const isa::Executable& exe_;
   const spec::ChipSpec& spec_;
   Loaded out_;
-  std::vector<__int128> totals_;  // occupancy of all instructions of a queue
+  std::unordered_multimap<uint64_t, uint32_t> numbers_;  // hashes of timings, to their places
+  std::vector<__int128> totals_;                         // occupancy of all instructions of a queue
 };
 
 }  // namespace

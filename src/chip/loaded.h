@@ -58,7 +58,7 @@ struct LoadedQueue {
 
 // A transfer with what the DMA engines need beyond its times.
 struct LoadedTransfer {
-  timing::Transfer timing;
+  uint32_t timing = 0;  // index into Loaded::timings
   uint8_t queue = 0;
   uint16_t signal = isa::kNoSemaphore;
   bool raises_whole = true;  // nobody waits for a part of its increments
@@ -68,7 +68,8 @@ struct LoadedTransfer {
 struct Loaded {
   std::vector<LoadedQueue> queues;
   std::vector<LoadedTransfer> transfers;
-  std::vector<uint32_t> busiest_first;  // queues by the total occupancy of their instructions; equal ones by index
+  std::vector<timing::Transfer> timings;  // no two equal: programs move much alike
+  std::vector<uint32_t> busiest_first;    // queues by the total occupancy of their instructions; equal ones by index
   uint32_t semaphores = 0, layers = 0;
 };
 

@@ -1,20 +1,19 @@
 // The fingerprint of a run: a chain of XXH3 over blocks of (lane, instruction, start, end).
 #pragma once
 #include <array>
-#include <cstring>
 
 #include "base/hash.h"
-#include "trace/trace.h"
+#include "base/time.h"
 
 namespace presil::chip {
 
 class TraceHash {
  public:
-  void add(const trace::Event& e) {
-    std::array<uint64_t, 3> words{(uint64_t{e.lane} << 32) | e.instruction, static_cast<uint64_t>(e.start),
-                                  static_cast<uint64_t>(e.end)};
-    std::memcpy(block_.data() + used_, words.data(), sizeof words);
-    used_ += sizeof words;
+  void add(uint32_t lane, uint32_t instruction, Time start, Time end) {
+    uint64_t* at = block_.data() + used_;
+    at[0] = (uint64_t{lane} << 32) | instruction, at[1] = static_cast<uint64_t>(start),
+    at[2] = static_cast<uint64_t>(end);
+    used_ += 3;
     if (used_ == block_.size()) fold();
   }
   uint64_t value() {
@@ -24,11 +23,11 @@ class TraceHash {
 
  private:
   void fold() {
-    hash_ = hash_bytes({block_.data(), used_}, hash_);
+    hash_ = hash_bytes(std::as_bytes(std::span(block_).first(used_)), hash_);
     used_ = 0;
   }
 
-  std::array<std::byte, 24 * 170> block_;
+  std::array<uint64_t, 3 * 170> block_;
   size_t used_ = 0;
   uint64_t hash_ = 0;
 };
