@@ -53,13 +53,19 @@ struct ReportOptions {
 };
 
 struct BenchOptions {
-  enum class Kind { gemm, elementwise };
+  enum class Kind { gemm, elementwise, conv, attention };
   Kind kind = Kind::gemm;
   std::string chip = "trn2";
   std::string precision = "bf16";
   SimulationOptions simulation;
-  int64_t m = 0, n = 0, k = 0;  // gemm
-  std::string bytes = "1 GiB";  // elementwise: of the input
+  std::vector<std::string> inputs;  // "NAME=FILE.npy"
+  std::string output_dir;
+  int64_t m = 0, n = 0, k = 0;                                                 // gemm; conv: k output channels
+  std::string bytes = "1 GiB";                                                 // elementwise: of the input
+  int64_t batch = 1;                                                           // conv, attention
+  int64_t c = 0, h = 0, w = 0, r = 0, s = 0, stride = 1, pad = 0, groups = 1;  // conv
+  int64_t heads = 0, seq = 0, head_dim = 0;                                    // attention
+  bool causal = false;
 };
 
 struct ChipsOptions {

@@ -102,6 +102,10 @@ void add_bench(Parser& p) {
   CLI::App* bench = p.app.add_subcommand("bench", "compile and run one operation of a given size");
   bench->footer("Example:\n  presil bench gemm --m 4096 --n 4096 --k 4096 --no-data");
   bench->require_subcommand(1);
+  auto size = [](CLI::App* sub, const char* name, int64_t& value, const char* text, bool required = true) {
+    CLI::Option* option = sub->add_option(name, value, text)->check(positive());
+    required ? option->required() : option->capture_default_str();
+  };
   auto add = [&](const char* name, const char* text, const char* example, BenchOptions::Kind kind) {
     auto o = std::make_shared<BenchOptions>();
     o->kind = kind;
@@ -109,18 +113,41 @@ void add_bench(Parser& p) {
     sub->footer(std::string("Example:\n  ") + example);
     sub->add_option("--chip", o->chip, "bundled chip or FILE.toml")->capture_default_str();
     sub->add_option("--precision", o->precision, "fp32, bf16, fp16")->capture_default_str();
+    sub->add_option("--input", o->inputs, "NAME=FILE.npy: an operand; otherwise drawn from --seed");
+    sub->add_option("--output-dir", o->output_dir, "write the result there as .npy");
     add_simulation(sub, o->simulation);
     sub->callback([&p, o] { p.action = [o] { return run_bench(*o); }; });
     return std::pair(sub, o);
   };
   auto [gemm, g] = add("gemm", "[m, k] x [k, n], operands row-major in HBM",
                        "presil bench gemm --m 4096 --n 4096 --k 4096 --no-data", BenchOptions::Kind::gemm);
-  gemm->add_option("--m", g->m, "rows of the left operand")->required()->check(positive());
-  gemm->add_option("--n", g->n, "columns of the right operand")->required()->check(positive());
-  gemm->add_option("--k", g->k, "common dimension")->required()->check(positive());
+  size(gemm, "--m", g->m, "rows of the left operand, a");
+  size(gemm, "--n", g->n, "columns of the right operand, b");
+  size(gemm, "--k", g->k, "common dimension");
   auto [chain, c] = add("elementwise", "a chain of element-wise operations over tensors in HBM",
                         "presil bench elementwise --bytes '1 GiB' --no-data", BenchOptions::Kind::elementwise);
   chain->add_option("--bytes", c->bytes, "of the input: 4096, '64 MiB'")->capture_default_str();
+  auto [conv, v] = add("conv", "convolution of x [n, c, h, w] with weight [k, c / groups, r, s]",
+                       "presil bench conv --n 8 --c 256 --h 14 --w 14 --k 256 --r 3 --s 3 --pad 1 --no-data",
+                       BenchOptions::Kind::conv);
+  size(conv, "--n", v->batch, "images", false);
+  size(conv, "--c", v->c, "input channels");
+  size(conv, "--h", v->h, "input height");
+  size(conv, "--w", v->w, "input width");
+  size(conv, "--k", v->k, "output channels");
+  size(conv, "--r", v->r, "height of the kernel");
+  size(conv, "--s", v->s, "width of the kernel");
+  size(conv, "--stride", v->stride, "of both axes", false);
+  conv->add_option("--pad", v->pad, "zeros around the input, on each side")->capture_default_str();
+  size(conv, "--groups", v->groups, "of channels; as many as there are: depthwise", false);
+  auto [attention, t] = add("attention", "softmax(q k^T / sqrt(d) + mask) v; q, k, v [batch, seq, heads x head_dim]",
+                            "presil bench attention --heads 16 --seq 2048 --head-dim 64 --causal --no-data",
+                            BenchOptions::Kind::attention);
+  size(attention, "--batch", t->batch, "sequences", false);
+  size(attention, "--heads", t->heads, "heads, side by side in each row");
+  size(attention, "--seq", t->seq, "rows of q, k and v");
+  size(attention, "--head-dim", t->head_dim, "features of a head");
+  attention->add_flag("--causal", t->causal, "a row attends to itself and those before");
 }
 
 void add_lists(Parser& p) {

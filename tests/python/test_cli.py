@@ -18,7 +18,7 @@ def call(presil, tmp_path):
     return run
 
 
-COMMANDS = ["run", "show", "bench", "bench gemm", "bench elementwise", "chips", "ops"]
+COMMANDS = ["run", "show", "bench", "bench gemm", "bench elementwise", "bench conv", "bench attention", "chips", "ops"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -30,6 +30,9 @@ def test_help_has_an_example_of_the_command(call, command):
 
 def test_version(call):
     assert call("--version") == (0, "presil 0.1.0\n", "")
+
+
+CONV = ["--c", "4", "--h", "6", "--w", "5", "--k", "6", "--s", "1"]
 
 
 @pytest.mark.parametrize("arguments, message", [
@@ -51,6 +54,21 @@ def test_version(call):
     (["run", "m.onnx", "--dim", "n=0"], "--dim: 'n=0' is not NAME=N with N > 0"),
     (["run", "m.onnx", "--shape", "x=1x0"], "--shape: 'x=1x0' is not NAME=1x3x224x224 with positive sizes"),
     (["bench", "elementwise", "--bytes", "many"], None),
+    (["bench", "conv", *CONV, "--r", "7"], "--r: 7 is more than the padded input's 6"),
+    (["bench", "conv", *CONV, "--r", "1", "--groups", "3"], "--groups: --c 4 is not a multiple of 3"),
+    (["bench", "conv", *CONV, "--r", "1", "--groups", "4"], "--groups: --k 6 is not a multiple of 4"),
+    (["bench", "conv", *CONV, "--r", "1", "--pad", "-1"], "--pad: -1 is not from 0 to 1048576"),
+    (["bench", "conv", *CONV, "--r", "1", "--stride", "1048577"], "--stride: 1048577 is not from 1 to 1048576"),
+    (["bench", "conv", *CONV, "--r", "1", "--n", str(2**62)],
+     "x [4611686018427387904, 4, 6, 5] has more than 1099511627776 elements"),
+    (["bench", "conv", *CONV], "--r is required (see --help)"),
+    (["bench", "conv", *CONV, "--r", "1", "--input", "weight=none.npy"],
+     "none.npy: cannot be read: No such file or directory"),
+    (["bench", "attention", "--heads", "2", "--seq", "8"], "--head-dim is required (see --help)"),
+    (["bench", "attention", "--heads", "2", "--seq", str(2**61), "--head-dim", "8"],
+     "q [1, 2305843009213693952, 2, 8] has more than 1099511627776 elements"),
+    (["bench", "attention", "--heads", "2", "--seq", "8", "--head-dim", "8", "--casual"],
+     "unknown argument '--casual' (did you mean '--causal'?)"),
     (["show", "trn3x"], None),
 ])
 def test_bad_arguments(call, tmp_path, arguments, message):
