@@ -1,35 +1,25 @@
 """Speed and quality as ratios: the host's against onnxruntime in the same run, the simulated core's against its bounds.
 
-./dev bench [--filter WORD]. Numbers depend on the machine and its load; nothing here is a test.
+./dev bench [--filter WORD] [--ratchet [--update]]. Numbers depend on the machine and its load; nothing here is a test.
 """
 import argparse
-import functools
 import itertools
-import json
 import math
 import os
 import re
-import resource
 import subprocess
-import tempfile
-import time
+import sys
 from pathlib import Path
-
-os.environ["OPENBLAS_NUM_THREADS"] = "1"  # read when numpy is imported
 
 import numpy as np
 
+import ratchet
 from bert_layer import bert_layer
+from measure import (DETECTION, FOLDER, MODELS, PRESIL, REPETITIONS, RESNET, command_seconds, compiled, google_benchmark,
+                     onnxruntime_seconds, presil, run_bench, sgemm_rate)
 
-ROOT = Path(__file__).resolve().parent.parent
-PRESIL = ROOT / "build/presil"
-MODELS = ROOT / ".cache/models"
-DETECTION = MODELS / "ch_PP-OCRv4_det_infer.onnx"
-RESNET = MODELS / "resnet50.onnx"  # by ./dev setup --models
-REPETITIONS = 5
 MIB = 2**20
 ROWS = {}
-FOLDER = tempfile.TemporaryDirectory()
 
 # Networks whose memory is measured, with the sizes of their free dimensions.
 SIZES = {
@@ -49,48 +39,6 @@ def row(function):
     return function
 
 
-def presil(*arguments):
-    done = subprocess.run([PRESIL, *map(str, arguments), "--json"], capture_output=True, text=True, check=True)
-    return json.loads(done.stdout)
-
-
-def google_benchmark(name, pattern):
-    command = [ROOT / f"build/bench/{name}", f"--benchmark_filter={pattern}", "--benchmark_format=json"]
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=True)
-    return json.loads(done.stdout)["benchmarks"]
-
-
-def onnxruntime_seconds(model, feeds, threads):
-    """(wall, processor) seconds of a run: the fastest of several."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    session = onnxruntime.InferenceSession(str(model), options)
-    session.run(None, feeds)
-    walls, processor = [], []
-    for _ in range(2 * REPETITIONS):
-        begin, used = time.perf_counter(), time.process_time()
-        session.run(None, feeds)
-        walls.append(time.perf_counter() - begin)
-        processor.append(time.process_time() - used)
-    return min(walls), min(processor)
-
-
-@functools.cache
-def compiled(model, precision, *sizes):
-    """The path of the executable, which lives as long as this process."""
-    path = Path(FOLDER.name) / f"{model.stem}_{precision}_{abs(hash(sizes))}.presil"
-    subprocess.run([PRESIL, "compile", model, *sizes, "--precision", precision, "-o", path], check=True, capture_output=True)
-    return path
-
-
-def run_bench(executable, threads, kind):
-    command = [ROOT / "build/bench/run_bench", executable, threads, REPETITIONS, kind]
-    done = json.loads(subprocess.run(list(map(str, command)), capture_output=True, text=True, check=True).stdout)
-    return done[kind] | {"instructions": done["instructions"]}
-
-
 def against_onnxruntime(model, name, shape):
     """Runs with data and checks over onnxruntime's, by wall clock and by processor time, for 1 and 2 threads."""
     x = np.random.default_rng(1).standard_normal(shape).astype(np.float32)
@@ -102,18 +50,6 @@ def against_onnxruntime(model, name, shape):
             run = run_bench(compiled(model, precision, *sizes), threads, "checked")
             parts.append(f"{precision} -j {threads}: {run['wall_seconds'] / wall:.2f} x ({run['cpu_seconds'] / processor:.2f} x processor time)")
     return "; ".join(parts)
-
-
-def command_seconds(*arguments):
-    """A whole command, file to JSON: the fastest wall clock and processor time of several."""
-    walls, processor = [], []
-    for _ in range(2 * REPETITIONS):
-        begin, used = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
-        presil(*arguments)
-        now = resource.getrusage(resource.RUSAGE_CHILDREN)
-        walls.append(time.perf_counter() - begin)
-        processor.append(now.ru_utime + now.ru_stime - used.ru_utime - used.ru_stime)
-    return f"{min(walls) * 1e3:.0f} ms ({min(processor) * 1e3:.0f} ms of processor time)"
 
 
 @row
@@ -155,18 +91,6 @@ def bert_command():
     path = Path(FOLDER.name) / "bert_layer.onnx"
     bert_layer(path)
     return command_seconds("run", path, "--precision", "bf16", "--no-data"), "50 ms"
-
-
-def sgemm_rate(m, n, k):
-    """numpy's sgemm in FLOP/s, one thread: the fastest of many short runs."""
-    a, b = np.ones((k, m), np.float32), np.ones((k, n), np.float32)
-    out = np.empty((m, n), np.float32)
-    times = []
-    for _ in range(400):
-        begin = time.perf_counter()
-        np.dot(a.T, b, out=out)
-        times.append(time.perf_counter() - begin)
-    return 2 * m * n * k / min(times)
 
 
 @row
@@ -270,7 +194,11 @@ def elementwise():
 def main():
     parser = argparse.ArgumentParser(prog="./dev bench", description=__doc__)
     parser.add_argument("--filter", default="", help="only rows whose name contains this: " + " ".join(ROWS))
+    parser.add_argument("--ratchet", action="store_true", help="compare with what bench/ratchet.toml keeps; 1: something is worse")
+    parser.add_argument("--update", action="store_true", help="with --ratchet: keep what is better, and what is new")
     options = parser.parse_args()
+    if options.ratchet:
+        sys.exit(ratchet.run(options.filter, options.update))
     print(f"load of the machine: {os.getloadavg()[0]:.1f} over {os.cpu_count()} processors")
     for name, function in ROWS.items():
         if options.filter in name:
