@@ -15,24 +15,6 @@ namespace {
 using isa::Instruction;
 using tile::TileProgram;
 
-// Changes them, or writes what they hold.
-bool uses_accumulators(const isa::Program& code, const Instruction& i) {
-  namespace s = isa::slots;
-  auto either = [&](int command, int result) {
-    return code.word(i, command) != static_cast<uint32_t>(ReduceCommand::idle) || code.operand(i, result).present();
-  };
-  switch (i.opcode) {
-    case isa::Opcode::activation:
-      return either(s::activation::reduce_cmd, s::activation::reduce_res);
-    case isa::Opcode::select_reduce:
-      return either(s::select_reduce::reduce_cmd, s::select_reduce::reduce_res);
-    case isa::Opcode::range_select:
-      return either(s::range_select::reduce_cmd, s::range_select::reduce_res);
-    default:
-      return false;
-  }
-}
-
 class Builder {
  public:
   explicit Builder(const TileProgram& program)
@@ -83,8 +65,8 @@ class Builder {
     for (; next_order_ < orders_.size() && orders_[next_order_].after == i; ++next_order_) {
       graph_.edges.push_back({orders_[next_order_].before, true});
     }
-    if (!uses_accumulators(program_.code, instruction)) return;
-    auto [last, fresh] = accumulators_.try_emplace({instruction.engine, instruction.engine_index}, i);
+    if (!isa::uses_registers(program_.code, instruction)) return;
+    auto [last, fresh] = registers_.try_emplace({instruction.engine, instruction.engine_index}, i);
     if (!fresh) graph_.edges.push_back({last->second, false});
     last->second = i;
   }
@@ -115,7 +97,7 @@ class Builder {
   std::vector<Storage> tiles_, tensors_;
   std::vector<TileProgram::Order> orders_;
   size_t next_order_ = 0;
-  std::map<std::pair<isa::EngineKind, uint8_t>, uint32_t> accumulators_;  // last instruction that touched them
+  std::map<std::pair<isa::EngineKind, uint8_t>, uint32_t> registers_;  // last instruction that touched them
 };
 
 }  // namespace

@@ -7,8 +7,6 @@
 #include "backend/memory_profile.h"
 #include "backend/queues.h"
 #include "backend/sbuf_map.h"
-#include "isa/slots.h"
-#include "numerics/activation.h"
 #include "timing/cost.h"
 #include "timing/transfer.h"
 
@@ -30,9 +28,7 @@ Work work_of(const TileProgram& program, const Instruction& i, const spec::ChipS
   }
   timing::Cost c = timing::cost(program.code, i, spec);
   w.occupancy = c.occupancy, w.latency = c.latency, w.prepare = c.prepare;
-  if (i.opcode == isa::Opcode::activation) {
-    w.table = activation_table(static_cast<Activation>(program.code.word(i, isa::slots::activation::op)));
-  }
+  w.table = timing::table_of(program.code, i);
   return w;
 }
 

@@ -107,6 +107,16 @@ TEST(Schedule, NoOrderIsFasterThanItsLeastTime) {
   }
 }
 
+TEST(Schedule, RandomGeneratorsKeepTheirOrder) {
+  Program p;
+  uint32_t x = p.sbuf(), first = p.sbuf(), second = p.sbuf();
+  p.clear(first, EngineKind::gpsimd);
+  p.b.rng({.dst = p.b.tile_view(first, DType::uint32)});   // 1 waits for what it overwrites
+  p.b.rng({.dst = p.b.tile_view(second, DType::uint32)});  // 2 is ready, but draws later numbers
+  p.clear(x, EngineKind::vector);                          // 3 draws none
+  EXPECT_EQ(p.run(4).order, (std::vector<uint32_t>{3, 0, 1, 2}));
+}
+
 TEST(MemoryProfile, AgreesWithAnArray) {
   Prng random(3);
   for (uint32_t size : {1u, 2u, 7u, 64u, 100u}) {

@@ -9,8 +9,11 @@
 
 namespace presil::chip {
 
-Accumulators::Accumulators(const spec::ChipSpec& spec)
-    : vector(std::max(spec.sbuf.partitions, spec.psum.partitions), 0.0f), scalar(vector) {
+Registers::Registers(const spec::ChipSpec& spec)
+    : vector(std::max(spec.sbuf.partitions, spec.psum.partitions), 0.0f),
+      scalar(vector),
+      vector_random(seeded_generators(static_cast<uint32_t>(vector.size()), kVectorGenerators, 0)),
+      gpsimd_random(seeded_generators(static_cast<uint32_t>(vector.size()), 1, 0)) {
   numerics::require_fma();
 }
 
@@ -92,6 +95,31 @@ void run(Context& c) {
       return execute_dma_transpose(c);
     case Opcode::dma_gather:
       return execute_dma_gather(c);
+    case Opcode::tensor_scalar_reduce:
+      return execute_tensor_scalar_reduce(c);
+    case Opcode::tensor_scalar_cumulative:
+      return execute_tensor_scalar_cumulative(c);
+    case Opcode::nc_match_replace8:
+      return execute_match_replace8(c);
+    case Opcode::activation_reduce:
+      return execute_activation(c);
+    case Opcode::rng:
+      return execute_rng(c);
+    case Opcode::set_rng_seed:
+      return execute_set_rng_seed(c);
+    case Opcode::rand_set_state:
+    case Opcode::rand_get_state:
+      return execute_rand_state(c);
+    case Opcode::dropout:
+      return execute_dropout(c);
+    case Opcode::local_gather:
+      return execute_local_gather(c);
+    case Opcode::sequence_bounds:
+      return execute_sequence_bounds(c);
+    case Opcode::nonzero_with_count:
+      return execute_nonzero(c);
+    case Opcode::topk:
+      return execute_topk(c);
     case Opcode::wait:
       return;
   }
@@ -100,9 +128,9 @@ void run(Context& c) {
 
 }  // namespace
 
-std::string execute(const Bound& bound, Accumulators& accumulators, ExecuteScratch& scratch) {
+std::string execute(const Bound& bound, Registers& registers, ExecuteScratch& scratch) {
   if (!bound.present[0] || bound.operands[0].elements() == 0) return {};
-  Context c(bound, accumulators, scratch);
+  Context c(bound, registers, scratch);
   run(c);
   return std::move(c.why_faulted);
 }
@@ -112,7 +140,7 @@ void execute(const isa::Program& program, const isa::Instruction& instruction,
   if (!state.fault.empty() || instruction.opcode == isa::Opcode::wait) return;
   Bound bound;
   state.fault = bind(program, instruction, operand_offset_deltas, memory, bound);
-  if (state.fault.empty()) state.fault = execute(bound, state.accumulators, *state.scratch);
+  if (state.fault.empty()) state.fault = execute(bound, state.registers, *state.scratch);
 }
 
 }  // namespace presil::chip

@@ -14,17 +14,26 @@
 #include "chip/memory.h"
 #include "chip/strided.h"
 #include "isa/program.h"
+#include "numerics/random.h"
 
 namespace presil::chip {
 
 struct ExecuteScratch;  // buffers that live across instructions; nothing in them carries meaning
 std::shared_ptr<ExecuteScratch> make_scratch();
 
-// Accumulator registers, one per lane: the vector engine's (select_reduce, range_select) and the scalar engine's
-// (activation).
-struct Accumulators {
-  explicit Accumulators(const spec::ChipSpec& spec);
+inline constexpr uint32_t kVectorGenerators = 4;
+// `per_lane` generators for each lane, seeded from counter-based random words: generator g of lane p has stream
+// p * per_lane + g.
+std::vector<numerics::Xorwow> seeded_generators(uint32_t lanes, uint32_t per_lane, uint32_t seed);
+
+// Registers of the engines' lanes.
+struct Registers {
+  explicit Registers(const spec::ChipSpec& spec);
+  // Accumulators: the vector engine's (select_reduce, range_select, tensor_scalar_reduce, tensor_scalar_cumulative) and
+  // the scalar engine's (activation, activation_reduce).
   std::vector<float> vector, scalar;
+  // Random generators: the vector engine's kVectorGenerators per lane, the gpsimd engine's one.
+  std::vector<numerics::Xorwow> vector_random, gpsimd_random;
 };
 
 // An instruction whose operands have been found in the memories.
@@ -45,12 +54,12 @@ std::string bind(const isa::Program& program, const isa::Instruction& instructio
 // Threads may execute instructions at once that touch nothing in common (places.h), each with its own scratch. Returns
 // why the machine faults, empty if it does not: an index outside its table, an operand that the instruction cannot
 // take. The faulting instruction may have written part of its output.
-std::string execute(const Bound& bound, Accumulators& accumulators, ExecuteScratch& scratch);
+std::string execute(const Bound& bound, Registers& registers, ExecuteScratch& scratch);
 
 // One instruction after the other.
 struct ExecuteState {
-  explicit ExecuteState(const spec::ChipSpec& spec) : accumulators(spec), scratch(make_scratch()) {}
-  Accumulators accumulators;
+  explicit ExecuteState(const spec::ChipSpec& spec) : registers(spec), scratch(make_scratch()) {}
+  Registers registers;
   std::string fault;  // of bind or execute
   std::shared_ptr<ExecuteScratch> scratch;
 };

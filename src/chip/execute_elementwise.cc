@@ -207,7 +207,7 @@ ActivationBody activation_body(numerics::ActivationKernel kernel, Map& map, floa
 
 // The accumulators of lanes are numbered like dst's partitions.
 void accumulate_row(Context& c, uint32_t p, ReduceCommand command, float sum) {
-  float& lane = c.accumulators.scalar[c.operand(act::dst).partition_begin + p];
+  float& lane = c.registers.scalar[c.operand(act::dst).partition_begin + p];
   if (command == ReduceCommand::reset || command == ReduceCommand::reset_reduce) lane = 0.0f;
   if (command == ReduceCommand::reduce || command == ReduceCommand::reset_reduce) {
     lane = alu_apply(AluOp::add, lane, sum);
@@ -240,7 +240,9 @@ void activate_and_sum(Context& c, const Map& map, const ActivationBody& body, Re
 
 void execute_activation(Context& c) {
   if (!sizes_agree(c, {act::data}) || !values_agree(c, {act::scale, act::bias, act::reduce_res})) return;
-  const auto command = static_cast<ReduceCommand>(c.word(act::reduce_cmd));
+  const bool reduces = c.instruction.opcode == isa::Opcode::activation_reduce;
+  const auto command = reduces ? ReduceCommand::reset_reduce : static_cast<ReduceCommand>(c.word(act::reduce_cmd));
+  const float alpha = c.f32(reduces ? static_cast<int>(isa::slots::activation_reduce::alpha) : act::alpha);
   if (command == ReduceCommand::load_reduce) return c.fault("load_reduce is not available here");
   const float scale_imm = c.f32(act::scale_imm);
   // No bias adds -0, which leaves the sign of zero alone.
@@ -251,7 +253,7 @@ void execute_activation(Context& c) {
   const auto f = static_cast<Activation>(c.word(act::op));
   const auto kernel = numerics::activation_kernel(f);
   Map map = prepare_map(c, dst, inputs);
-  const ActivationBody body = activation_body(kernel, map, c.f32(act::alpha));
+  const ActivationBody body = activation_body(kernel, map, alpha);
   if (command == ReduceCommand::reduce || command == ReduceCommand::reset_reduce) {
     activate_and_sum(c, map, body, command);
   } else {
@@ -260,7 +262,7 @@ void execute_activation(Context& c) {
   }
   if (!c.has(act::reduce_res)) return;
   for (uint32_t p = 0; p < dst.count[0]; ++p) {
-    write_value(c.operand(act::reduce_res), p, c.accumulators.scalar[dst.partition_begin + p]);
+    write_value(c.operand(act::reduce_res), p, c.registers.scalar[dst.partition_begin + p]);
   }
 }
 

@@ -166,8 +166,8 @@ class Fixture {
       }
     }
     for (size_t p = 0; p < 128; ++p) {
-      if (numerics::bits_of(state.accumulators.vector[p]) != numerics::bits_of(machine.vector_lanes[p]) ||
-          numerics::bits_of(state.accumulators.scalar[p]) != numerics::bits_of(machine.scalar_lanes[p])) {
+      if (numerics::bits_of(state.registers.vector[p]) != numerics::bits_of(machine.vector_lanes[p]) ||
+          numerics::bits_of(state.registers.scalar[p]) != numerics::bits_of(machine.scalar_lanes[p])) {
         return ::testing::AssertionFailure() << "accumulator " << p << describe();
       }
     }

@@ -40,17 +40,17 @@ struct ExecuteScratch {
 };
 
 struct Context {
-  explicit Context(const Bound& bound, Accumulators& lanes, ExecuteScratch& buffers)
+  explicit Context(const Bound& bound, Registers& lanes, ExecuteScratch& buffers)
       : program(*bound.program),
         instruction(*bound.instruction),
-        accumulators(lanes),
+        registers(lanes),
         operands(bound.operands),
         present(bound.present),
         scratch_(buffers) {}
 
   const isa::Program& program;
   const isa::Instruction& instruction;
-  Accumulators& accumulators;
+  Registers& registers;
   std::array<Strided, kMaxOperands> operands;
   std::array<bool, kMaxOperands> present;
   std::string why_faulted;
@@ -175,6 +175,17 @@ void execute_max8(Context& c);
 void execute_find_index8(Context& c);
 void execute_bn_stats(Context& c);
 void execute_bn_aggr(Context& c);
+void execute_tensor_scalar_reduce(Context& c);
+void execute_tensor_scalar_cumulative(Context& c);
+void execute_rng(Context& c);
+void execute_set_rng_seed(Context& c);
+void execute_rand_state(Context& c);  // rand_set_state, rand_get_state
+void execute_dropout(Context& c);
+void execute_match_replace8(Context& c);
+void execute_local_gather(Context& c);
+void execute_sequence_bounds(Context& c);
+void execute_nonzero(Context& c);
+void execute_topk(Context& c);
 
 // Operators on raw bits, and on exact integers (execute_integer.cc). Data of two inputs, or one input and a value.
 bool is_exact_integer(const Context& c, std::span<const Strided> operands);

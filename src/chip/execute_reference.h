@@ -1,93 +1,13 @@
 // The meaning of every instruction once more, as plainly as it can be written: all inputs are read into vectors,
 // element by element, then all outputs are written. Tests compare chip/execute.h against it.
 #pragma once
-#include <algorithm>
-#include <cmath>
-#include <cstring>
-#include <limits>
-#include <vector>
-
-#include "isa/program.h"
-#include "isa/slots.h"
-#include "numerics/activation_span.h"
-#include "numerics/alu.h"
-#include "numerics/convert.h"
-#include "numerics/float_bits.h"
-#include "numerics/reduce.h"
-#include "spec/chip_spec.h"
+#include "chip/reference_search.h"
 
 namespace presil::chip::reference {
 
-using isa::Memory;
-using isa::View;
-using Words = std::vector<uint64_t>;
-using Floats = std::vector<float>;
-
-struct Machine {
-  std::vector<std::vector<std::byte>> sbuf, psum, hbm;
-  Floats vector_lanes, scalar_lanes;
-
-  Machine(const spec::ChipSpec& spec, uint64_t hbm_bytes)
-      : sbuf(spec.sbuf.partitions, std::vector<std::byte>(spec.sbuf.bytes_per_partition)),
-        psum(spec.psum.partitions, std::vector<std::byte>(spec.psum.bytes_per_partition)),
-        hbm(1, std::vector<std::byte>(hbm_bytes)),
-        vector_lanes(spec.sbuf.partitions),
-        scalar_lanes(spec.sbuf.partitions) {}
-
-  std::vector<std::vector<std::byte>>& memory(Memory m) {
-    return m == Memory::sbuf ? sbuf : m == Memory::psum ? psum : hbm;
-  }
-};
-
-// Byte places of a view's elements, in order.
-inline std::vector<std::byte*> places(Machine& m, const View& v) {
-  std::vector<std::byte*> out;
-  for (uint32_t p = 0; p < v.partitions; ++p) {
-    for (uint64_t i = 0; i < v.elements_per_partition(); ++i) {
-      uint64_t rest = i;
-      int64_t element = 0;
-      for (size_t d = v.rank; d-- > 0;) {
-        element += static_cast<int64_t>(rest % v.dims[d].count) * v.dims[d].step;
-        rest /= v.dims[d].count;
-      }
-      const int64_t byte = v.offset + element * static_cast<int64_t>(dtype_bytes(v.dtype));
-      out.push_back(&m.memory(v.memory).at(v.partition + p).at(static_cast<size_t>(byte)));
-    }
-  }
-  return out;
-}
-
-inline Words read_words(Machine& m, const View& v) {
-  Words out;
-  for (const std::byte* p : places(m, v)) {
-    uint64_t word = 0;
-    std::memcpy(&word, p, dtype_bytes(v.dtype));
-    out.push_back(word);
-  }
-  return out;
-}
-
-inline Floats read_floats(Machine& m, const View& v) {
-  Floats out;
-  for (uint64_t word : read_words(m, v)) out.push_back(numerics::to_fp32(v.dtype, word));
-  return out;
-}
-
-inline void write_words(Machine& m, const View& v, const Words& words) {
-  const auto at = places(m, v);
-  for (size_t i = 0; i < at.size(); ++i) std::memcpy(at[i], &words.at(i), dtype_bytes(v.dtype));
-}
-
-inline void write_floats(Machine& m, const View& v, const Floats& values) {
-  Words words;
-  for (float x : values) words.push_back(numerics::from_fp32(v.dtype, x));
-  write_words(m, v, words);
-}
-
-class Run {
+class Run : public SearchRun {
  public:
-  Run(const isa::Program& program, const isa::Instruction& instruction, Machine& machine)
-      : program_(program), i_(instruction), m_(machine) {}
+  using SearchRun::SearchRun;
 
   void execute() {
     using isa::Opcode;
@@ -133,6 +53,32 @@ class Run {
         return scan();
       case Opcode::activation:
         return activation();
+      case Opcode::activation_reduce:
+        return activation_reduce();
+      case Opcode::tensor_scalar_reduce:
+        return tensor_scalar_reduce();
+      case Opcode::tensor_scalar_cumulative:
+        return tensor_scalar_cumulative();
+      case Opcode::nc_match_replace8:
+        return match_replace8();
+      case Opcode::rng:
+        return rng();
+      case Opcode::set_rng_seed:
+        return m_.seed(static_cast<uint32_t>(read_words(m_, v(0)).at(0)));
+      case Opcode::rand_set_state:
+        return rand_set_state();
+      case Opcode::rand_get_state:
+        return rand_get_state();
+      case Opcode::dropout:
+        return dropout();
+      case Opcode::local_gather:
+        return local_gather();
+      case Opcode::sequence_bounds:
+        return sequence_bounds();
+      case Opcode::nonzero_with_count:
+        return nonzero();
+      case Opcode::topk:
+        return topk();
       case Opcode::iota:
         return iota();
       case Opcode::affine_select:
@@ -149,19 +95,6 @@ class Run {
   }
 
  private:
-  const View& v(int k) const { return program_.operand(i_, k); }
-  float f32(int k) const { return program_.f32(i_, k); }
-  uint32_t word(int k) const { return program_.word(i_, k); }
-  AluOp op(int k) const { return static_cast<AluOp>(word(k)); }
-  Floats floats(int k) { return read_floats(m_, v(k)); }
-  size_t row(int k) const { return v(k).elements_per_partition(); }
-
-  // Per-partition value: the operand if present, else the immediate.
-  Floats values(int k, float immediate) { return v(k).present() ? floats(k) : Floats(v(0).partitions, immediate); }
-  static float apply(AluOp o, bool reversed, float a, float b) {
-    return reversed ? alu_apply(o, b, a) : alu_apply(o, a, b);
-  }
-
   void matmul() {
     namespace s = isa::slots::nc_matmul;
     const size_t k_count = v(s::stationary).partitions, m_count = v(s::dst).partitions, n_count = row(s::dst);
@@ -394,16 +327,20 @@ class Run {
 
   void activation() {
     namespace s = isa::slots::activation;
+    activate(static_cast<ReduceCommand>(word(s::reduce_cmd)), f32(s::alpha));
+  }
+  void activation_reduce() { activate(ReduceCommand::reset_reduce, f32(isa::slots::activation_reduce::alpha)); }
+  void activate(ReduceCommand command, float alpha) {
+    namespace s = isa::slots::activation;
     Floats a = floats(s::data);
     const Floats scale = values(s::scale, f32(s::scale_imm)),
                  bias = values(s::bias, f32(s::bias_imm) == 0.0f ? -0.0f : f32(s::bias_imm));
     const size_t n = row(0);
     for (size_t i = 0; i < a.size(); ++i) {
       a[i] = numerics::activation_affine_apply(static_cast<Activation>(word(s::op)), a[i],
-                                               {scale[i / n], bias[i / n], f32(s::alpha)});
+                                               {scale[i / n], bias[i / n], alpha});
     }
     write_floats(m_, v(0), a);
-    const auto command = static_cast<ReduceCommand>(word(s::reduce_cmd));
     Floats results;
     for (size_t p = 0; p < v(0).partitions; ++p) {
       float& lane = m_.scalar_lanes[v(0).partition + p];
@@ -577,10 +514,6 @@ class Run {
     }
     write_floats(m_, v(0), out);
   }
-
-  const isa::Program& program_;
-  const isa::Instruction& i_;
-  Machine& m_;
 };
 
 }  // namespace presil::chip::reference

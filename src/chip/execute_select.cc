@@ -26,7 +26,7 @@ bool supported(Context& c, ReduceCommand command) {
 }
 
 void accumulate_max(Context& c, uint32_t lane_index, ReduceCommand command, std::span<const float> row) {
-  float& lane = c.accumulators.vector[lane_index];
+  float& lane = c.registers.vector[lane_index];
   if (command == ReduceCommand::reset || command == ReduceCommand::reset_reduce) lane = -numerics::kInfinity;
   if (command == ReduceCommand::reduce || command == ReduceCommand::reset_reduce) {
     lane = alu_apply(AluOp::max, lane, numerics::reduce_span(AluOp::max, row));
@@ -140,7 +140,7 @@ void execute_select_reduce(Context& c) {
   const size_t predicate_bytes = inputs[0].element_bytes();
   std::byte* mask = c.scratch().rows[0].bytes(row * predicate_bytes);
   float* values = c.scratch().rows[1].floats(row);
-  std::vector<float>& lanes = c.accumulators.vector;
+  std::vector<float>& lanes = c.registers.vector;
   std::array<float, 1> other{c.f32(slot::imm)};
   const bool wanted = !c.flag(slot::reverse_pred);
   Strided on_false;
@@ -186,7 +186,7 @@ void execute_range_select(Context& c) {
     to.write(p, values);
     accumulate_max(c, dst.partition_begin + p, command, {values, row});
     if (c.has(slot::reduce_res))
-      write_value(c.operand(slot::reduce_res), p, c.accumulators.vector[dst.partition_begin + p]);
+      write_value(c.operand(slot::reduce_res), p, c.registers.vector[dst.partition_begin + p]);
   }
 }
 

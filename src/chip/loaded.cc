@@ -10,7 +10,6 @@
 #include "base/hash.h"
 #include "chip/bounds.h"
 #include "isa/slots.h"
-#include "numerics/activation.h"
 
 namespace presil::chip {
 namespace {
@@ -251,10 +250,8 @@ class Loader {
     step.occupancy = cost.occupancy;
     step.latency = cost.latency;
     step.prepare = cost.prepare;
-    if (i.opcode == isa::Opcode::activation) {
-      auto function = static_cast<Activation>(p.word(i, isa::slots::activation::op));
-      step.extra = static_cast<uint32_t>(activation_table(function));
-      if (step.extra != 0) step.kind = Step::Kind::table;
+    if (const int table = timing::table_of(p, i); table != 0) {
+      step.extra = static_cast<uint32_t>(table), step.kind = Step::Kind::table;
     }
     return step;
   }

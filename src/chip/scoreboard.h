@@ -13,7 +13,7 @@ namespace presil::chip {
 
 // Bytes [begin, end) of each of the partitions [partition, partition_end).
 struct Box {
-  isa::Memory memory = isa::Memory::none;  // none: the accumulators
+  isa::Memory memory = isa::Memory::none;  // none: registers of the engines
   bool writes = false;
   uint32_t partition = 0, partition_end = 1;
   int64_t begin = 0, end = 1;

@@ -70,14 +70,13 @@ void check_transpose(const Check& c) {
   }
 }
 
-void check_activation(const Check& c) {
+// activation and activation_reduce have these in common.
+void check_activation_operands(const Check& c) {
   namespace s = slots::activation;
   same_shape(c, s::data, s::dst);
   fp32_per_partition(c, s::scale, s::data);
   value_per_partition(c, s::bias, s::data);
   value_per_partition(c, s::reduce_res, s::dst);
-  check_command(c, s::reduce_cmd,
-                {ReduceCommand::idle, ReduceCommand::reset, ReduceCommand::reduce, ReduceCommand::reset_reduce});
   if (c.present(s::bias) && c.operand(s::bias).dtype == DType::tf32) c.fail_operand(s::bias, "type is tf32, illegal");
   if (c.spec.generation >= 3) return;
   float bias = c.program.f32(c.instruction, s::bias_imm);
@@ -87,6 +86,12 @@ void check_activation(const Check& c) {
   if (static_cast<Activation>(c.word(s::op)) == Activation::reciprocal && c.present(s::bias)) {
     c.fail_operand(s::bias, "reciprocal takes a bias from generation 3 on");
   }
+}
+
+void check_activation(const Check& c) {
+  check_activation_operands(c);
+  check_command(c, slots::activation::reduce_cmd,
+                {ReduceCommand::idle, ReduceCommand::reset, ReduceCommand::reduce, ReduceCommand::reset_reduce});
 }
 
 void check_affine_select(const Check& c) {
@@ -221,6 +226,31 @@ void check_constraints(const Check& c) {
       return check_dma_transpose(c);
     case Opcode::dma_gather:
       return check_dma_gather(c);
+    case Opcode::tensor_scalar_reduce:
+      return check_tensor_scalar_reduce(c);
+    case Opcode::tensor_scalar_cumulative:
+      return check_tensor_scalar_cumulative(c);
+    case Opcode::nc_match_replace8:
+      return check_match_replace8(c);
+    case Opcode::activation_reduce:
+      return check_activation_operands(c);
+    case Opcode::rng:
+      return check_rng(c);
+    case Opcode::set_rng_seed:
+      return check_rng_seed(c);
+    case Opcode::rand_set_state:
+    case Opcode::rand_get_state:
+      return check_rng_state(c);
+    case Opcode::dropout:
+      return check_dropout(c);
+    case Opcode::local_gather:
+      return check_local_gather(c);
+    case Opcode::sequence_bounds:
+      return check_sequence_bounds(c);
+    case Opcode::nonzero_with_count:
+      return check_nonzero(c);
+    case Opcode::topk:
+      return check_topk(c);
     case Opcode::wait:
       return;
   }

@@ -57,5 +57,18 @@ void check_bn_stats(const Check& c);
 void check_bn_aggr(const Check& c);
 void check_shuffle(const Check& c);
 void check_scan(const Check& c);
+void check_tensor_scalar_reduce(const Check& c);
+void check_tensor_scalar_cumulative(const Check& c);
+void check_match_replace8(const Check& c);
+void check_dropout(const Check& c);
+
+// Random numbers, and instructions of the gpsimd engine's groups of partitions (gpsimd_constraints.cc).
+void check_rng(const Check& c);
+void check_rng_seed(const Check& c);
+void check_rng_state(const Check& c);
+void check_local_gather(const Check& c);
+void check_sequence_bounds(const Check& c);
+void check_nonzero(const Check& c);
+void check_topk(const Check& c);
 
 }  // namespace presil::isa

@@ -60,7 +60,9 @@ constexpr AttributeRow alu(std::string_view name, AluOp initial = AluOp::bypass)
 constexpr AttributeRow function(std::string_view name) {
   return {name, AttributeKind::activation, static_cast<uint32_t>(Activation::copy)};
 }
-constexpr AttributeRow command(std::string_view name) { return {name, AttributeKind::reduce_command}; }
+constexpr AttributeRow command(std::string_view name, ReduceCommand initial = ReduceCommand::idle) {
+  return {name, AttributeKind::reduce_command, static_cast<uint32_t>(initial)};
+}
 
 // One paragraph per instruction.
 // clang-format off
@@ -176,6 +178,63 @@ constexpr std::array<Definition, kOpcodeCount> kTable = {{
      {writes("dst", S), reads("src", H), reads("index", S)},
      {},
      "dst[p,i...] = src[index[p],i...] by the DMA engines: rows of a table, one index per partition"},
+    {Opcode::tensor_scalar_reduce, "tensor_scalar_reduce", kVector, 2,
+     {writes("dst", S | P), reads("data", S | P), optional(reads("operand0", S | P)),
+      optional(reads("initial", S | P)), optional(writes("reduce_res", S | P))},
+     {alu("op0"), f32("imm0"), flag("reverse0"), alu("reduce_op", AluOp::add),
+      command("reduce_cmd", ReduceCommand::reset_reduce), f32("initial_imm"), flag("negate")},
+     "dst = op0(data, s0); reduce_res = reduce_op over the row and what the accumulator held, times -1 if negate"},
+    {Opcode::tensor_scalar_cumulative, "tensor_scalar_cumulative", kVector, 2,
+     {writes("dst", S | P), reads("src", S | P), optional(reads("operand0", S | P)),
+      optional(reads("initial", S | P))},
+     {alu("op0"), f32("imm0"), flag("reverse0"), alu("op1", AluOp::add),
+      command("reduce_cmd", ReduceCommand::reset_reduce), f32("initial_imm")},
+     "r = op1(op0(src[i], s0), r), dst[i] = r; r starts as op1's identity, as initial, or as the accumulator left it"},
+    {Opcode::nc_match_replace8, "nc_match_replace8", kVector, 2,
+     {writes("dst", S | P), reads("data", S | P), reads("vals", S | P), optional(writes("dst_idx", S | P))},
+     {f32("imm")},
+     "dst = data, one occurrence of each of vals 7 to 0 replaced by imm; dst_idx = their places, all ones if absent"},
+    {Opcode::activation_reduce, "activation_reduce", kScalar, 2,
+     {writes("dst", S | P), reads("data", S | P), optional(reads("scale", S | P)), optional(reads("bias", S | P)),
+      writes("reduce_res", S | P)},
+     {function("op"), f32("scale_imm", 1), f32("bias_imm"), f32("alpha")},
+     "activation whose accumulators are reset first and read afterwards: reduce_res = row sums"},
+    {Opcode::rng, "rng", kVector | kGpsimd, 2,
+     {writes("dst", S | P)},
+     {},
+     "dst = random bits of the engine's generators, one word per element, of which the low bits are kept"},
+    {Opcode::set_rng_seed, "set_rng_seed", kVector, 2,
+     {reads("src_seeds", S | P)},
+     {},
+     "the vector engine's generators start anew from one 32-bit seed"},
+    {Opcode::rand_set_state, "rand_set_state", kVector | kGpsimd, 3,
+     {reads("src_seeds", S)},
+     {},
+     "the generators of each lane take their states, six words each, from its partition"},
+    {Opcode::rand_get_state, "rand_get_state", kVector | kGpsimd, 3,
+     {writes("dst", S | P)},
+     {},
+     "dst = the states of each lane's generators, six words each"},
+    {Opcode::dropout, "dropout", kVector, 2,
+     {writes("dst", S | P), reads("data", S | P), optional(reads("prob", S | P))},
+     {f32("prob_imm")},
+     "dst = data, or zero with the probability prob, one per partition or immediate"},
+    {Opcode::local_gather, "local_gather", kGpsimd, 2,
+     {writes("dst", S), reads("src_buffer", S), reads("index", S)},
+     {i32("num_elem_per_idx", 1), i32("num_valid_indices")},
+     "per 16 partitions: dst[p,k*e..] = src_buffer[p,index[k]*e..] for the indices of all 16, partitions first"},
+    {Opcode::sequence_bounds, "sequence_bounds", kGpsimd, 2,
+     {writes("dst", S), reads("segment_ids", S)},
+     {},
+     "dst[0,0,i], dst[0,1,i] = first place and end of the run of equal ids around i; n, -1 where the id is 0"},
+    {Opcode::nonzero_with_count, "nonzero_with_count", kGpsimd, 3,
+     {writes("dst", S), reads("src", S)},
+     {i32("index_offset"), i32("padding_val", -1)},
+     "partitions 0, 16, ...: dst = places of src's nonzeros plus index_offset, padding, and last their number"},
+    {Opcode::topk, "topk", kGpsimd, 2,
+     {writes("val_dst", S), writes("idx_dst", S), reads("src", S)},
+     {i32("n", 8)},
+     "per 16 partitions: the largest of src's first n elements, partitions first, ascending, and their places"},
 }};
 // clang-format on
 

@@ -53,9 +53,26 @@ enum class Opcode : uint8_t {
   wait,
   // gpsimd, which makes the descriptors
   dma_gather,
+  // vector: accumulators and searches
+  tensor_scalar_reduce,
+  tensor_scalar_cumulative,
+  nc_match_replace8,
+  // scalar
+  activation_reduce,
+  // vector and gpsimd: random numbers
+  rng,
+  set_rng_seed,
+  rand_set_state,
+  rand_get_state,
+  dropout,
+  // gpsimd, in groups of partitions that share a processor
+  local_gather,
+  sequence_bounds,
+  nonzero_with_count,
+  topk,
 };
 // clang-format on
-inline constexpr int kOpcodeCount = static_cast<int>(Opcode::dma_gather) + 1;
+inline constexpr int kOpcodeCount = static_cast<int>(Opcode::topk) + 1;
 // Whether the DMA engines do the work; operand 0 is the destination, operand 1 the source.
 constexpr bool is_dma(Opcode o) {
   return o == Opcode::dma_copy || o == Opcode::dma_transpose || o == Opcode::dma_gather;

@@ -4,6 +4,7 @@
 
 #include "isa/slots.h"
 #include "isa/walk.h"
+#include "numerics/alu.h"
 
 namespace presil::isa {
 
@@ -26,6 +27,10 @@ Instruction& Program::append(Opcode opcode, EngineKind engine) {
 Access access_of(const Program& program, const Instruction& i, int k) {
   if (i.opcode == Opcode::nc_matmul && k == slots::nc_matmul::dst) {
     return program.word(i, slots::nc_matmul::accumulate) != 0 ? Access::read_write : Access::write;
+  }
+  // Partitions that are not its own it keeps.
+  if (i.opcode == Opcode::nonzero_with_count && k == slots::nonzero_with_count::dst) {
+    return program.operand(i, k).partitions > 1 ? Access::read_write : Access::write;
   }
   if (i.opcode == Opcode::nc_stream_shuffle && k == slots::nc_stream_shuffle::dst) {
     for (uint32_t word : program.attrs(i)) {
@@ -77,6 +82,32 @@ bool Program::operator==(const Program& other) const {
              code, other.code,
              [&](const Instruction& a, const Instruction& b) { return same_instruction(*this, a, other, b); }) &&
          repeats == other.repeats;
+}
+
+bool uses_registers(const Program& code, const Instruction& i) {
+  namespace s = slots;
+  auto either = [&](int command, int result) {
+    return code.word(i, command) != static_cast<uint32_t>(ReduceCommand::idle) || code.operand(i, result).present();
+  };
+  switch (i.opcode) {
+    case Opcode::activation:
+      return either(s::activation::reduce_cmd, s::activation::reduce_res);
+    case Opcode::select_reduce:
+      return either(s::select_reduce::reduce_cmd, s::select_reduce::reduce_res);
+    case Opcode::range_select:
+      return either(s::range_select::reduce_cmd, s::range_select::reduce_res);
+    case Opcode::activation_reduce:
+    case Opcode::tensor_scalar_reduce:
+    case Opcode::tensor_scalar_cumulative:
+    case Opcode::rng:
+    case Opcode::set_rng_seed:
+    case Opcode::rand_set_state:
+    case Opcode::rand_get_state:
+    case Opcode::dropout:
+      return true;
+    default:
+      return false;
+  }
 }
 
 }  // namespace presil::isa

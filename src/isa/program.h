@@ -90,6 +90,10 @@ struct Program {
 // does a shuffle that keeps partitions.
 Access access_of(const Program& program, const Instruction& i, int k);
 
+// Whether the instruction changes registers of its engine that the table does not name (accumulators, random
+// generators), or writes what they hold.
+bool uses_registers(const Program& program, const Instruction& instruction);
+
 // Number of instructions executed, repeats counted; UINT64_MAX if it is larger than that.
 uint64_t executed_count(const Program& program);
 

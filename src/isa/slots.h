@@ -48,6 +48,23 @@ namespace dma_copy { enum { dst, src }; }
 namespace dma_transpose { enum { dst, src }; }
 // dma_gather: src's first dim counts the rows of the table, the others are a row; an index outside is a fault
 namespace dma_gather { enum { dst, src, index }; }
+namespace tensor_scalar_reduce { enum { dst, data, operand0, initial, reduce_res };
+  enum { op0, imm0, reverse0, reduce_op, reduce_cmd, initial_imm, negate }; }
+namespace tensor_scalar_cumulative { enum { dst, src, operand0, initial };
+  enum { op0, imm0, reverse0, op1, reduce_cmd, initial_imm }; }
+namespace nc_match_replace8 { enum { dst, data, vals, dst_idx }; enum { imm }; }
+// activation_reduce: operands and the first attributes as activation's
+namespace activation_reduce { enum { dst, data, scale, bias, reduce_res }; enum { op, scale_imm, bias_imm, alpha }; }
+namespace rng { enum { dst }; }
+namespace set_rng_seed { enum { src_seeds }; }
+namespace rand_set_state { enum { src_seeds }; }
+namespace rand_get_state { enum { dst }; }
+namespace dropout { enum { dst, data, prob }; enum { prob_imm }; }
+// local_gather: num_valid_indices 0 means all
+namespace local_gather { enum { dst, src_buffer, index }; enum { num_elem_per_idx, num_valid_indices }; }
+namespace sequence_bounds { enum { dst, segment_ids }; }
+namespace nonzero_with_count { enum { dst, src }; enum { index_offset, padding_val }; }
+namespace topk { enum { val_dst, idx_dst, src }; enum { n }; }
 // clang-format on
 
 }  // namespace presil::isa::slots

@@ -168,6 +168,51 @@ inline Program legal(Opcode opcode) {
     case Opcode::dma_gather:
       i.operand("dst", sbuf(32, {20})).operand("src", hbm({50, 20})).operand("index", sbuf(32, {1}, DType::uint32));
       break;
+    case Opcode::tensor_scalar_reduce:
+      i.operand("dst", sbuf(32, {20})).operand("data", sbuf(32, {20})).operand("operand0", sbuf(32, {1}));
+      i.op("op0", AluOp::multiply).operand("reduce_res", sbuf(32, {1}));
+      break;
+    case Opcode::tensor_scalar_cumulative:
+      i.operand("dst", sbuf(32, {20})).operand("src", sbuf(32, {20})).op("op0", AluOp::multiply).f32("imm0", 0.5f);
+      break;
+    case Opcode::nc_match_replace8:
+      i.operand("dst", sbuf(32, {20})).operand("data", sbuf(32, {20})).operand("vals", sbuf(32, {8}));
+      i.operand("dst_idx", sbuf(32, {8}, DType::uint32));
+      break;
+    case Opcode::activation_reduce:
+      i.operand("dst", sbuf(32, {20})).operand("data", psum(32, {20})).operand("reduce_res", sbuf(32, {1}));
+      break;
+    case Opcode::rng:
+      i.operand("dst", sbuf(32, {20}, DType::uint16));
+      break;
+    case Opcode::set_rng_seed:
+      i.operand("src_seeds", sbuf(1, {1}, DType::uint32));
+      break;
+    case Opcode::rand_set_state:
+      p.code.back().engine = EngineKind::gpsimd;
+      i.operand("src_seeds", sbuf(32, {6}, DType::uint32));
+      break;
+    case Opcode::rand_get_state:
+      p.code.back().engine = EngineKind::gpsimd;
+      i.operand("dst", sbuf(32, {6}, DType::uint32));
+      break;
+    case Opcode::dropout:
+      i.operand("dst", sbuf(32, {20})).operand("data", sbuf(32, {20})).f32("prob_imm", 0.5f);
+      break;
+    case Opcode::local_gather:
+      i.operand("dst", sbuf(32, {32})).operand("src_buffer", sbuf(32, {50}));
+      i.operand("index", sbuf(32, {2}, DType::uint16));
+      break;
+    case Opcode::sequence_bounds:
+      i.operand("dst", sbuf(1, {2, 20}, DType::int32)).operand("segment_ids", sbuf(1, {20}, DType::int32));
+      break;
+    case Opcode::nonzero_with_count:
+      i.operand("dst", sbuf(32, {21}, DType::int32)).operand("src", sbuf(32, {20}));
+      break;
+    case Opcode::topk:
+      i.operand("val_dst", sbuf(32, {5}, DType::bf16)).operand("idx_dst", sbuf(32, {5}, DType::uint32));
+      i.operand("src", sbuf(32, {3}, DType::bf16)).word("n", 42);
+      break;
     case Opcode::wait:
       break;
   }

@@ -11,6 +11,15 @@ namespace {
 
 constexpr auto kSelectCommands = {ReduceCommand::idle, ReduceCommand::reduce, ReduceCommand::reset_reduce};
 
+constexpr auto kAccumulateCommands = {ReduceCommand::reduce, ReduceCommand::reset_reduce, ReduceCommand::load_reduce};
+
+// What an accumulator starts with is said where it is loaded, and only there.
+void check_initial(const Check& c, int initial, int command) {
+  if (!c.present(initial) || static_cast<ReduceCommand>(c.word(command)) == ReduceCommand::load_reduce) return;
+  c.fail_operand(initial, fmt::format("reduce_cmd is {}, only load_reduce takes it",
+                                      reduce_command_name(static_cast<ReduceCommand>(c.word(command)))));
+}
+
 constexpr uint64_t kSearchMin = 8, kSearchMax = 16384;
 
 void check_tensor_scalar_engine(const Check& c) {
@@ -220,6 +229,60 @@ void check_scan(const Check& c) {
     check_op(c, k);
     check_arithmetic_op(c, k);
     check_binary_op(c, k);
+  }
+}
+
+void check_tensor_scalar_reduce(const Check& c) {
+  namespace s = slots::tensor_scalar_reduce;
+  same_shape(c, s::data, s::dst);
+  for (int k : {s::operand0, s::initial}) fp32_per_partition(c, k, s::dst);
+  value_per_partition(c, s::reduce_res, s::dst);
+  check_op(c, s::op0);
+  check_arithmetic_op(c, s::op0);
+  check_comparison(c, s::reduce_op, {AluOp::add, AluOp::multiply, AluOp::max, AluOp::min});
+  check_command(c, s::reduce_cmd, kAccumulateCommands);
+  check_initial(c, s::initial, s::reduce_cmd);
+}
+
+void check_tensor_scalar_cumulative(const Check& c) {
+  namespace s = slots::tensor_scalar_cumulative;
+  same_shape(c, s::src, s::dst);
+  for (int k : {s::operand0, s::initial}) fp32_per_partition(c, k, s::dst);
+  for (int k : {s::dst, s::src}) {
+    const DType t = c.operand(k).dtype;
+    const bool wide = is_integer(t) && dtype_bytes(t) > 2;
+    if (wide || t == DType::tf32)
+      c.fail_operand(k, fmt::format("type is {}; illegal: tf32, 32-bit integers", dtype_name(t)));
+  }
+  check_op(c, s::op0);
+  check_arithmetic_op(c, s::op0);
+  check_comparison(c, s::op1, {AluOp::add, AluOp::subtract, AluOp::multiply, AluOp::max, AluOp::min});
+  check_command(c, s::reduce_cmd, kAccumulateCommands);
+  check_initial(c, s::initial, s::reduce_cmd);
+}
+
+void check_match_replace8(const Check& c) {
+  namespace s = slots::nc_match_replace8;
+  same_shape(c, s::data, s::dst);
+  same_partitions(c, s::vals, s::dst);
+  elements_within(c, s::data, kSearchMin, kSearchMax);
+  elements_are(c, s::vals, 8);
+  if (!c.present(s::dst_idx)) return;
+  same_partitions(c, s::dst_idx, s::dst);
+  elements_are(c, s::dst_idx, 8);
+  type_among(c, s::dst_idx, {DType::uint16, DType::uint32});
+}
+
+void check_dropout(const Check& c) {
+  namespace s = slots::dropout;
+  same_shape(c, s::data, s::dst);
+  same_type(c, s::data, s::dst);
+  if (!c.present(s::prob)) return;
+  value_per_partition(c, s::prob, s::dst);
+  if (is_float(c.operand(s::data).dtype)) {
+    type_is_float(c, s::prob);
+  } else {
+    type_among(c, s::prob, {DType::fp32});
   }
 }
 

@@ -69,7 +69,7 @@ class Behind final : public Executor {
  public:
   Behind(const isa::Executable& executable, const spec::ChipSpec& spec, chip::CoreMemory& memory, uint32_t threads,
          const Cancel* cancel)
-      : exe_(executable), memory_(memory), cancel_(cancel), accumulators_(spec) {
+      : exe_(executable), memory_(memory), cancel_(cancel), registers_(spec) {
     for (uint32_t t = 1; t < threads; ++t) workers_.emplace_back([this] { work(*chip::make_scratch(), false); });
   }
   ~Behind() override { finish(); }
@@ -117,7 +117,7 @@ class Behind final : public Executor {
         if (board_.ready()) changes_.announce();
         const bool skip = !fault_.empty() || requested(cancel_);
         lock.unlock();
-        std::string fault = skip ? std::string() : chip::execute(bound_[slot], accumulators_, scratch);
+        std::string fault = skip ? std::string() : chip::execute(bound_[slot], registers_, scratch);
         lock.lock();
         if (fault_.empty()) fault_ = std::move(fault);
         board_.finish(slot);
@@ -168,7 +168,7 @@ class Behind final : public Executor {
   chip::Scoreboard board_;
   std::array<chip::Bound, chip::Scoreboard::kSlots> bound_;  // by slot; read without the mutex while it is executed
 
-  chip::Accumulators accumulators_;
+  chip::Registers registers_;
   std::vector<std::thread> workers_;  // last: they use everything above
 };
 

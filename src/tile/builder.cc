@@ -240,6 +240,45 @@ uint32_t Builder::gather(const Gather& a) {
 uint32_t Builder::partition_reduce(const PartitionReduce& a) {
   return emit(Opcode::tensor_partition_reduce, a.engine, {a.dst, a.data}, {word_of(a.op)});
 }
+uint32_t Builder::tensor_scalar_reduce(const TensorScalarReduce& a) {
+  return emit(Opcode::tensor_scalar_reduce, a.engine, {a.dst, a.data, a.operand0.view, a.initial.view, a.reduce_res},
+              {word_of(a.op0), word(a.operand0.value), a.reverse0, word_of(a.reduce_op), word_of(a.reduce_cmd),
+               word(a.initial.value), a.negate});
+}
+uint32_t Builder::tensor_scalar_cumulative(const TensorScalarCumulative& a) {
+  return emit(Opcode::tensor_scalar_cumulative, a.engine, {a.dst, a.src, a.operand0.view, a.initial.view},
+              {word_of(a.op0), word(a.operand0.value), a.reverse0, word_of(a.op1), word_of(a.reduce_cmd),
+               word(a.initial.value)});
+}
+uint32_t Builder::match_replace8(const MatchReplace8& a) {
+  return emit(Opcode::nc_match_replace8, a.engine, {a.dst, a.data, a.vals, a.dst_idx}, {word(a.imm)});
+}
+uint32_t Builder::activation_reduce(const ActivationReduce& a) {
+  return emit(Opcode::activation_reduce, a.engine, {a.dst, a.data, a.scale.view, a.bias.view, a.reduce_res},
+              {word_of(a.op), word(a.scale.value), word(a.bias.value), word(a.alpha)});
+}
+uint32_t Builder::rng(const Rng& a) { return emit(Opcode::rng, a.engine, {a.dst}, {}); }
+uint32_t Builder::set_rng_seed(const RngSeed& a) { return emit(Opcode::set_rng_seed, a.engine, {a.src_seeds}, {}); }
+uint32_t Builder::rand_set_state(const RandSetState& a) {
+  return emit(Opcode::rand_set_state, a.engine, {a.src_seeds}, {});
+}
+uint32_t Builder::rand_get_state(const RandGetState& a) { return emit(Opcode::rand_get_state, a.engine, {a.dst}, {}); }
+uint32_t Builder::dropout(const Dropout& a) {
+  return emit(Opcode::dropout, a.engine, {a.dst, a.data, a.prob.view}, {word(a.prob.value)});
+}
+uint32_t Builder::local_gather(const LocalGather& a) {
+  return emit(Opcode::local_gather, a.engine, {a.dst, a.src_buffer, a.index},
+              {word(a.num_elem_per_idx), word(a.num_valid_indices)});
+}
+uint32_t Builder::sequence_bounds(const SequenceBounds& a) {
+  return emit(Opcode::sequence_bounds, a.engine, {a.dst, a.segment_ids}, {});
+}
+uint32_t Builder::nonzero(const Nonzero& a) {
+  return emit(Opcode::nonzero_with_count, a.engine, {a.dst, a.src}, {word(a.index_offset), word(a.padding_val)});
+}
+uint32_t Builder::topk(const TopK& a) {
+  return emit(Opcode::topk, a.engine, {a.val_dst, a.idx_dst, a.src}, {word(a.n)});
+}
 uint32_t Builder::dma(const View& dst, const View& src, const DmaOptions& options) {
   return emit_dma(Opcode::dma_copy, dst, src, options);
 }

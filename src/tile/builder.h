@@ -100,6 +100,19 @@ class Builder {
   uint32_t affine_select(const AffineSelect& a);
   uint32_t gather(const Gather& a);
   uint32_t partition_reduce(const PartitionReduce& a);
+  uint32_t tensor_scalar_reduce(const TensorScalarReduce& a);
+  uint32_t tensor_scalar_cumulative(const TensorScalarCumulative& a);
+  uint32_t match_replace8(const MatchReplace8& a);
+  uint32_t activation_reduce(const ActivationReduce& a);
+  uint32_t rng(const Rng& a);
+  uint32_t set_rng_seed(const RngSeed& a);
+  uint32_t rand_set_state(const RandSetState& a);
+  uint32_t rand_get_state(const RandGetState& a);
+  uint32_t dropout(const Dropout& a);
+  uint32_t local_gather(const LocalGather& a);
+  uint32_t sequence_bounds(const SequenceBounds& a);
+  uint32_t nonzero(const Nonzero& a);
+  uint32_t topk(const TopK& a);
   uint32_t dma(const View& dst, const View& src, const DmaOptions& options = {});
   uint32_t dma_transpose(const View& dst, const View& src, const DmaOptions& options = {});
   // Rows of `table`, whose first dim counts them; one index per partition. Only gpsimd triggers it.

@@ -103,6 +103,82 @@ struct RangeSelect {
   ReduceCommand reduce_cmd = ReduceCommand::idle;
   Engine engine = EngineKind::vector;
 };
+struct TensorScalarReduce {
+  View dst, data;
+  AluOp op0 = AluOp::bypass;
+  Scalar operand0;
+  bool reverse0 = false;
+  AluOp reduce_op = AluOp::add;
+  View reduce_res{};
+  ReduceCommand reduce_cmd = ReduceCommand::reset_reduce;
+  Scalar initial;
+  bool negate = false;
+  Engine engine = EngineKind::vector;
+};
+struct TensorScalarCumulative {
+  View dst, src;
+  AluOp op0 = AluOp::bypass;
+  Scalar operand0;
+  bool reverse0 = false;
+  AluOp op1 = AluOp::add;
+  ReduceCommand reduce_cmd = ReduceCommand::reset_reduce;
+  Scalar initial;
+  Engine engine = EngineKind::vector;
+};
+struct MatchReplace8 {
+  View dst, data, vals;
+  float imm = 0;
+  View dst_idx{};
+  Engine engine = EngineKind::vector;
+};
+struct ActivationReduce {
+  View dst, data;
+  Activation op = Activation::copy;
+  Scalar scale = 1.0f, bias;
+  View reduce_res;
+  float alpha = 0;
+  Engine engine = EngineKind::scalar;
+};
+struct Rng {
+  View dst;
+  Engine engine = EngineKind::vector;
+};
+struct RngSeed {
+  View src_seeds;
+  Engine engine = EngineKind::vector;
+};
+struct RandSetState {
+  View src_seeds;
+  Engine engine = EngineKind::gpsimd;
+};
+struct RandGetState {
+  View dst;
+  Engine engine = EngineKind::gpsimd;
+};
+struct Dropout {
+  View dst, data;
+  Scalar prob;
+  Engine engine = EngineKind::vector;
+};
+struct LocalGather {
+  View dst, src_buffer, index;
+  int32_t num_elem_per_idx = 1, num_valid_indices = 0;  // 0: all
+  Engine engine = EngineKind::gpsimd;
+};
+struct SequenceBounds {
+  View dst, segment_ids;
+  Engine engine = EngineKind::gpsimd;
+};
+struct Nonzero {
+  View dst, src;
+  int32_t index_offset = 0, padding_val = -1;
+  Engine engine = EngineKind::gpsimd;
+};
+struct TopK {
+  View val_dst, idx_dst, src;
+  int32_t n = 8;
+  Engine engine = EngineKind::gpsimd;
+};
 struct Reciprocal {
   View dst, data;
   Engine engine = EngineKind::vector;

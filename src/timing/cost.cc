@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "isa/slots.h"
+#include "numerics/activation.h"
 #include "numerics/alu.h"
 #include "timing/access.h"
 
@@ -202,6 +203,15 @@ uint64_t vector_cycles(const Program& p, const Instruction& i, const spec::ChipS
       return ceil_div(13 * p.operand(i, slots::bn_aggr::data).elements_per_partition(), 3) * port;
     case Opcode::tensor_tensor_scan:
       return 2 * n * port;
+    case Opcode::tensor_scalar_reduce:  // and reads its accumulators out
+      return std::max<uint64_t>(n * port, spec.vector.initiation_min_cycles) + spec.vector.initiation_min_cycles;
+    case Opcode::rng:  // not documented: one word per cycle
+    case Opcode::dropout:
+    case Opcode::tensor_scalar_cumulative:  // not documented: as a reduction
+    case Opcode::nc_match_replace8:
+    case Opcode::set_rng_seed:
+    case Opcode::rand_set_state:
+    case Opcode::rand_get_state:
     case Opcode::nc_transpose:
     case Opcode::range_select:
     case Opcode::max8:
@@ -218,6 +228,11 @@ uint64_t vector_cycles(const Program& p, const Instruction& i, const spec::ChipS
     case Opcode::dma_copy:
     case Opcode::dma_transpose:
     case Opcode::dma_gather:
+    case Opcode::activation_reduce:
+    case Opcode::local_gather:
+    case Opcode::sequence_bounds:
+    case Opcode::nonzero_with_count:
+    case Opcode::topk:
     case Opcode::wait:
       break;
   }
@@ -227,7 +242,8 @@ uint64_t vector_cycles(const Program& p, const Instruction& i, const spec::ChipS
 uint64_t scalar_cycles(const Program& p, const Instruction& i, const spec::ChipSpec& spec) {
   const uint64_t n = longest(p, i) * (any_half_rate(p, i, spec) ? 2 : 1);
   const bool reads_accumulator =
-      i.opcode == Opcode::activation && p.operand(i, slots::activation::reduce_res).present();
+      i.opcode == Opcode::activation_reduce ||
+      (i.opcode == Opcode::activation && p.operand(i, slots::activation::reduce_res).present());
   return n + (reads_accumulator ? spec.scalar.accumulator_read_cycles : 0);
 }
 
@@ -251,6 +267,18 @@ uint64_t gpsimd_cycles(const Program& p, const Instruction& i, const spec::ChipS
     case Opcode::tensor_partition_reduce:
       return g.start_cycles +
              p.operand(i, slots::tensor_partition_reduce::data).elements_per_partition() * g.partition_reduce_cycles;
+    case Opcode::local_gather: {
+      // Documented: indices * e / C cycles with C = ((28 + 4 e) / 4 e) / min(4 / element bytes, e).
+      const View& dst = p.operand(i, slots::local_gather::dst);
+      const uint64_t e = p.word(i, slots::local_gather::num_elem_per_idx);
+      const uint64_t per_word = std::min<uint64_t>(4 / std::min<uint64_t>(4, dtype_bytes(dst.dtype)), e);
+      return g.start_cycles + ceil_div(dst.elements_per_partition() * 4 * e * per_word, 28 + 4 * e);
+    }
+    case Opcode::topk:  // documented
+      return 4 * p.word(i, slots::topk::n) + p.operand(i, slots::topk::val_dst).elements_per_partition();
+    case Opcode::sequence_bounds:     // not documented: each result once
+    case Opcode::nonzero_with_count:  // not documented: each element once
+      return g.start_cycles + n;
     default:
       break;
   }
@@ -299,6 +327,12 @@ Cost cost(const Program& p, const Instruction& i, const spec::ChipSpec& spec) {
       break;
   }
   CHECK(false, "the sync engine runs waits and DMA triggers only");
+}
+
+int table_of(const Program& p, const Instruction& i) {
+  if (i.opcode != Opcode::activation && i.opcode != Opcode::activation_reduce) return 0;
+  static_assert(int{slots::activation::op} == int{slots::activation_reduce::op});
+  return activation_table(static_cast<Activation>(p.word(i, slots::activation::op)));
 }
 
 Time stationary_load_duration(uint32_t columns, DType dtype, const spec::ChipSpec& spec) {

@@ -23,6 +23,9 @@ struct Cost {
 // adds scalar.table_load when activation_table changes.
 Cost cost(const isa::Program& program, const isa::Instruction& instruction, const spec::ChipSpec& spec);
 
+// The activation table that the instruction needs (numerics/activation.h); 0 if none.
+int table_of(const isa::Program& program, const isa::Instruction& instruction);
+
 // Start to loaded of one hardware LoadStationary instruction, as a profiler shows it (record I30); `prepare` of an
 // instruction is only the part of it that the multiplication cannot follow immediately.
 Time stationary_load_duration(uint32_t columns, DType dtype, const spec::ChipSpec& spec);

@@ -179,6 +179,12 @@ TEST(VectorCost, OtherInstructions) {
       {slots::scalar_tensor_tensor::op1, word(AluOp::multiply)}};
   expect_vector(One(Opcode::scalar_tensor_tensor, kVector, {b, b, View{}, b}, fused), 600);
   expect_vector(One(Opcode::scalar_tensor_tensor, kVector, {f, f, View{}, f}, fused), 1200);
+  expect_vector(One(Opcode::tensor_scalar_reduce, kVector, {f, f, View{}, View{}, one}), 600 + 64);
+  expect_vector(One(Opcode::tensor_scalar_reduce, kVector, {one, one}), 64 + 64);
+  expect_vector(One(Opcode::tensor_scalar_cumulative, kVector, {f, f}), 600);
+  expect_vector(One(Opcode::nc_match_replace8, kVector, {f, f, sbuf(F, 128, 8)}), 600);
+  expect_vector(One(Opcode::dropout, kVector, {f, f}), 600);
+  expect_vector(One(Opcode::rng, kVector, {sbuf(DType::uint32, 128, 600)}), 600);
   const View odd = sbuf(B, 128, 601);
   expect_vector(One(Opcode::scalar_tensor_tensor, kVector, {odd, odd, View{}, odd}, fused), 1202);
 }
@@ -192,6 +198,7 @@ TEST(ScalarCost, ActivationAndReadOut) {
   const Cost with_sum = cost_of(One(Opcode::activation, kScalar, {b, b, View{}, View{}, sum}));
   EXPECT_EQ(with_sum.occupancy, duration_up(128 + 64, 1'200'000'000));
   EXPECT_EQ(with_sum.latency - with_sum.occupancy, plain.latency - plain.occupancy);
+  EXPECT_EQ(cost_of(One(Opcode::activation_reduce, kScalar, {b, b, View{}, View{}, sum})), with_sum);
 }
 
 TEST(GpsimdCost, StartsPlusWords) {
@@ -201,6 +208,18 @@ TEST(GpsimdCost, StartsPlusWords) {
   expect_cycles(One(Opcode::tensor_tensor, kGpsimd, {f, f, f}), 350, 1'200'000'000);
   expect_cycles(One(Opcode::nc_n_gather, kGpsimd, {sbuf(F, 128, 513), f, sbuf(DType::uint32, 128, 513)}), 2 * 150 + 513,
                 1'200'000'000);
+  // Documented: 150 + indices * e / C, C = ((28 + 4 e) / 4 e) / min(4 / element bytes, e).
+  const auto gather = [](DType t, uint32_t indices, uint32_t e) {
+    return One(Opcode::local_gather, kGpsimd,
+               {sbuf(t, 128, indices * e), sbuf(t, 128, 512), sbuf(DType::uint16, 128, indices / 16)},
+               {{slots::local_gather::num_elem_per_idx, e}});
+  };
+  expect_cycles(gather(F, 1024, 1), 150 + 1024 / 8, 1'200'000'000);
+  expect_cycles(gather(B, 64, 4), 150 + 187, 1'200'000'000);  // 64 * 4 / ((44 / 16) / 2) = 186.2
+  const View values = sbuf(B, 16, 8);
+  expect_cycles(
+      One(Opcode::topk, kGpsimd, {values, sbuf(DType::uint32, 16, 8), sbuf(B, 16, 20)}, {{slots::topk::n, 300}}),
+      4 * 300 + 8, 1'200'000'000);
 }
 
 TEST(SyncCost, WaitsHoldTheirSequencerBriefly) {

@@ -13,6 +13,23 @@ namespace presil::campaign {
 using isa::EngineKind;
 using isa::Memory;
 using isa::View;
+using tile::Scalar;
+
+inline constexpr DType kAny[] = {DType::fp32,     DType::fp32,     DType::bf16,     DType::fp16,   DType::tf32,
+                                 DType::fp8_e4m3, DType::fp8_e5m2, DType::fp8_e3m4, DType::int8,   DType::uint8,
+                                 DType::int16,    DType::uint16,   DType::int32,    DType::uint32, DType::boolean};
+inline constexpr DType kFloats[] = {DType::fp32,     DType::bf16,     DType::fp16,    DType::tf32,
+                                    DType::fp8_e4m3, DType::fp8_e5m2, DType::fp8_e3m4};
+inline constexpr DType kIntegers[] = {DType::int8,   DType::uint8, DType::int16,
+                                      DType::uint16, DType::int32, DType::uint32};
+inline constexpr AluOp kBinary[] = {AluOp::add,         AluOp::subtract,   AluOp::multiply,   AluOp::max,
+                                    AluOp::min,         AluOp::eq,         AluOp::ne,         AluOp::ge,
+                                    AluOp::gt,          AluOp::le,         AluOp::lt,         AluOp::divide,
+                                    AluOp::logical_and, AluOp::logical_or, AluOp::logical_xor};
+inline constexpr AluOp kBits[] = {AluOp::bit_and, AluOp::bit_or, AluOp::bit_xor, AluOp::shift_left, AluOp::shift_right};
+inline constexpr AluOp kUnary[] = {AluOp::bypass, AluOp::abs, AluOp::rsqrt, AluOp::reciprocal};
+inline constexpr AluOp kReductions[] = {AluOp::add, AluOp::max, AluOp::min, AluOp::multiply, AluOp::subtract};
+inline constexpr AluOp kComparisons[] = {AluOp::eq, AluOp::ge, AluOp::gt, AluOp::le, AluOp::lt};
 
 struct Shape {
   uint32_t partitions = 1, row = 1;
@@ -47,6 +64,23 @@ class Operands {
   View input(Memory m, DType t, Shape s, bool fresh = false);
   // A view to write, of a tile in use or a new one. `fixed`: at a known partition, so that its lanes are known.
   View output(Memory m, DType t, Shape s, bool fixed = false, bool fresh = false);
+  static constexpr EngineKind kV = EngineKind::vector, kS = EngineKind::scalar, kG = EngineKind::gpsimd;
+  tile::Engine vector() { return {kV, static_cast<uint8_t>(random.below(spec.vector.count))}; }
+  tile::Engine engine(EngineKind e) { return e == kV ? vector() : tile::Engine(e); }
+  // A source for `other` that may not be in PSUM as well.
+  Memory second(EngineKind e, Memory other) { return other == Memory::psum ? Memory::sbuf : source(e); }
+  uint32_t column_rows() const { return std::min(spec.psum.partitions, spec.tensor.columns); }
+  Scalar per_partition(EngineKind e, uint32_t partitions, DType t = DType::fp32) {
+    if (chance(50)) return random.normal();
+    return input(source(e), t, {partitions, 1});
+  }
+  View values(EngineKind e, uint32_t partitions) { return input(source(e), DType::fp32, {partitions, 1}); }
+  DType type_for(EngineKind) { return pick(kAny); }
+  Shape search_shape() {
+    Shape s = shape();
+    s.row = 8 + s.row % 25;
+    return s;
+  }
   View tensor_input(DType t, uint64_t elements);  // a new input tensor, whole
   View tensor_output(DType t, uint64_t elements);
 

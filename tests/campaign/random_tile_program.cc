@@ -4,7 +4,7 @@
 #include <array>
 
 #include "isa/rules.h"
-#include "tests/campaign/random_operands.h"
+#include "tests/campaign/random_special.h"
 
 namespace presil::campaign {
 namespace {
@@ -12,24 +12,11 @@ namespace {
 using isa::Opcode;
 using tile::Scalar;
 
-constexpr DType kAny[] = {DType::fp32,     DType::fp32,     DType::bf16,     DType::fp16,   DType::tf32,
-                          DType::fp8_e4m3, DType::fp8_e5m2, DType::fp8_e3m4, DType::int8,   DType::uint8,
-                          DType::int16,    DType::uint16,   DType::int32,    DType::uint32, DType::boolean};
-constexpr DType kFloats[] = {DType::fp32,     DType::bf16,     DType::fp16,    DType::tf32,
-                             DType::fp8_e4m3, DType::fp8_e5m2, DType::fp8_e3m4};
-constexpr DType kIntegers[] = {DType::int8, DType::uint8, DType::int16, DType::uint16, DType::int32, DType::uint32};
-constexpr AluOp kBinary[] = {AluOp::add, AluOp::subtract, AluOp::multiply,    AluOp::max,        AluOp::min,
-                             AluOp::eq,  AluOp::ne,       AluOp::ge,          AluOp::gt,         AluOp::le,
-                             AluOp::lt,  AluOp::divide,   AluOp::logical_and, AluOp::logical_or, AluOp::logical_xor};
-constexpr AluOp kBits[] = {AluOp::bit_and, AluOp::bit_or, AluOp::bit_xor, AluOp::shift_left, AluOp::shift_right};
-constexpr AluOp kUnary[] = {AluOp::bypass, AluOp::abs, AluOp::rsqrt, AluOp::reciprocal};
-constexpr AluOp kReductions[] = {AluOp::add, AluOp::max, AluOp::min, AluOp::multiply, AluOp::subtract};
-constexpr AluOp kComparisons[] = {AluOp::eq, AluOp::ge, AluOp::gt, AluOp::le, AluOp::lt};
 constexpr uint32_t kBlock = 32;  // of the vector engine's transpose and shuffle
 
-class Maker : public Operands {
+class Maker : public SpecialSteps {
  public:
-  Maker(uint64_t seed, const spec::ChipSpec& chip, const ProgramOptions& o) : Operands(seed, chip, o) {}
+  Maker(uint64_t seed, const spec::ChipSpec& chip, const ProgramOptions& o) : SpecialSteps(seed, chip, o) {}
 
   RandomTileProgram make() {
     build.begin_layer("layer", "random");
@@ -104,23 +91,24 @@ class Maker : public Operands {
         return dma_transpose();
       case Opcode::dma_gather:
         return dma_gather();
+      case Opcode::tensor_scalar_reduce:
+      case Opcode::tensor_scalar_cumulative:
+      case Opcode::nc_match_replace8:
+      case Opcode::activation_reduce:
+      case Opcode::rng:
+      case Opcode::set_rng_seed:
+      case Opcode::rand_set_state:
+      case Opcode::rand_get_state:
+      case Opcode::dropout:
+      case Opcode::local_gather:
+      case Opcode::sequence_bounds:
+      case Opcode::nonzero_with_count:
+      case Opcode::topk:
+        return special(opcode);
       case Opcode::wait:
         return wait();
     }
   }
-
-  static constexpr EngineKind kV = EngineKind::vector, kS = EngineKind::scalar, kG = EngineKind::gpsimd;
-  tile::Engine vector() { return {kV, static_cast<uint8_t>(random.below(spec.vector.count))}; }
-  tile::Engine engine(EngineKind e) { return e == kV ? vector() : tile::Engine(e); }
-  // A source for `other` that may not be in PSUM as well.
-  Memory second(EngineKind e, Memory other) { return other == Memory::psum ? Memory::sbuf : source(e); }
-  uint32_t column_rows() const { return std::min(spec.psum.partitions, spec.tensor.columns); }
-  Scalar per_partition(EngineKind e, uint32_t partitions, DType t = DType::fp32) {
-    if (chance(50)) return random.normal();
-    return input(source(e), t, {partitions, 1});
-  }
-  View values(EngineKind e, uint32_t partitions) { return input(source(e), DType::fp32, {partitions, 1}); }
-  DType type_for(EngineKind) { return pick(kAny); }
 
   void matmul() {
     const bool wide = chance(40);
@@ -290,7 +278,9 @@ class Maker : public Operands {
     const EngineKind e = pick({kV, kG});
     const DType t = pick(kAny);
     const float value = is_float(t) ? random.normal() : static_cast<float>(random.between(-100, 300));
-    build.memset({.dst = output(target(e), t, shape()), .value = value, .engine = engine(e)});
+    const tile::Memset a{.dst = output(target(e), t, shape()), .value = value, .engine = engine(e)};
+    const int times = chance(10) ? 8 : 1;  // the same again and again becomes an encoding repeat
+    for (int k = 0; k < times; ++k) build.memset(a);
   }
 
   void max8() {
@@ -298,12 +288,6 @@ class Maker : public Operands {
     const View src = input(source(kV), pick(kAny), s);
     build.max8({.dst = output(target(kV), pick(kAny), {s.partitions, 8}), .src = src, .engine = vector()});
   }
-  Shape search_shape() {
-    Shape s = shape();
-    s.row = 8 + s.row % 25;
-    return s;
-  }
-
   void find_index8() {
     const Shape s = search_shape();
     const View src = input(source(kV), pick(kAny), s);
