@@ -43,12 +43,13 @@ struct SbufMap::Search {
   int64_t best_age = kLive - 1;
 
   void look_through(QuadrantMask mask) {
+    std::array<int64_t, kQuadrants> outside{};  // all bits: makes -1 of whatever another quadrant says
+    for (size_t q = 0; q < kQuadrants; ++q) outside[q] = mask >> q & 1 ? 0 : -1;
     freed.resize(segments.size());
     for (size_t i = 0; i < segments.size(); ++i) {
-      freed[i] = -1;
-      for (size_t q = 0; q < kQuadrants; ++q) {
-        if (mask >> q & 1) freed[i] = std::max(freed[i], segments[i].cells[q].freed);
-      }
+      int64_t newest = -1;
+      for (size_t q = 0; q < kQuadrants; ++q) newest = std::max(newest, segments[i].cells[q].freed | outside[q]);
+      freed[i] = newest;
     }
   }
 

@@ -1,11 +1,14 @@
 #include "cli/host.h"
 
 #include <fmt/format.h>
+#include <malloc.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <chrono>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 
 namespace presil::cli {
 namespace {
@@ -22,6 +25,24 @@ void on_signal(int number) {
 }
 
 }  // namespace
+
+void use_large_pages() {
+#ifdef __GLIBC__
+  constexpr int kMib = 1 << 20;
+  constexpr uintptr_t kPage = 2 * kMib;
+  // Setting one fixes all: the heap grows by much at a time and is kept, large blocks have mappings of their own.
+  mallopt(M_TOP_PAD, 64 * kMib);
+  mallopt(M_TRIM_THRESHOLD, 128 * kMib);
+  mallopt(M_MMAP_THRESHOLD, 4 * kMib);
+  const auto begin = reinterpret_cast<uintptr_t>(sbrk(0));
+  void* volatile grown = std::malloc(2 * kMib);  // volatile: or the compiler leaves both calls out
+  std::free(grown);
+  const auto end = reinterpret_cast<uintptr_t>(sbrk(0));
+  const uintptr_t first = (begin + kPage - 1) / kPage * kPage;
+  // Where the kernel has no such pages nothing changes.
+  if (first < end) static_cast<void>(madvise(reinterpret_cast<void*>(first), end - first, MADV_HUGEPAGE));
+#endif
+}
 
 const Cancel* cancel_on_signal() {
   struct sigaction action {};

@@ -200,6 +200,7 @@ int usage_error(const CLI::App& app, const CLI::ParseError& error) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  use_large_pages();
   Parser p;
   p.app.set_version_flag("--version", "presil " PRESIL_VERSION);
   p.app.require_subcommand(1);
