@@ -31,7 +31,9 @@ std::vector<Finding> check_structure(const Program& program);
 std::vector<Finding> check_instruction(const Program& program, const Instruction& instruction,
                                        const spec::ChipSpec& spec);
 
-// All rules that `executable` breaks: structure, instructions, queues, semaphores, provenance, HBM map.
-std::vector<Finding> verify(const Executable& executable, const spec::ChipSpec& spec);
+// All rules that `executable` breaks: structure, instructions, queues, semaphores, provenance, HBM map. A wait that can
+// never end breaks a rule for who makes a program; for who runs one it is a deadlock, which the run explains.
+enum class Waits : uint8_t { can_end, may_deadlock };
+std::vector<Finding> verify(const Executable& executable, const spec::ChipSpec& spec, Waits waits = Waits::can_end);
 
 }  // namespace presil::isa

@@ -2,11 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "base/hash.h"
 #include "isa/encode.h"
 #include "isa/parse.h"
+#include "isa/rules.h"
 #include "onnx/import.h"
 #include "runtime/file.h"
 #include "runtime/host.h"
@@ -31,6 +33,20 @@ Result<void> refuse_model_options(const WorkloadOptions& options) {
   return {};
 }
 
+// A program that breaks its chip's rules is refused before anything runs, with all that is wrong. One that runs on
+// another chip as it is (--retime) meets that chip's limits as faults.
+Result<void> refuse_illegal(const isa::Executable& executable, const spec::ChipSpec& chip, const std::string& path) {
+  const auto findings = isa::verify(executable, chip, isa::Waits::may_deadlock);
+  if (findings.empty()) return {};
+  constexpr size_t kShown = 20;
+  std::string list;
+  for (size_t i = 0; i < std::min(findings.size(), kShown); ++i) list += "\n  " + findings[i].text();
+  if (findings.size() > kShown) list += fmt::format("\n  and {} more", findings.size() - kShown);
+  return bad_input(fmt::format("{} broken rule{} of chip '{}':{}", findings.size(), findings.size() == 1 ? "" : "s",
+                               chip.name, list),
+                   path);
+}
+
 Result<Workload> load_executable(const WorkloadOptions& options) {
   auto bytes = TRY(read_file(options.path));
   Workload w;
@@ -48,6 +64,7 @@ Result<Workload> load_executable(const WorkloadOptions& options) {
                                  hash_name(w.executable.spec_hash), w.chip.name, hash_name(hash)),
                      options.path, "compile it again, or run it as it is with --retime");
   }
+  if (!options.retime) TRY(refuse_illegal(w.executable, w.chip, options.path));
   w.executable.spec_hash = hash;
   return w;
 }

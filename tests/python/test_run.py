@@ -1,5 +1,6 @@
 """Does a run print what its schema says, obey the laws that bound it, and come out the same however it is run?"""
 import json
+import re
 import subprocess
 
 import jsonschema
@@ -137,6 +138,20 @@ def test_a_fault_of_the_simulated_program(call, model):
     outcome = json.loads(failed.stdout)["outcome"]
     assert outcome["kind"] == "fault" and outcome["engine"] and outcome["source"] != ""
     assert "bytes of sbuf; the chip has 128 partitions of" in outcome["detail"] or "196608" in outcome["detail"]
+
+
+def test_a_program_that_breaks_its_chips_rules(call, model, tmp_path):
+    """Edited by hand: refused with everything that is wrong before anything runs, or run as it is with --retime."""
+    call("compile", "small.onnx", "--dim", "batch=3", "-o", "small.presil")
+    (tmp_path / "small.txt").write_text(text := call("show", "small.presil").stdout)
+    call("run", "small.txt", "--no-data")
+    damaged = re.sub(r"moving=sbuf\.fp32\[p0\+", "moving=sbuf.fp32[p16+", text, count=1)
+    assert damaged != text
+    (tmp_path / "small.txt").write_text(damaged)
+    refused = call("run", "small.txt", "--no-data", code=2).stderr
+    assert refused.startswith("presil: error: small.txt: 1 broken rule of chip 'trn2':\n  queue 0, instruction 0: nc_matmul ")
+    assert "partition 16" in refused
+    call("run", "small.txt", "--no-data", "--retime")
 
 
 @pytest.mark.parametrize("arguments, message", [
