@@ -68,6 +68,29 @@ bool copy_doubled(const Nest& nest, size_t element_bytes) {
   return true;
 }
 
+// Runs lie far apart, where no hardware prefetcher follows.
+class RunsAhead {
+ public:
+  RunsAhead(const Nest& nest, size_t element_bytes) {
+    constexpr int64_t kAhead = 4, kBytesMax = 2048;
+    const auto packed = static_cast<int64_t>(element_bytes);
+    if (nest.rank < 2 || nest.run_step(0) != packed || nest.run_step(1) != packed) return;
+    bytes_ = std::min(packed * nest.run(), kBytesMax);
+    for (size_t k = 0; k < 2; ++k) distance_[k] = kAhead * nest.step[k][static_cast<size_t>(nest.rank - 2)];
+  }
+  void prefetch(const std::array<std::byte*, kMaxJoined>& at) const {
+    constexpr int64_t kLine = 64;
+    for (int64_t i = 0; i < bytes_; i += kLine) {
+      __builtin_prefetch(at[0] + distance_[0] + i, 1);
+      __builtin_prefetch(at[1] + distance_[1] + i, 0);
+    }
+  }
+
+ private:
+  int64_t bytes_ = 0;
+  std::array<int64_t, 2> distance_{};
+};
+
 // Permutes the dims of a matrix operand so that its elements come in the order of its transpose: the trailing dims that
 // make up `columns` elements move to the front. Empty if no dims make up that number.
 std::optional<Strided> transposed(const Strided& s, uint64_t columns) {
@@ -122,7 +145,9 @@ void copy_elements(Context& c, const Strided& dst, const Strided& src) {
   }
   const int64_t to_step = nest->run_step(0), from_step = nest->run_step(1);
   const size_t run = nest->run();
+  const RunsAhead ahead(*nest, bytes);
   for_each_run(*nest, [&](const std::array<std::byte*, kMaxJoined>& at) {
+    ahead.prefetch(at);
     if (at[0] != at[1]) copy_run(bytes, at[1], from_step, at[0], to_step, run);
   });
 }

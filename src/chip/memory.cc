@@ -1,6 +1,7 @@
 #include "chip/memory.h"
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstring>
@@ -13,8 +14,25 @@ namespace {
 
 constexpr uint64_t kCacheLineBytes = 64;
 
+constexpr uint64_t kLargePageBytes = 2 << 20;
+
 uint64_t mapped_bytes(const Plane& plane) {
   return std::max<uint64_t>(plane.pitch * plane.partitions, kCacheLineBytes);
+}
+
+// Address space that begins where a large page can.
+void* reserve_aligned(uint64_t bytes) {
+  const uint64_t all = bytes + kLargePageBytes;
+  void* address = mmap(nullptr, all, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  CHECK(address != MAP_FAILED, "the host has no address space for the simulated memory");
+  auto* first = static_cast<std::byte*>(address);
+  const auto place = reinterpret_cast<uintptr_t>(first);
+  std::byte* aligned = first + (kLargePageBytes - place % kLargePageBytes) % kLargePageBytes;
+  if (aligned != first) munmap(first, static_cast<size_t>(aligned - first));
+  const uint64_t page = static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+  std::byte* end = aligned + (bytes + page - 1) / page * page;
+  if (end != first + all) munmap(end, static_cast<size_t>(first + all - end));
+  return aligned;
 }
 
 // Reserved, not committed: the kernel supplies zero pages on first touch, large ones where it can.
@@ -22,9 +40,7 @@ Plane reserve(uint32_t partitions, uint64_t bytes_per_partition) {
   Plane plane{nullptr, partitions, bytes_per_partition, 0};
   const uint64_t lines = (bytes_per_partition + kCacheLineBytes - 1) / kCacheLineBytes;
   plane.pitch = (partitions == 1 ? lines : lines | 1) * kCacheLineBytes;  // an odd number of lines visits every set
-  void* address =
-      mmap(nullptr, mapped_bytes(plane), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  CHECK(address != MAP_FAILED, "the host has no address space for the simulated memory");
+  void* address = reserve_aligned(mapped_bytes(plane));
   madvise(address, mapped_bytes(plane), MADV_HUGEPAGE);  // a wish: either answer is fine
   plane.data = static_cast<std::byte*>(address);
   return plane;
