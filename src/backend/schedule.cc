@@ -61,6 +61,9 @@ struct Budget {
 // a queue in which everything waits for a bank stands still (a quarter made attention 1.5 times as fast as none).
 constexpr uint32_t kBanksKept = 4;
 
+// Latencies of a transfer's start for which the DMA engines have work when another one is triggered.
+constexpr Time kTransfersAhead = 2;
+
 class Scheduler {
  public:
   Scheduler(const TileProgram& program, const Graph& graph, const std::vector<LiveRange>& ranges,
@@ -104,6 +107,7 @@ class Scheduler {
     // Instructions whose predecessors have been issued: those that could start by `free` by age, the rest by time.
     std::priority_queue<uint32_t, std::vector<uint32_t>, std::greater<>> ready;
     std::priority_queue<std::pair<Time, uint32_t>, std::vector<std::pair<Time, uint32_t>>, std::greater<>> later;
+    bool transfers = true;  // nothing else
     uint32_t candidate = kNone;
     Time start = 0;
     uint32_t asked = kNone;  // found to have memory when `tightened_` was `roomy_at`, or
@@ -151,7 +155,9 @@ class Scheduler {
     for (uint32_t i = 0; i < count_; ++i) {
       const Instruction& instruction = program_.code.code[i];
       lane_of_.push_back(numbers.find({instruction.engine, instruction.engine_index})->second);
-      lanes_[lane_of_[i]].queue.push_back(i);
+      Lane& lane = lanes_[lane_of_[i]];
+      lane.queue.push_back(i);
+      lane.transfers = lane.transfers && work_[i].transfer > 0;
     }
   }
 
@@ -204,19 +210,24 @@ class Scheduler {
       if (missing_[i] == 0 && has_room(l, i)) propose(l, i, ready_[i]);
       return;
     }
+    const Time free = free_at(l);
     while (true) {
-      while (!l.later.empty() && l.later.top().first <= l.free) {
+      while (!l.later.empty() && l.later.top().first <= free) {
         l.ready.push(l.later.top().second);
         l.later.pop();
       }
       bool now = !l.ready.empty();
       if (!now && l.later.empty()) return;
       uint32_t i = now ? l.ready.top() : l.later.top().second;
-      Time ready = now ? l.free : l.later.top().first;
+      Time ready = now ? free : l.later.top().first;
       if (has_room(l, i)) return propose(l, i, ready);
       l.tight.budget->blocked[i] = {l.tight.place, l.tight};
       now ? l.ready.pop() : l.later.pop();
     }
+  }
+  // A transfer that would only stand in line does not begin yet: an older one may be ready before its turn.
+  Time free_at(const Lane& l) const {
+    return l.transfers ? std::max(l.free, dma_free_ - kTransfersAhead * spec_.dma.start_latency_from_hbm) : l.free;
   }
   void propose(Lane& l, uint32_t i, Time ready) {
     l.candidate = i;

@@ -20,7 +20,7 @@ using graph::TensorId;
 constexpr double kBandShare = 0.4;
 constexpr double kSingleStepShare = 0.75;
 // A tensor up to this share of SBUF stays there whole.
-constexpr double kResidentShare = 0.2;
+constexpr double kResidentShare = 0.25;
 // A stage goes on over this many steps that touch no large tensor.
 constexpr uint32_t kSmallBetween = 2;
 // A stage is cut in two where that saves at least this share of its time.

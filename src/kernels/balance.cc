@@ -24,7 +24,9 @@ void count_new_instructions(Context& c) {
   const isa::Program& code = c.build.program.code;
   for (; c.load.counted < code.code.size(); ++c.load.counted) {
     const isa::Instruction& i = code.code[c.load.counted];
-    if (i.engine != isa::EngineKind::vector && i.engine != isa::EngineKind::scalar) continue;
+    const bool counts = i.engine == isa::EngineKind::vector || i.engine == isa::EngineKind::scalar ||
+                        i.engine == isa::EngineKind::tensor;
+    if (!counts) continue;
     const bool moves = i.opcode == isa::Opcode::dma_copy || i.opcode == isa::Opcode::dma_transpose;
     if (!moves) busy(c, i.engine) += timing::cost(code, i, c.spec).occupancy;
   }
@@ -42,6 +44,28 @@ isa::EngineKind lighter_engine(Context& c, const isa::View& dst, const isa::View
   const double on_scalar = n / static_cast<double>(c.spec.scalar.clock_hz);
   const bool vector_first = to_seconds(vector) + on_vector <= to_seconds(scalar) + on_scalar;
   return vector_first ? isa::EngineKind::vector : isa::EngineKind::scalar;
+}
+
+bool adds_after_psum(Context& c, const isa::View& out, const isa::View& psum, bool relu) {
+  count_new_instructions(c);
+  const spec::VectorSpec& v = c.spec.vector;
+  const auto n = static_cast<double>(out.elements_per_partition());
+  auto behind = [&](isa::EngineKind e) {
+    const Time most = std::max(
+        {busy(c, isa::EngineKind::tensor), busy(c, isa::EngineKind::vector), busy(c, isa::EngineKind::scalar)});
+    return to_seconds(std::max(busy(c, e), most - 200'000 * kNanosecond));
+  };
+  const double tensor = behind(isa::EngineKind::tensor), vector = behind(isa::EngineKind::vector),
+               scalar = behind(isa::EngineKind::scalar);
+  const auto hz = static_cast<double>(v.clock_hz);
+  const double leave_scalar = n / static_cast<double>(c.spec.scalar.clock_hz);
+  const double leave_vector = n / vector_rate(v, out, psum) / hz;
+  const double add = n / v.fast_tensor_tensor_16bit / hz + (relu ? n / v.fast_copy_16bit / hz : 0);
+  const double before = std::max(tensor + n / static_cast<double>(c.spec.tensor.clock_hz),
+                                 std::min(vector + leave_vector, scalar + leave_scalar));
+  const double after = std::max(
+      tensor, std::min(std::max(vector + add, scalar + leave_scalar), std::max(vector + leave_vector + add, scalar)));
+  return after < before;
 }
 
 }  // namespace presil::kernels

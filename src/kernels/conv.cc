@@ -16,9 +16,10 @@ int64_t group_begin(const Block& block, size_t g) {
 }
 
 void conv_tile(Context& c, const Window& w, const Weights& weights, const Block& in, const Block& out, size_t group,
-               int64_t n, const Rectangle& r, const Epilogue& epilogue) {
+               const Images& n, const Rectangle& r, const Epilogue& epilogue) {
   int64_t m = out.groups[group].partitions, m_begin = group_begin(out, group);
-  uint32_t psum = c.build.psum(static_cast<uint32_t>(m), static_cast<uint32_t>(4 * r.rows * r.columns), "conv");
+  uint32_t psum =
+      c.build.psum(static_cast<uint32_t>(m), static_cast<uint32_t>(4 * n.count * r.rows * r.columns), "conv");
   auto stationary = [&](size_t k, int64_t ky, int64_t kx) {
     return view(weights.weights, k, {{0, in.groups[k].partitions, 1}, {ky, 1, 1}, {kx, 1, 1}, {m_begin, m, 1}});
   };
@@ -27,12 +28,12 @@ void conv_tile(Context& c, const Window& w, const Weights& weights, const Block&
   if (taps.empty() || !covers(taps[0], r)) {
     c.build.matmul({.dst = c.build.tile_view(psum, DType::fp32),
                     .stationary = stationary(0, 0, 0),
-                    .moving = zeros(c, in.dtype, in.groups[0].partitions, r.rows * r.columns)});
+                    .moving = zeros(c, in.dtype, in.groups[0].partitions, n.count * r.rows * r.columns)});
     started = true;
   }
   for (const Tap& tap : taps) {
     for (size_t k = 0; k < in.groups.size(); ++k) {
-      c.build.matmul({.dst = tile_window(c, psum, m, r, tap),
+      c.build.matmul({.dst = tile_window(c, psum, m, r, tap, n.count),
                       .stationary = stationary(k, tap.row, tap.column),
                       .moving = input_window(in, k, n, w, tap),
                       .accumulate = started});
@@ -74,10 +75,28 @@ void evacuate_sum(Context& c, const Evacuation& v, const Epilogue& e) {
     c.build.activation({.dst = v.out, .data = v.out, .op = e.function, .alpha = e.alpha});
 }
 
+bool adds_later(Context& c, const Evacuation& v, const Epilogue& e) {
+  const bool relu = e.function == Activation::relu;
+  const bool plain = (relu || e.function == Activation::copy) && v.out.dtype == v.addend->dtype;
+  return plain && adds_after_psum(c, v.out, v.psum, relu);
+}
+
+// out = f((psum + bias) + addend), rounded before the addition as well: all of it in 16 bits, the vector engine's fast
+// modes.
+void evacuate_then_add(Context& c, const Evacuation& v, const Epilogue& e) {
+  Evacuation leaving = v;
+  leaving.addend.reset();
+  evacuate(c, leaving);
+  c.build.tensor_tensor({.dst = v.out, .data1 = v.out, .data2 = *v.addend, .op = AluOp::add});
+  if (e.function == Activation::relu)
+    c.build.tensor_scalar({.dst = v.out, .data = v.out, .op0 = AluOp::max, .operand0 = 0.0f});
+}
+
 }  // namespace
 
 void evacuate(Context& c, const Evacuation& v, const Epilogue& e) {
   if (v.addend && dtype_bytes(v.addend->dtype) != 2) return evacuate_sum(c, v, e);
+  if (v.addend && adds_later(c, v, e)) return evacuate_then_add(c, v, e);
   if (v.addend) add_to_psum(c, v.psum, *v.addend);
   tile::Scalar add = v.bias ? tile::Scalar(*v.bias) : tile::Scalar(0.0f);
   bool plain = e.function == Activation::copy, relu = e.function == Activation::relu;
@@ -98,10 +117,14 @@ void evacuate(Context& c, const Evacuation& v, const Epilogue& e) {
 
 void conv(Context& c, const Window& w, const Weights& weights, const Block& in, const Block& out,
           const Epilogue& epilogue) {
+  // Images so small that several fill a tile.
+  const int64_t fit = std::max<int64_t>(1, psum_elements(c) / (out.shape[2] * out.shape[3]));
+  const int64_t tiles = (out.shape[0] + fit - 1) / fit, step = (out.shape[0] + tiles - 1) / tiles;
   for (size_t group = 0; group < out.groups.size(); ++group) {
-    for (int64_t n = 0; n < out.shape[0]; ++n) {
+    for (int64_t n = 0; n < out.shape[0]; n += step) {
+      const Images images{n, std::min(step, out.shape[0] - n)};
       for_each_tile(out, psum_elements(c),
-                    [&](const Rectangle& r) { conv_tile(c, w, weights, in, out, group, n, r, epilogue); });
+                    [&](const Rectangle& r) { conv_tile(c, w, weights, in, out, group, images, r, epilogue); });
     }
   }
 }

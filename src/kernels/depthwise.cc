@@ -46,9 +46,9 @@ std::vector<Tile> tiles_of(const Depthwise& d, size_t group) {
 }
 
 isa::View inputs(const Depthwise& d, const Tile& tile, const Tap& tap) {
-  return input_window(d.in, tile.group, tile.n, d.window, tap);
+  return input_window(d.in, tile.group, {tile.n, 1}, d.window, tap);
 }
-isa::View result(const Depthwise& d, const Tile& tile) { return output_window(d.out, tile.group, tile.n, tile.r); }
+isa::View result(const Depthwise& d, const Tile& tile) { return output_window(d.out, tile.group, {tile.n, 1}, tile.r); }
 
 tile::Scalar bias(const Depthwise& d, const Tile& tile) {
   const std::optional<isa::View> column = bias_of(d.weights, tile.group);

@@ -130,6 +130,70 @@ void reduce_all(const Pool& p, const Axis& y, const std::vector<Segment>& rows, 
   reduce_windows(p, y, rows, all_columns, segments(all_columns, false), narrow, out);
 }
 
+// Parts of an image's rows beside each other on partitions, where its channels leave room: parts * C partitions.
+struct Parts {
+  int64_t count = 1, rows = 0;  // rows of the result in each
+};
+
+// As many as fit, if the transfers take less than what the vector engine saves.
+Parts parts_of(const Pool& p, const Window& w, const Block& in, const Block& out) {
+  const spec::ChipSpec& spec = p.context.spec;
+  const int64_t channels = in.shape[1], fit = std::min(group_partitions(spec) / channels, out.shape[2]);
+  if (p.op != AluOp::max || in.groups.size() != 1 || in.dtype != out.dtype || fit < 2) return {};
+  const Parts parts{fit, (out.shape[2] + fit - 1) / fit};
+  const double rate = static_cast<double>(spec.dma.engine_bytes_per_s) * spec.dma.engines;
+  const auto bytes = static_cast<double>(channels * (in.shape[2] * in.shape[3] + out.shape[2] * out.shape[3]) *
+                                         static_cast<int64_t>(dtype_bytes(in.dtype)));
+  const double moves = bytes / rate + 2 * to_seconds(spec.dma.start_latency_from_sbuf + spec.dma.completion);
+  const double fast = in.dtype == DType::bf16 ? 2 : 1;  // tensor_reduce
+  const auto reads = static_cast<double>(w.kernel[0] * w.kernel[1] * out.shape[2] * out.shape[3]);
+  const double saved = reads / fast / static_cast<double>(spec.vector.clock_hz) * (1 - 1 / static_cast<double>(fit));
+  return saved > moves ? parts : Parts{};
+}
+
+// Each part has all rows that its windows cover; those outside of the image are the least number.
+void pool_parts(const Pool& p, const Window& w, const Parts& parts, const Axis& x, const std::vector<Segment>& columns,
+                const Block& in, const Block& out, int64_t n) {
+  const int64_t channels = in.shape[1], width = in.shape[3];
+  const int64_t rows = (parts.rows - 1) * w.stride[0] + (w.kernel[0] - 1) * w.dilation[0] + 1;
+  Block from = allocate(p.context, in.dtype, {1, parts.count * channels, rows, width}, 1, "parts of rows");
+  Block to = allocate(p.context, out.dtype, {1, parts.count * channels, parts.rows, out.shape[3]}, 1, "pooled parts");
+  auto rows_of = [&](const Block& block, int64_t part, int64_t begin, int64_t count) {
+    isa::View v =
+        view(block, 0, {{0, 1, 1}, {0, parts.count * channels, 1}, {begin, count, 1}, {0, block.shape[3], 1}});
+    v.partition = static_cast<uint16_t>(part * channels), v.partitions = static_cast<uint16_t>(channels);
+    return v;
+  };
+  struct Piece {
+    isa::View dst, src;
+  };
+  std::vector<Piece> pieces;
+  int64_t low = 0, high = rows;  // all parts have [low, high)
+  for (int64_t part = 0; part < parts.count; ++part) {
+    const int64_t first = (out.row_begin + part * parts.rows) * w.stride[0] - w.pad_begin[0] - in.row_begin;
+    const int64_t begin = std::clamp<int64_t>(-first, 0, rows), end = std::clamp(in.shape[2] - first, begin, rows);
+    low = std::max(low, begin), high = std::min(high, end);
+    if (end == begin) continue;
+    pieces.push_back({rows_of(from, part, begin, end - begin),
+                      view(in, 0, {{n, 1, 1}, {0, channels, 1}, {first + begin, end - begin, 1}, {0, width, 1}})});
+  }
+  for (const auto& [begin, end] : {std::pair(int64_t{0}, low), std::pair(std::max(low, high), rows)}) {
+    if (begin == end) continue;
+    const isa::View dst =
+        view(from, 0, {{0, 1, 1}, {0, parts.count * channels, 1}, {begin, end - begin, 1}, {0, width, 1}});
+    p.context.build.memset({.dst = dst, .value = p.empty, .engine = isa::EngineKind::gpsimd});
+  }
+  for (const Piece& piece : pieces) p.context.build.dma(piece.dst, piece.src);
+  const Axis y{w.kernel[0], w.stride[0], w.dilation[0], 0, 0, 0, parts.rows, rows, 0};
+  reduce_all(p, y, segments(y, false), x, columns, from, to);
+  for (int64_t part = 0; part < parts.count; ++part) {
+    const int64_t begin = part * parts.rows, count = std::min(parts.rows, out.shape[2] - begin);
+    if (count <= 0) break;
+    p.context.build.dma(view(out, 0, {{n, 1, 1}, {0, channels, 1}, {begin, count, 1}, {0, out.shape[3], 1}}),
+                        rows_of(to, part, 0, count));
+  }
+}
+
 // Sums to averages. Segments with equal counts side by side are one.
 void divide(const Pool& p, std::vector<Segment> rows, std::vector<Segment> columns, const Block& sums,
             const Block& out) {
@@ -172,6 +236,10 @@ void pool(Context& context, graph::PoolKind kind, const Window& w, bool count_in
   const Axis y = axis_of(w, 0, out.row_begin, out.shape[2], in.full_rows, in.row_begin);
   const Axis x = axis_of(w, 1, 0, out.shape[3], in.shape[3], 0);
   const std::vector<Segment> rows = segments(y, count_include_pad), columns = segments(x, count_include_pad);
+  if (const Parts parts = parts_of(p, w, in, out); parts.count > 1) {
+    for (int64_t n = 0; n < out.shape[0]; ++n) pool_parts(p, w, parts, x, columns, in, out, n);
+    return;
+  }
   const bool own_sums = average && out.dtype != DType::fp32;
   const Block sums = own_sums ? allocate_like(context, out, DType::fp32, out.shape, "window sums") : out;
   reduce_all(p, y, rows, x, columns, in, sums);

@@ -32,27 +32,31 @@ std::vector<Tap> taps_of(const Window& w, const Rectangle& r, int64_t full_rows,
 
 bool covers(const Tap& tap, const Rectangle& r) { return tap.rows.count == r.rows && tap.columns.count == r.columns; }
 
-isa::View input_window(const Block& in, size_t group, int64_t n, const Window& w, const Tap& tap) {
+isa::View input_window(const Block& in, size_t group, const Images& n, const Window& w, const Tap& tap) {
   int64_t row = tap.rows.input - in.row_begin;
   CHECK(row >= 0 && row + (tap.rows.count - 1) * w.stride[0] < in.shape[2],
         "the caller provides the rows a window needs");
   return view(in, group,
-              {{n, 1, 1},
+              {{n.begin, n.count, 1},
                {0, in.groups[group].partitions, 1},
                {row, tap.rows.count, w.stride[0]},
                {tap.columns.input, tap.columns.count, w.stride[1]}});
 }
 
-isa::View output_window(const Block& out, size_t group, int64_t n, const Rectangle& r) {
-  return view(
-      out, group,
-      {{n, 1, 1}, {0, out.groups[group].partitions, 1}, {r.row - out.row_begin, r.rows, 1}, {r.column, r.columns, 1}});
+isa::View output_window(const Block& out, size_t group, const Images& n, const Rectangle& r) {
+  return view(out, group,
+              {{n.begin, n.count, 1},
+               {0, out.groups[group].partitions, 1},
+               {r.row - out.row_begin, r.rows, 1},
+               {r.column, r.columns, 1}});
 }
 
-isa::View tile_window(Context& c, uint32_t tile, int64_t partitions, const Rectangle& r, const Tap& tap) {
+isa::View tile_window(Context& c, uint32_t tile, int64_t partitions, const Rectangle& r, const Tap& tap,
+                      int64_t images) {
   return c.build.tile_view(tile, DType::fp32, 0, static_cast<uint32_t>(partitions),
                            4 * (tap.rows.begin * r.columns + tap.columns.begin),
-                           {{static_cast<int32_t>(r.columns), static_cast<uint32_t>(tap.rows.count)},
+                           {{static_cast<int32_t>(r.rows * r.columns), static_cast<uint32_t>(images)},
+                            {static_cast<int32_t>(r.columns), static_cast<uint32_t>(tap.rows.count)},
                             {1, static_cast<uint32_t>(tap.columns.count)}});
 }
 

@@ -19,6 +19,11 @@ struct Tap {
   Span rows, columns;
 };
 
+// Consecutive images.
+struct Images {
+  int64_t begin = 0, count = 1;
+};
+
 // A rectangle of output pixels, image coordinates.
 struct Rectangle {
   int64_t row = 0, rows = 1, column = 0, columns = 1;
@@ -29,10 +34,11 @@ std::vector<Tap> taps_of(const Window& w, const Rectangle& r, int64_t full_rows,
 bool covers(const Tap& tap, const Rectangle& r);
 
 // A tap's inputs in a group; CHECKs that the block holds them.
-isa::View input_window(const Block& in, size_t group, int64_t n, const Window& w, const Tap& tap);
-isa::View output_window(const Block& out, size_t group, int64_t n, const Rectangle& r);
-// The outputs that a tap covers, in a dense fp32 tile of the rectangle.
-isa::View tile_window(Context& c, uint32_t tile, int64_t partitions, const Rectangle& r, const Tap& tap);
+isa::View input_window(const Block& in, size_t group, const Images& n, const Window& w, const Tap& tap);
+isa::View output_window(const Block& out, size_t group, const Images& n, const Rectangle& r);
+// The outputs that a tap covers, in a dense fp32 tile of the rectangle in so many images.
+isa::View tile_window(Context& c, uint32_t tile, int64_t partitions, const Rectangle& r, const Tap& tap,
+                      int64_t images = 1);
 std::optional<isa::View> bias_of(const Weights& weights, size_t group);
 
 // Results of one matmul: a PSUM bank of fp32, and as many as the tensor engine streams.
