@@ -9,7 +9,7 @@ import pytest
 # Compiling and writing, simulating with data: each takes long enough to be hit.
 WORK = {
     "time": "bench gemm --m 600000 --n 64 --k 64 --no-data --report r.html --trace t.pftrace",
-    "data": "bench gemm --m 4096 --n 4096 --k 1024 --report r.html --trace t.pftrace",
+    "data": "bench gemm --m 4096 --n 4096 --k 4096 --report r.html --trace t.pftrace",
 }
 
 
