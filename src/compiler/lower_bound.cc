@@ -1,6 +1,7 @@
 #include "compiler/lower_bound.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "compiler/stages.h"
@@ -43,14 +44,21 @@ std::optional<Product> product(const Graph& graph, const Node& node) {
   return Product{group, w[1] * taps, in[1] / group, places};
 }
 
+// Instructions stream few vectors each, and an instruction takes its overhead and its least time, fp32 in passes.
+double stream_cycles(int64_t vectors, bool wide, const spec::TensorSpec& t) {
+  const int64_t passes = wide ? t.fp32_passes : 1, parts = (vectors + t.moving_max - 1) / t.moving_max;
+  return static_cast<double>(std::max<int64_t>(vectors * passes + parts * t.issue_overhead_cycles,
+                                               parts * static_cast<int64_t>(t.initiation_min_cycles)));
+}
+
 // Cycles of the array; several small products side by side where they fit along both of its sides.
-double array_cycles(const Product& p, const spec::TensorSpec& t) {
+double array_cycles(const Product& p, bool wide, const spec::TensorSpec& t) {
   auto passes = [](int64_t extent, int64_t side) { return (extent + side - 1) / side; };
   const int64_t rows = t.rows, columns = t.columns;
   auto stationary = [&](int64_t m, int64_t n) {  // m columns stand still, n vectors stream
     const int64_t beside = std::max<int64_t>(1, std::min(rows / std::min(p.k, rows), columns / std::min(m, columns)));
     return static_cast<double>(passes(p.count, beside)) * static_cast<double>(passes(p.k, rows)) *
-           static_cast<double>(passes(m, columns)) * static_cast<double>(n);
+           static_cast<double>(passes(m, columns)) * stream_cycles(n, wide, t);
   };
   return std::min(stationary(p.m, p.n), stationary(p.n, p.m));
 }
@@ -77,14 +85,32 @@ bool is_transcendental(ElementwiseFn fn) {
 
 double elements(const Graph& graph, TensorId t) { return static_cast<double>(graph::element_count(graph.at(t).shape)); }
 
+// Products by the tensor that they make. Those that are added could be contracted together, as one of their joint
+// depth.
+std::map<uint32_t, Product> products_of(const Graph& graph, const Plan& plan, std::map<uint32_t, bool>& wide) {
+  std::map<uint32_t, Product> products;
+  for (const Node& node : graph.nodes) {
+    if (const auto p = product(graph, node)) {
+      products.emplace(node.output.value, *p);
+      wide[node.output.value] = value_dtype(graph, plan, node.inputs[0]) == DType::fp32;
+    }
+    if (node.op != Op::elementwise || node.attrs.fn != ElementwiseFn::add) continue;
+    const auto a = products.find(node.inputs[0].value), b = products.find(node.inputs[1].value);
+    if (a == products.end() || b == products.end() || a == b) continue;
+    Product sum = a->second;
+    if (sum.count != b->second.count || sum.m != b->second.m || sum.n != b->second.n) continue;
+    sum.k += b->second.k;
+    wide[node.output.value] = wide[a->first] && wide[b->first];
+    products.erase(a), products.erase(b);
+    products.emplace(node.output.value, sum);
+  }
+  return products;
+}
+
 double tensor_seconds(const Graph& graph, const Plan& plan, const spec::ChipSpec& spec) {
   double cycles = 0;
-  for (const Node& node : graph.nodes) {
-    const auto p = product(graph, node);
-    if (!p) continue;
-    const bool wide = value_dtype(graph, plan, node.inputs[0]) == DType::fp32;
-    cycles += array_cycles(*p, spec.tensor) * (wide ? spec.tensor.fp32_passes : 1);
-  }
+  std::map<uint32_t, bool> wide;
+  for (const auto& [tensor, p] : products_of(graph, plan, wide)) cycles += array_cycles(p, wide[tensor], spec.tensor);
   return cycles / static_cast<double>(spec.tensor.clock_hz);
 }
 
