@@ -55,10 +55,14 @@ double stream_cycles(int64_t vectors, bool wide, const spec::TensorSpec& t) {
 double array_cycles(const Product& p, bool wide, const spec::TensorSpec& t) {
   auto passes = [](int64_t extent, int64_t side) { return (extent + side - 1) / side; };
   const int64_t rows = t.rows, columns = t.columns;
+  // One instruction may stream for several small products.
+  auto stream = [&](int64_t n) {
+    return p.count == 1 ? stream_cycles(n, wide, t) : static_cast<double>(n * (wide ? t.fp32_passes : 1));
+  };
   auto stationary = [&](int64_t m, int64_t n) {  // m columns stand still, n vectors stream
     const int64_t beside = std::max<int64_t>(1, std::min(rows / std::min(p.k, rows), columns / std::min(m, columns)));
     return static_cast<double>(passes(p.count, beside)) * static_cast<double>(passes(p.k, rows)) *
-           static_cast<double>(passes(m, columns)) * stream_cycles(n, wide, t);
+           static_cast<double>(passes(m, columns)) * stream(n);
   };
   return std::min(stationary(p.m, p.n), stationary(p.n, p.m));
 }
