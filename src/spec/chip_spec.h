@@ -44,7 +44,8 @@ struct VectorSpec : EngineSpec {
 };
 
 struct ScalarSpec : EngineSpec {
-  Time table_load = 0;  // changing the activation table; occupies the engine before the instruction
+  Time table_load = 0;             // changing the activation table; occupies the engine before the instruction
+  uint32_t fast_short_floats = 1;  // elements per cycle and lane where data and result are floats of 16 bits or less
   uint32_t accumulator_read_cycles = 64;
   bool operator==(const ScalarSpec&) const = default;
 };

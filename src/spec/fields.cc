@@ -121,6 +121,9 @@ void scalar(Fields& out) {
   lanes<S>(out, "scalar");
   out.push_back(
       field<S, &ScalarSpec::table_load>("scalar", "table_load", duration, kDuration, "changing the activation table"));
+  out.push_back(field<S, &ScalarSpec::fast_short_floats>(
+      "scalar", "fast_short_floats", count, {1, 64},
+      "speed-up where data and result are contiguous floats of 16 bits or less"));
   out.push_back(field<S, &ScalarSpec::accumulator_read_cycles>("scalar", "accumulator_read", cycles, kCycles,
                                                                "reading the accumulators out after an activation"));
 }

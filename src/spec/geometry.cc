@@ -48,11 +48,13 @@ void check_banks(std::string name, const SramSpec& sram, Findings& out) {
 void check_memories(const ChipSpec& s, Findings& out) {
   check_banks("sbuf", s.sbuf, out);
   check_banks("psum", s.psum, out);
-  const uint64_t bank = s.psum.bytes_per_partition / s.psum.banks;
-  if (uint64_t{s.tensor.moving_max} * 4 > bank) {
-    out.push_back(
-        {{"tensor.moving_max", "psum.banks", "psum.partition_size"},
-         fmt::format("{} fp32 results of one matmul do not fit a PSUM bank of {} B", s.tensor.moving_max, bank)});
+  // Until generation 3 a matmul's result lies in one bank, afterwards in one partition (fact sheet, section 1.1).
+  const bool one_bank = s.generation < 4;
+  const uint64_t room = s.psum.bytes_per_partition / (one_bank ? s.psum.banks : 1);
+  if (uint64_t{s.tensor.moving_max} * 4 > room) {
+    out.push_back({{"tensor.moving_max", "psum.banks", "psum.partition_size"},
+                   fmt::format("{} fp32 results of one matmul do not fit a PSUM {} of {} B", s.tensor.moving_max,
+                               one_bank ? "bank" : "partition", room)});
   }
   if (s.tensor.columns > s.tensor.moving_max) {
     out.push_back({{"tensor.moving_max", "tensor.columns"},

@@ -104,8 +104,12 @@ Cost tensor_cost(const Program& p, const Instruction& i, const spec::ChipSpec& s
 
 // --- element-wise engines --------------------------------------------------------------------------------------------
 
-bool all_16bit_floats(std::initializer_list<const View*> views) {
-  return std::all_of(views.begin(), views.end(), [](const View* v) { return is_16bit_float(v->dtype); });
+// Floats that the performance modes are for: of 16 bits, and from generation 4 on of 8 (fact sheet, section 1.1).
+bool all_short_floats(std::initializer_list<const View*> views, const spec::ChipSpec& spec) {
+  return std::all_of(views.begin(), views.end(), [&](const View* v) {
+    const bool byte = is_float(v->dtype) && dtype_bytes(v->dtype) == 1 && spec.generation >= 4;
+    return byte || is_16bit_float(v->dtype);
+  });
 }
 bool contiguous(const View& v) { return innermost_stride_bytes(v) <= dtype_bytes(v.dtype); }
 bool in_psum(const View& v) { return v.memory == Memory::psum; }
@@ -113,7 +117,7 @@ bool in_psum(const View& v) { return v.memory == Memory::psum; }
 // Cycles of copy-like instructions of the vector engine in its performance modes (fact sheet, section 3.2).
 uint64_t copy_cycles(const View& dst, const View& src, uint64_t n, const spec::ChipSpec& spec) {
   const spec::VectorSpec& v = spec.vector;
-  const bool short_floats = all_16bit_floats({&dst, &src});
+  const bool short_floats = all_short_floats({&dst, &src}, spec);
   const bool dense = contiguous(dst) && contiguous(src);
   const uint64_t port = half_rate(dst, spec) || half_rate(src, spec) ? 2 : 1;
   if (in_psum(dst) || in_psum(src)) {
@@ -137,7 +141,7 @@ uint64_t tensor_tensor_cycles(const Program& p, const Instruction& i, uint64_t n
   const bool dense = contiguous(a) && contiguous(b) && contiguous(dst);
   const bool plain = is_plain_arithmetic(static_cast<AluOp>(p.word(i, slots::tensor_tensor::op)));
   const uint64_t cycles = bf16 && dense && plain && !in_psum(a) ? n : 2 * n;
-  const bool fast = !in_psum(a) && all_16bit_floats({&a, &b, &dst});
+  const bool fast = !in_psum(a) && all_short_floats({&a, &b, &dst}, spec);
   return ceil_div(cycles, fast ? spec.vector.fast_tensor_tensor_16bit : 1);
 }
 
@@ -240,7 +244,10 @@ uint64_t vector_cycles(const Program& p, const Instruction& i, const spec::ChipS
 }
 
 uint64_t scalar_cycles(const Program& p, const Instruction& i, const spec::ChipSpec& spec) {
-  const uint64_t n = longest(p, i) * (any_half_rate(p, i, spec) ? 2 : 1);
+  const View &dst = p.operand(i, 0), &data = p.operand(i, 1);
+  const bool fast = all_short_floats({&dst, &data}, spec) && contiguous(dst) && contiguous(data);
+  const uint64_t n =
+      ceil_div(longest(p, i), fast ? spec.scalar.fast_short_floats : 1) * (any_half_rate(p, i, spec) ? 2 : 1);
   const bool reads_accumulator =
       i.opcode == Opcode::activation_reduce ||
       (i.opcode == Opcode::activation && p.operand(i, slots::activation::reduce_res).present());

@@ -201,6 +201,16 @@ TEST(ScalarCost, ActivationAndReadOut) {
   EXPECT_EQ(cost_of(One(Opcode::activation_reduce, kScalar, {b, b, View{}, View{}, sum})), with_sum);
 }
 
+TEST(ScalarCost, ShortFloatsAreFasterWhereTheChipHasIt) {
+  const spec::ChipSpec trn3 = spec::load_chip("trn3").value();
+  const auto cycles = [&](DType dst, DType data) {
+    return cost_of(One(Opcode::activation, kScalar, {sbuf(dst, 128, 600), sbuf(data, 128, 600)}), trn3).occupancy;
+  };
+  EXPECT_EQ(cycles(B, B), duration_up(300, 1'200'000'000));
+  EXPECT_EQ(cycles(DType::fp8_e5m2, B), duration_up(300, 1'200'000'000));
+  EXPECT_EQ(cycles(B, F), duration_up(600, 1'200'000'000));
+}
+
 TEST(GpsimdCost, StartsPlusWords) {
   expect_cycles(One(Opcode::iota, kGpsimd, {sbuf(DType::int32, 128, 100)}), 250, 1'200'000'000);
   expect_cycles(copy(kGpsimd, sbuf(F, 128, 100), sbuf(F, 128, 100)), 250, 1'200'000'000);
