@@ -6,6 +6,7 @@
 
 #include "backend/schedule.h"
 #include "backend/spill.h"
+#include "backend/weave.h"
 #include "base/text.h"
 
 namespace presil::backend {
@@ -80,7 +81,7 @@ struct Order {
 std::optional<Order> reordered_within(const tile::TileProgram& program, const std::vector<LiveRange>& ranges,
                                       const Graph& graph, const std::vector<Work>& work, const spec::ChipSpec& spec,
                                       const Options& options, uint32_t window, Time enough) {
-  for (int64_t percent : {90, 75, 60, 50, 25}) {
+  for (int64_t percent : {90, 85, 80, 75, 60, 50, 25}) {
     if (requested(options.cancel)) return std::nullopt;
     Schedule better = schedule(program, graph, ranges, work, spec, {window, percent});
     if (better.elapsed > enough || requested(options.cancel)) return std::nullopt;
@@ -89,6 +90,17 @@ std::optional<Order> reordered_within(const tile::TileProgram& program, const st
     if (place_all(order.program, order.ranges, spec, order.placement)) return order;
   }
   return std::nullopt;
+}
+
+// The same for layers that take turns, where a coarse model finds enough in that for the scheduler to have a look.
+std::optional<Order> woven(const tile::TileProgram& program, const Graph& graph, const std::vector<Work>& work,
+                           const spec::ChipSpec& spec, const Options& options, Time enough) {
+  const Woven turns = weave(program, graph, work, spec);
+  if (turns.elapsed > turns.alone / 100 * 98 || turns.elapsed > enough || requested(options.cancel))
+    return std::nullopt;
+  const tile::TileProgram turned = reordered(program, turns.order);
+  return reordered_within(turned, live_ranges(turned), dependence_graph(turned), work_of(turned, spec), spec, options,
+                          options.window, enough);
 }
 
 // Takes the scheduler's order if its model promises a gain. What runs far ahead keeps memory that nearer instructions
@@ -107,6 +119,10 @@ bool reorder(tile::TileProgram& program, std::vector<LiveRange>& ranges, Placeme
     if (window < options.window || least > enough) continue;
     std::optional<Order> order = reordered_within(program, ranges, graph, work, spec, options, window, enough);
     if (order) enough = with_gain(order->elapsed), best = std::move(order);
+  }
+  if (least <= enough) {
+    std::optional<Order> order = woven(program, graph, work, spec, options, enough);
+    if (order) best = std::move(order);
   }
   if (!best || requested(options.cancel)) return false;
   program = std::move(best->program), ranges = std::move(best->ranges), placement = std::move(best->placement);

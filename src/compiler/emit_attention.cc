@@ -63,7 +63,6 @@ class Masks {
   Masks(kernels::Context& context, std::optional<HbmView> whole) : context_(context), whole_(std::move(whole)) {}
 
   isa::View view(int64_t lead, int64_t query, int64_t queries) {
-    if (!whole_) return {};
     HbmView part = mask_of(*whole_, lead);
     part = sliced(part, 0, kernels::Range{part.strides[0] == 0 ? 0 : query, queries, 1});
     auto [found, fresh] = blocks_.try_emplace({part.offset, queries});
@@ -72,6 +71,13 @@ class Masks {
       load(context_, part, found->second);
     }
     return kernels::view(found->second, 0);
+  }
+
+  // One mask for all queries and for all of these heads.
+  bool of_keys(const std::vector<int64_t>& lead) const {
+    if (!whole_ || whole_->strides[whole_->strides.size() - 2] != 0) return false;
+    return std::all_of(lead.begin(), lead.end(),
+                       [&](int64_t i) { return mask_of(*whole_, i).offset == mask_of(*whole_, lead[0]).offset; });
   }
 
  private:
@@ -119,15 +125,22 @@ Result<Block> Emitter::attention(const Step& step, DType dtype) {
   std::vector<kernels::AttentionRows> groups;
   std::vector<HeadGroup> head_rows = head_groups(a);
   for (HeadGroup& g : head_rows) {
-    auto mask_view = [&masks, lead = std::move(g.lead)](size_t head, int64_t query, int64_t queries) {
-      return masks.view(lead[head], query, queries);
-    };
+    kernels::MaskView by_query;
+    kernels::KeyMask by_key;
+    if (masks.of_keys(g.lead) && kernels::masks_keys(spec_, {a.queries, a.keys, a.width, a.alpha})) {
+      by_key = [&masks, lead = g.lead[0]] { return masks.view(lead, 0, 1); };
+    } else if (mask) {
+      by_query = [&masks, lead = g.lead](size_t head, int64_t query, int64_t queries) {
+        return masks.view(lead[head], query, queries);
+      };
+    }
     groups.push_back({{&q, g.rows[0], a.q.row_step},
                       {&k, g.rows[1], a.k.row_step},
                       {&v, g.rows[2], a.v.row_step},
                       {&rows, g.rows[3], a.out.row_step},
                       std::move(g.heads),
-                      mask_view});
+                      by_query,
+                      by_key});
   }
   kernels::attention(context_, {a.queries, a.keys, a.width, a.alpha}, groups);
   return out;

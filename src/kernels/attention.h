@@ -29,14 +29,20 @@ struct AttentionShape {
 // an engine may begin.
 bool attention_fits(const spec::ChipSpec&, int64_t width, int64_t feature, int64_t features);
 
-// The addend [queries, keys] of a head's scores in SBUF, fp32, or no view where nothing is added.
+// The addend [queries, keys] of a head's scores in SBUF, fp32.
 using MaskView = std::function<isa::View(size_t head, int64_t query, int64_t queries)>;
 
-// Heads over the same rows.
+// A mask that is the same for all queries and heads: [1, keys] in SBUF, fp32. It takes one more row of the array, and
+// copies of the operands; worth it where they cost less than passes over the scores.
+using KeyMask = std::function<isa::View()>;
+bool masks_keys(const spec::ChipSpec&, const AttentionShape&);
+
+// Heads over the same rows. At most one of the masks is there.
 struct AttentionRows {
   RowsOf q, k, v, out;
   std::vector<Head> heads;
   MaskView mask;
+  KeyMask key_mask;
 };
 void attention(Context&, const AttentionShape&, std::span<const AttentionRows>);
 

@@ -24,26 +24,38 @@ void count_new_instructions(Context& c) {
   const isa::Program& code = c.build.program.code;
   for (; c.load.counted < code.code.size(); ++c.load.counted) {
     const isa::Instruction& i = code.code[c.load.counted];
-    const bool counts = i.engine == isa::EngineKind::vector || i.engine == isa::EngineKind::scalar ||
-                        i.engine == isa::EngineKind::tensor;
-    if (!counts) continue;
-    const bool moves = i.opcode == isa::Opcode::dma_copy || i.opcode == isa::Opcode::dma_transpose;
-    if (!moves) busy(c, i.engine) += timing::cost(code, i, c.spec).occupancy;
+    if (i.engine != isa::EngineKind::sync && !isa::is_dma(i.opcode))
+      busy(c, i.engine) += timing::cost(code, i, c.spec).occupancy;
   }
+}
+
+double seconds_on(const Context& c, isa::EngineKind engine, const isa::View& dst, const isa::View& src) {
+  const auto n = static_cast<double>(dst.elements_per_partition());
+  if (engine == isa::EngineKind::vector)
+    return n / vector_rate(c.spec.vector, dst, src) / static_cast<double>(c.spec.vector.clock_hz);
+  if (engine == isa::EngineKind::scalar) return n / static_cast<double>(c.spec.scalar.clock_hz);
+  return (c.spec.gpsimd.start_cycles + n) / static_cast<double>(c.spec.gpsimd.clock_hz);
+}
+
+isa::EngineKind earlier_of(Context& c, isa::EngineKind a, isa::EngineKind b, const isa::View& dst,
+                           const isa::View& src) {
+  count_new_instructions(c);
+  Time &of_a = busy(c, a), &of_b = busy(c, b);
+  of_a = std::max(of_a, of_b - kLoadWindow);
+  of_b = std::max(of_b, of_a - kLoadWindow);
+  const double on_a = to_seconds(of_a) + seconds_on(c, a, dst, src);
+  const double on_b = to_seconds(of_b) + seconds_on(c, b, dst, src);
+  return on_a <= on_b ? a : b;
 }
 
 }  // namespace
 
 isa::EngineKind lighter_engine(Context& c, const isa::View& dst, const isa::View& src) {
-  count_new_instructions(c);
-  Time &vector = busy(c, isa::EngineKind::vector), &scalar = busy(c, isa::EngineKind::scalar);
-  vector = std::max(vector, scalar - kLoadWindow);
-  scalar = std::max(scalar, vector - kLoadWindow);
-  const auto n = static_cast<double>(dst.elements_per_partition());
-  const double on_vector = n / vector_rate(c.spec.vector, dst, src) / static_cast<double>(c.spec.vector.clock_hz);
-  const double on_scalar = n / static_cast<double>(c.spec.scalar.clock_hz);
-  const bool vector_first = to_seconds(vector) + on_vector <= to_seconds(scalar) + on_scalar;
-  return vector_first ? isa::EngineKind::vector : isa::EngineKind::scalar;
+  return earlier_of(c, isa::EngineKind::vector, isa::EngineKind::scalar, dst, src);
+}
+
+isa::EngineKind aside_engine(Context& c, const isa::View& dst, const isa::View& src) {
+  return earlier_of(c, isa::EngineKind::vector, isa::EngineKind::gpsimd, dst, src);
 }
 
 bool adds_after_psum(Context& c, const isa::View& out, const isa::View& psum, bool relu) {

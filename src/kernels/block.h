@@ -64,6 +64,8 @@ tile::Scalar activation_bias(Context&, float number, int64_t partitions);
 // Work that lies further back than kLoadWindow is forgotten: it is over when the instruction runs.
 inline constexpr Time kLoadWindow = 10'000 * kNanosecond;  // assumed
 isa::EngineKind lighter_engine(Context&, const isa::View& dst, const isa::View& src);
+// The same of the vector and the gpsimd engine, both operands in SBUF.
+isa::EngineKind aside_engine(Context&, const isa::View& dst, const isa::View& src);
 // Whether a 16-bit addend of `out` is better added by the vector engine, to what has left PSUM, than by the tensor
 // engine before: not while the engines that empty PSUM are behind. `relu`: applied to the sum.
 bool adds_after_psum(Context&, const isa::View& out, const isa::View& psum, bool relu);

@@ -22,6 +22,10 @@ void copy(Context& context, const isa::View& dst, const isa::View& src) {
   }
 }
 
+void copy_aside(Context& context, const isa::View& dst, const isa::View& src) {
+  context.build.tensor_copy({.dst = dst, .src = src, .engine = aside_engine(context, dst, src)});
+}
+
 void copy_scaled(Context& context, const isa::View& dst, const isa::View& src, const tile::Scalar& scale,
                  const tile::Scalar& bias) {
   const bool scaled = !is_constant(scale, 1.0f), shifted = !is_constant(bias, 0.0f);

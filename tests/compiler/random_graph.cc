@@ -83,7 +83,7 @@ class Maker {
   // batch or length first, scaled before or after the product, masked or not; a residual and a normalization around it.
   graph::Graph attention_network() {
     const int64_t width = pick({32, 64}), heads = prng_.between(1, 5), b = prng_.between(1, 3);
-    const int64_t t = pick({1, 7, 50, 129, 140}), c = width * heads;
+    const int64_t t = pick({1, 7, 50, 129, 140, 300}), c = width * heads;
     TensorId x = builder_.input("x", {DType::fp32, {b, t, pick({c, 40})}});
     const auto layers = 1 + prng_.below(2);
     for (uint64_t i = 0; i < layers; ++i) {
@@ -128,12 +128,18 @@ class Maker {
     TensorId keys = builder_.transpose(parts[1], {0, 1, 3, 2}).value();
     TensorId scores = builder_.add(Op::matmul, {parts[0], keys}).value();
     if (!scaled_first) scores = builder_.binary(ElementwiseFn::div, scores, 1 / root).value();
-    switch (prng_.below(4)) {
+    switch (prng_.below(6)) {
       case 0:
         scores = builder_.binary(ElementwiseFn::add, scores, weights({t, t}, 2)).value();
         break;
       case 1:
         scores = builder_.binary(ElementwiseFn::add, weights({b, 1, 1, t}, 2), scores).value();
+        break;
+      case 2:
+        scores = builder_.binary(ElementwiseFn::add, scores, weights({heads, 1, t}, 2)).value();
+        break;
+      case 3:
+        scores = builder_.binary(ElementwiseFn::add, scores, padding(b, t)).value();
         break;
       default:
         break;
@@ -144,6 +150,17 @@ class Maker {
             .value();
     mixed = builder_.reshape(mixed, {rows[0], rows[1], c}).value();
     return length_first ? builder_.transpose(mixed, {1, 0, 2}).value() : mixed;
+  }
+
+  // [b, 1, 1, t]: all but some first keys of each row are far below.
+  TensorId padding(int64_t b, int64_t t) {
+    const double far = prng_.below(2) == 0 ? -1e4 : -3.4028234663852886e38;
+    std::vector<double> values;
+    for (int64_t row = 0; row < b; ++row) {
+      const int64_t kept = prng_.between(1, t);
+      for (int64_t key = 0; key < t; ++key) values.push_back(key < kept ? 0 : far);
+    }
+    return builder_.constant_floats(DType::fp32, {b, 1, 1, t}, values);
   }
 
   int64_t pick(std::initializer_list<int64_t> values) { return values.begin()[prng_.below(values.size())]; }
