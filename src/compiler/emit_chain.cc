@@ -213,7 +213,7 @@ Result<std::pair<Block, InputKind>> Emitter::operand(TensorId t, const Block& ou
     if (scope.banded && view.shape[0] > 1) view = sliced(view, 0, Range{scope.image, 1, 1});
     if (scope.banded && view.shape[2] > 1) view = sliced(view, 2, Range{out.row_begin, out.shape[2], 1});
     Block fresh = allocate_cut(context_, dtype, view.shape, out.partition_axis, cut_of(out), tensor.name);
-    load(context_, view, fresh);
+    column || spread ? load(context_, view, fresh) : values_.load_into(view, fresh, tensor.name);
     if (rank == 4 && view.shape[2] > 1) fresh.row_begin = out.row_begin;
     block = fresh;
   }

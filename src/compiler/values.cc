@@ -15,6 +15,8 @@ using kernels::Range;
 
 namespace {
 
+constexpr int64_t kPartShare = 20;  // a part of a tensor on its way takes at most this share of SBUF: one in ...
+
 // Beyond this many elements, a copy whose runs would be single elements goes through the tensor engine's transpose.
 constexpr int64_t kScatteredElementsMax = 4096;
 
@@ -107,11 +109,11 @@ Block Values::with_axis(const Block& block, int axis) {
   return out;
 }
 
-bool Values::small_enough(const std::vector<int64_t>& shape, int axis, DType dtype) const {
+bool Values::small_enough(const std::vector<int64_t>& shape, int axis, DType dtype, int64_t share) const {
   int64_t lanes = kernels::group_partitions(context_.spec), extent = shape[static_cast<size_t>(axis)];
   int64_t bytes =
       graph::element_count(shape) / extent * ((extent + lanes - 1) / lanes) * static_cast<int64_t>(dtype_bytes(dtype));
-  return bytes <= static_cast<int64_t>(context_.spec.sbuf.bytes_per_partition) / 5;
+  return bytes <= static_cast<int64_t>(context_.spec.sbuf.bytes_per_partition) / share;
 }
 
 Block Values::loaded(const HbmView& view, int axis, DType dtype, const std::string& name) {
@@ -126,11 +128,13 @@ Block Values::loaded(const HbmView& view, int axis, DType dtype, const std::stri
 void Values::load_into(const HbmView& view, const Block& block, const std::string& name) {
   int axis = block.partition_axis, other = other_axis(view.shape, axis);
   if (!is_scattered(view.shape, view.strides, axis, other)) return load(context_, view, block);
-  if (small_enough(view.shape, other, block.dtype))
+  // In small parts, if it can be cut: what lies there twice leaves less to everything else.
+  const bool part = small_enough(view.shape, other, block.dtype, kPartShare);
+  auto cut = part ? std::nullopt : halves(view.shape, axis, other);
+  if (!cut && small_enough(view.shape, other, block.dtype))
     return relayout(context_, loaded(view, other, block.dtype, name), block);
-  auto cut = halves(view.shape, axis, other);
   if (!cut) return load(context_, view, block);
-  for (Range part : cut->parts) load_into(sliced(view, cut->axis, part), *sliced(block, cut->axis, part), name);
+  for (Range r : cut->parts) load_into(sliced(view, cut->axis, r), *sliced(block, cut->axis, r), name);
 }
 
 void Values::store(const Block& block, const HbmView& to) {

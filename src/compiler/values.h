@@ -46,15 +46,15 @@ class Values {
   kernels::Block rows(graph::TensorId t, int64_t image, const Rows& rows);
   // `view` with `axis` on partitions.
   kernels::Block loaded(const kernels::HbmView& view, int axis, DType dtype, const std::string& name);
+  // Fills `block` with `view`, which has its shape; through another partition axis where elements lie scattered.
+  void load_into(const kernels::HbmView& view, const kernels::Block& block, const std::string& name);
   kernels::Block with_axis(const kernels::Block& block, int axis);
-  // Whether a detour through a block with that partition axis leaves room for others.
-  bool small_enough(const std::vector<int64_t>& shape, int axis, DType dtype) const;
+  // Whether a detour through a block with that partition axis takes at most one in `share` bytes of SBUF.
+  bool small_enough(const std::vector<int64_t>& shape, int axis, DType dtype, int64_t share = 5) const;
   kernels::HbmView stored(const kernels::Block& block, const std::string& name);
   void store(const kernels::Block& block, const kernels::HbmView& to);
 
  private:
-  void load_into(const kernels::HbmView& view, const kernels::Block& block, const std::string& name);
-
   kernels::Context& context_;
   const graph::Graph& graph_;
   const Plan& plan_;

@@ -62,9 +62,9 @@ TEST(CApi, ChipsByNameAndText) {
   ASSERT_EQ(presil_chip_parse(presil_chip_toml(bundled), nullptr, &parsed), PRESIL_OK) << presil_error_message();
   Owned<presil_chip> own_parsed(parsed);
   EXPECT_STREQ(presil_chip_hash(parsed), presil_chip_hash(bundled));
-  EXPECT_STREQ(presil_bundled_chip(0), "trn1");
+  EXPECT_STREQ(presil_bundled_chip(0), "inf2");
   EXPECT_EQ(presil_bundled_chip(99), nullptr);
-  EXPECT_EQ(presil_chip_load("trn3", &parsed), PRESIL_BAD_INPUT);
+  EXPECT_EQ(presil_chip_load("trn4", &parsed), PRESIL_BAD_INPUT);
   EXPECT_EQ(presil_chip_parse("extends = \"trn2\"\nname = \"x\"\n[tensr]\n", "x.toml", &parsed), PRESIL_BAD_INPUT);
   EXPECT_THAT(presil_error_message(), StartsWith("x.toml:3"));
   EXPECT_EQ(parsed, own_parsed.get());  // untouched by failures
