@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 import ratchet
-from bert_layer import bert_layer
+from bert_layers import bert_layers
 from measure import (DETECTION, FOLDER, MODELS, PRESIL, REPETITIONS, RESNET, command_seconds, compiled, google_benchmark,
                      onnxruntime_seconds, presil, run_bench, sgemm_rate)
 
@@ -89,7 +89,7 @@ def gemm_command():
 def bert_command():
     """BERT-base layer, sequence 384, batch 4, bf16 without data, whole command"""
     path = Path(FOLDER.name) / "bert_layer.onnx"
-    bert_layer(path)
+    bert_layers(path)
     return command_seconds("run", path, "--precision", "bf16", "--no-data"), "50 ms"
 
 

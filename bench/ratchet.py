@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bert_layer import bert_layer
+from bert_layers import bert_layers
 from measure import FOLDER, MODELS, PRESIL, RESNET, compiled, google_benchmark, onnxruntime_seconds, presil, run_bench, sgemm_rate
 
 KEPT = Path(__file__).with_name("ratchet.toml")
@@ -40,7 +40,7 @@ def simulated_ms(*arguments):
 def bert():
     path = Path(FOLDER.name) / "bert_layer.onnx"
     if not path.exists():
-        bert_layer(path)
+        bert_layers(path)
     return ["run", path, "--precision", "bf16"]
 
 

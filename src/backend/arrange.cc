@@ -96,7 +96,7 @@ std::optional<Order> reordered_within(const tile::TileProgram& program, const st
 std::optional<Order> woven(const tile::TileProgram& program, const Graph& graph, const std::vector<Work>& work,
                            const spec::ChipSpec& spec, const Options& options, Time enough) {
   const Woven turns = weave(program, graph, work, spec);
-  if (turns.elapsed > turns.alone / 100 * 98 || turns.elapsed > enough || requested(options.cancel))
+  if (turns.elapsed > turns.alone / 100 * 99 || turns.elapsed > enough || requested(options.cancel))
     return std::nullopt;
   const tile::TileProgram turned = reordered(program, turns.order);
   return reordered_within(turned, live_ranges(turned), dependence_graph(turned), work_of(turned, spec), spec, options,
@@ -120,6 +120,7 @@ bool reorder(tile::TileProgram& program, std::vector<LiveRange>& ranges, Placeme
     std::optional<Order> order = reordered_within(program, ranges, graph, work, spec, options, window, enough);
     if (order) enough = with_gain(order->elapsed), best = std::move(order);
   }
+  if (best) enough = best->elapsed / 100 * 99;  // the program's order and its loops are given up already
   if (least <= enough) {
     std::optional<Order> order = woven(program, graph, work, spec, options, enough);
     if (order) best = std::move(order);

@@ -1,4 +1,4 @@
-"""One encoder layer of BERT-base (hidden 768, 12 heads, feed-forward 3072) as ONNX, with random weights."""
+"""Encoder layers of BERT-base (hidden 768, 12 heads, feed-forward 3072) as ONNX, with random weights."""
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
@@ -6,19 +6,21 @@ from onnx import TensorProto, helper, numpy_helper
 HIDDEN, HEADS, FEED_FORWARD = 768, 12, 3072
 
 
-class Layer:
+class Encoder:
     def __init__(self):
         self.random = np.random.default_rng(0)
         self.nodes, self.weights = [], []
+        self.prefix = ""  # of names that belong to one layer
 
     def constant(self, name, values):
         self.weights.append(numpy_helper.from_array(np.asarray(values), name))
         return name
 
     def drawn(self, name, *shape):
-        return self.constant(name, (self.random.standard_normal(shape) * 0.02).astype(np.float32))
+        return self.constant(self.prefix + name, (self.random.standard_normal(shape) * 0.02).astype(np.float32))
 
     def node(self, op, name, *inputs, **attributes):
+        name = self.prefix + name
         self.nodes.append(helper.make_node(op, list(inputs), [name], name=name, **attributes))
         return name
 
@@ -32,24 +34,31 @@ class Layer:
 
     def normalized(self, name, *inputs):
         total = self.node("Add", name + "_sum", *inputs)
-        scale = self.constant(name + "_scale", np.ones(HIDDEN, np.float32))
+        scale = self.constant(self.prefix + name + "_scale", np.ones(HIDDEN, np.float32))
         return self.node("LayerNormalization", name, total, scale, self.drawn(name + "_shift", HIDDEN), axis=-1, epsilon=1e-12)
 
 
-def bert_layer(path, batch=4, sequence=384):
-    b = Layer()
-    b.constant("by_head", np.array([0, 0, HEADS, HIDDEN // HEADS], np.int64))
-    b.constant("merged", np.array([0, 0, HIDDEN], np.int64))
-    b.constant("scale", np.float32((HIDDEN // HEADS) ** -0.5))
-    query, value = (b.heads(name, "x", [0, 2, 1, 3]) for name in ("query", "value"))
-    scores = b.node("MatMul", "scores", query, b.heads("key", "x", [0, 2, 3, 1]))
+def add_layer(b, x):
+    query, value = (b.heads(name, x, [0, 2, 1, 3]) for name in ("query", "value"))
+    scores = b.node("MatMul", "scores", query, b.heads("key", x, [0, 2, 3, 1]))
     weights = b.node("Softmax", "weights", b.node("Mul", "scaled", scores, "scale"), axis=-1)
     context = b.node("Transpose", "context", b.node("MatMul", "weighted", weights, value), perm=[0, 2, 1, 3])
     attention = b.dense("attention", b.node("Reshape", "joined", context, "merged"), HIDDEN, HIDDEN)
-    middle = b.normalized("middle", attention, "x")
+    middle = b.normalized("middle", attention, x)
     wide = b.node("Gelu", "gelu", b.dense("wide", middle, HIDDEN, FEED_FORWARD))
-    b.normalized("y", b.dense("narrow", wide, FEED_FORWARD, HIDDEN), middle)
+    return b.normalized("y", b.dense("narrow", wide, FEED_FORWARD, HIDDEN), middle)
+
+
+def bert_layers(path, layers=1, batch=4, sequence=384):
+    b = Encoder()
+    b.constant("by_head", np.array([0, 0, HEADS, HIDDEN // HEADS], np.int64))
+    b.constant("merged", np.array([0, 0, HIDDEN], np.int64))
+    b.constant("scale", np.float32((HIDDEN // HEADS) ** -0.5))
+    y = "x"
+    for layer in range(layers):
+        b.prefix = f"{layer}." if layer + 1 < layers else ""
+        y = add_layer(b, y)
     shape = [batch, sequence, HIDDEN]
-    ends = [[helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)] for name in ("x", "y")]
-    graph = helper.make_graph(b.nodes, "bert_layer", *ends, b.weights)
+    ends = [[helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)] for name in ("x", y)]
+    graph = helper.make_graph(b.nodes, "bert_layers", *ends, b.weights)
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9), path)
