@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <set>
 
+#include "compiler/weights.h"
 #include "kernels/attention.h"
-#include "numerics/convert.h"
 
 namespace presil::compiler {
 
@@ -92,14 +92,6 @@ std::optional<Elements> viewed(const Graph& graph, const Node& node, const Eleme
 }
 
 bool is_view(const Node& node) { return node.op == Op::reshape || node.op == Op::transpose || node.op == Op::slice; }
-
-// The one element of a constant, if it has one and it was read.
-std::optional<float> number_of(const graph::Tensor& t) {
-  if (!t.constant || t.opaque || !t.data || graph::element_count(t.shape) != 1) return std::nullopt;
-  float value = 0;
-  numerics::load_span(t.dtype, t.data->data(), &value, 1);
-  return value;
-}
 
 // x of x * number or x / number, and the factor.
 struct Scaling {

@@ -3,12 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstring>
 #include <optional>
 
 #include "compiler/emitter.h"
 #include "graph/facts.h"
-#include "numerics/convert.h"
 
 namespace presil::compiler {
 
@@ -46,14 +44,6 @@ std::optional<Activation> epilogue_function(ElementwiseFn fn) {
     default:
       return std::nullopt;
   }
-}
-
-// The one element of a constant, if it has one and it was read.
-std::optional<float> number_of(const graph::Tensor& t) {
-  if (!t.constant || t.opaque || !t.data || graph::element_count(t.shape) != 1) return std::nullopt;
-  float value = 0;
-  numerics::load_span(t.dtype, t.data->data(), &value, 1);
-  return value;
 }
 
 // Between whole numbers, and from them to floats, nothing happens to a value (compiler/ranges.h).

@@ -33,6 +33,13 @@ Kernel kernel_of(const graph::Shape& w) { return w.size() == 3 ? Kernel{1, w[2]}
 
 }  // namespace
 
+std::optional<float> number_of(const graph::Tensor& t) {
+  if (!t.constant || t.opaque || !t.data || graph::element_count(t.shape) != 1) return std::nullopt;
+  float value = 0;
+  numerics::load_span(t.dtype, t.data->data(), &value, 1);
+  return value;
+}
+
 HostTensor converted(const graph::Tensor& t, DType dtype) {
   if (t.dtype == dtype || (t.dtype == DType::boolean && dtype == DType::uint8)) {
     return {dtype, t.shape, t.data ? std::vector<std::byte>(*t.data) : std::vector<std::byte>()};

@@ -1,6 +1,8 @@
 // Weights as the kernels want them: re-laid out on the host, once, free of charge at run time (they lie in HBM when the
 // program starts). Everything works without data too and then gives shapes only.
 #pragma once
+#include <optional>
+
 #include "graph/graph.h"
 #include "kernels/packed_conv.h"
 #include "kernels/row_conv.h"
@@ -13,6 +15,8 @@ struct HostTensor {
   std::vector<std::byte> data;  // empty: weights were not read
 };
 
+// The one element of a constant, if it has one and it was read.
+std::optional<float> number_of(const graph::Tensor&);
 // A constant in another dtype.
 HostTensor converted(const graph::Tensor&, DType);
 // Convolution weights [M, C/group, kh, kw] (1-D: [M, C/group, k]) to [C, kh, kw, m] for output channels [begin,

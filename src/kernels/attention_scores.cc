@@ -138,13 +138,14 @@ Scores bundle_scores(const Attention& a, std::span<const HeadRows> operands, siz
   return scores;
 }
 
-// A softmax is the same whatever is subtracted from its row, as long as nothing overflows: for operands of 16 bits the
-// maximum cut off behind 8 bits will do, and the vector engine reads it at twice the rate. Not so where a mask may have
+// A softmax is the same whatever is subtracted from its row, as long as nothing overflows: for bf16 operands the
+// maximum cut off behind 8 bits will do (up to scaled scores of 11,000, where exp(score / 128) leaves fp32's range),
+// and the vector engine reads it at twice the rate. Not so in fp16, whose range is small, nor where a mask may have
 // made all of a row huge.
 uint32_t negative_maxima(const Attention& a, const Scores& scores, int64_t queries) {
   tile::Builder& build = a.context.build;
   const auto heads = static_cast<int64_t>(scores.rows.size());
-  const bool cut = !scores.wholes.empty() && dtype_bytes(a.dtype) == 2 && !scores.masked;
+  const bool cut = !scores.wholes.empty() && a.dtype == DType::bf16 && !scores.masked;
   const DType dtype = cut ? DType::bf16 : DType::fp32;
   const uint32_t most = sbuf(a, queries, heads, dtype, "maxima");
   int64_t head = 0;
