@@ -136,7 +136,7 @@ std::optional<TapPacking> tap_packing(const spec::ChipSpec& spec, const Window& 
   for (int64_t out_rows = 1; out_rows <= std::min(beside.most, rows); ++out_rows) {
     if (out_rows > 1 && w.dilation[0] != 1) break;
     const int64_t in_rows = (out_rows - 1) * w.stride[0] + w.kernel[0];
-    const int64_t column = in_rows * channels, most = std::min(w.kernel[1], spec.tensor.rows / column);
+    const int64_t column = in_rows * channels, most = std::min(w.kernel[1], group_partitions(spec) / column);
     if (most == 0) break;
     const int64_t passes = (w.kernel[1] + most - 1) / most, columns = (w.kernel[1] + passes - 1) / passes;
     const TapPacking p{columns, passes, columns * column, out_rows, in_rows, out_rows == 1 ? outputs : beside.step};

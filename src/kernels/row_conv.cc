@@ -116,7 +116,7 @@ RowsBeside rows_beside(const spec::ChipSpec& spec, int64_t outputs) {
 
 std::optional<RowPacking> row_packing(const spec::ChipSpec& spec, const Window& w, int64_t channels, int64_t outputs,
                                       int64_t rows, int64_t columns, DType operand) {
-  const int64_t array = std::min<int64_t>(spec.tensor.rows, spec.sbuf.partitions);
+  const int64_t array = std::min<int64_t>(spec.tensor.rows, group_partitions(spec));  // one group holds the weights
   const RowsBeside beside = rows_beside(spec, outputs);
   if (w.dilation[0] != 1 || channels > array || outputs > beside.step) return std::nullopt;
   auto time = [&](const RowPacking& p) {

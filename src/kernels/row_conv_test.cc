@@ -41,18 +41,18 @@ TEST(RowPacking, WhatIsNeededIsReadAndFits) {
   for (uint64_t seed = 0; seed < 500; ++seed) {
     Prng prng(seed);
     spec::ChipSpec spec = trn2();
-    spec.tensor.rows = spec.tensor.columns = spec.sbuf.partitions = spec.psum.partitions =
-        static_cast<uint32_t>(32 << prng.below(5));
+    spec.tensor.rows = spec.sbuf.partitions = spec.psum.partitions = static_cast<uint32_t>(32 << prng.below(5));
+    spec.tensor.columns = 32 * static_cast<uint32_t>(1 + prng.below(spec.tensor.rows / 32));
     Window w = square(1 + 2 * static_cast<int64_t>(prng.below(4)), 1 + static_cast<int64_t>(prng.below(3)));
     const auto channels = static_cast<int64_t>(1 + prng.below(200)),
-               outputs = static_cast<int64_t>(1 + prng.below(200));
+               outputs = static_cast<int64_t>(1 + prng.below(std::min(200u, spec.tensor.columns)));
     const auto rows = static_cast<int64_t>(1 + prng.below(60));
     const auto p = row_packing(spec, w, channels, outputs, rows, 100, DType::bf16);
     if (!p) continue;
     const int64_t need = (p->out_rows - 1) * w.stride[0] + w.kernel[0], advance = p->out_rows * w.stride[0];
     EXPECT_GE(p->passes * p->in_rows, need) << seed;
     EXPECT_LT((p->passes - 1) * p->in_rows, need) << seed;
-    EXPECT_LE(p->in_rows * channels, spec.tensor.rows) << seed;
+    EXPECT_LE(p->in_rows * channels, group_partitions(spec)) << seed;
     EXPECT_LE(p->out_rows * p->m_step, spec.tensor.columns) << seed;
     EXPECT_LE(p->out_rows, rows) << seed;
     EXPECT_LT(p->passes, w.kernel[0] * p->out_rows) << seed;
