@@ -40,6 +40,29 @@ struct Record {
 using Batch = std::vector<Record>;
 constexpr size_t kBatch = 64, kBatchesMax = 64;
 
+void pause() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#endif
+}
+
+// For what is held for a microsecond: going to sleep for it would take longer.
+class ShortMutex {
+ public:
+  void lock() {
+    while (held_.test_and_set(std::memory_order_acquire)) {
+      for (int spins = 0; held_.test(std::memory_order_relaxed); ++spins) {
+        constexpr int kSpins = 2000;  // then its holder has probably lost its processor
+        spins < kSpins ? pause() : std::this_thread::yield();
+      }
+    }
+  }
+  void unlock() { held_.clear(std::memory_order_release); }
+
+ private:
+  std::atomic_flag held_;
+};
+
 // Counts changes; who waits for one spins a while, as most changes are some microseconds away, and then sleeps.
 class Changes {
  public:
@@ -49,12 +72,10 @@ class Changes {
     count_.notify_all();
   }
   void wait(uint32_t seen) const {
-    constexpr int kSpins = 2000;
+    constexpr int kSpins = 10000;
     for (int spins = 0; spins < kSpins; ++spins) {
       if (count_.load(std::memory_order_acquire) != seen) return;
-#if defined(__x86_64__)
-      __builtin_ia32_pause();
-#endif
+      pause();
     }
     count_.wait(seen, std::memory_order_acquire);
   }
@@ -109,7 +130,7 @@ class Behind final : public Executor {
 
   // Executes until everything is done, or, `until_room`, until the core may run ahead again.
   void work(chip::ExecuteScratch& scratch, bool until_room) {
-    std::unique_lock lock(mutex_);
+    std::unique_lock<ShortMutex> lock(mutex_);
     while (!(until_room && batches_.size() < kBatchesMax)) {
       refill();
       if (board_.ready()) {
@@ -159,7 +180,7 @@ class Behind final : public Executor {
   Batch batch_;
   std::shared_ptr<chip::ExecuteScratch> own_scratch_ = chip::make_scratch();
 
-  std::mutex mutex_;  // of what follows
+  ShortMutex mutex_;  // of what follows
   Changes changes_;
   std::deque<Batch> batches_;
   size_t next_ = 0;  // in the first batch
