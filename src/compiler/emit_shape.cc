@@ -73,27 +73,48 @@ Result<Block> Emitter::concat(const Step& step, Scope& scope, DType dtype) {
   return out;
 }
 
+namespace {
+
+// Fills what lies before and behind `extent` elements from `begin` on of an axis with elements in between: mirrored at
+// the outermost ones, or the outermost ones themselves.
+void fill_border(kernels::Context& context, const Block& out, int axis, int64_t begin, int64_t extent, bool mirrored) {
+  const int64_t end = begin + extent, behind = out.shape[static_cast<size_t>(axis)] - end;
+  auto fill = [&](Range to, Range from) {
+    if (to.count > 0) copy_block(context, *sliced(out, axis, from), *sliced(out, axis, to));
+  };
+  fill({0, begin, 1}, mirrored ? Range{2 * begin, begin, -1} : Range{begin, begin, 0});
+  fill({end, behind, 1}, mirrored ? Range{end - 2, behind, -1} : Range{end - 1, behind, 0});
+}
+
+}  // namespace
+
 Result<Block> Emitter::pad(const Step& step, DType dtype) {
   const graph::Node& node = graph_.nodes[step.anchor];
-  if (node.attrs.pad_mode != graph::PadMode::constant)
-    return unsupported("padding other than with a constant", node.source);
+  const std::vector<int64_t>& pads = node.attrs.pads;
   size_t rank = graph_.at(node.output).shape.size();
   std::vector<int64_t> padded;
   for (size_t i = 0; i < rank; ++i) {
-    if (node.attrs.pads[i] != 0 || node.attrs.pads[rank + i] != 0) padded.push_back(static_cast<int64_t>(i));
+    if (pads[i] != 0 || pads[rank + i] != 0) padded.push_back(static_cast<int64_t>(i));
   }
   int on_partitions = values_.natural_axis(node.inputs[0], padded);
   if (on_partitions < 0) return unsupported("padding of every axis", node.source);
   Block in = values_.block(node.inputs[0], on_partitions);
   Block out = allocate_cut(context_, dtype, graph_.at(node.output).shape, on_partitions, cut_of(in),
                            graph_.at(node.output).name);
-  for (size_t g = 0; g < out.groups.size(); ++g) build_.memset({.dst = view(out, g), .value = node.attrs.pad_value});
-  Block inner = out;
-  for (int64_t axis : padded) {
-    auto i = static_cast<size_t>(axis);
-    inner = *sliced(inner, static_cast<int>(axis), Range{node.attrs.pads[i], in.shape[i], 1});
+  const bool constant = node.attrs.pad_mode == graph::PadMode::constant;
+  for (size_t g = 0; constant && g < out.groups.size(); ++g)
+    build_.memset({.dst = view(out, g), .value = node.attrs.pad_value});
+  std::vector<Block> parts{out};  // with 0, 1, ... of the padded axes inside their borders, the last ones first
+  for (size_t k = padded.size(); k-- > 0;) {
+    const auto i = static_cast<size_t>(padded[k]);
+    parts.push_back(*sliced(parts.back(), static_cast<int>(i), Range{pads[i], in.shape[i], 1}));
   }
-  copy_block(context_, in, inner);
+  copy_block(context_, in, parts.back());
+  for (size_t k = 0; !constant && k < padded.size(); ++k) {
+    const auto i = static_cast<size_t>(padded[k]);
+    fill_border(context_, parts[padded.size() - 1 - k], static_cast<int>(i), pads[i], in.shape[i],
+                node.attrs.pad_mode == graph::PadMode::reflect);
+  }
   return out;
 }
 

@@ -86,6 +86,19 @@ Result<std::vector<float>> Conversion::reals(const std::string& name) {
   return a ? a->floats : std::vector<float>{};
 }
 
+Result<std::vector<std::string>> Conversion::texts(const std::string& name) {
+  const AttributeValue* a = attribute(name);
+  if (a && a->kind != AttributeKind::texts) return error(fmt::format("attribute '{}' is not a list of strings", name));
+  return a ? a->strings : std::vector<std::string>{};
+}
+
+Result<const GraphValue*> Conversion::body(const std::string& name) {
+  const AttributeValue* a = attribute(name);
+  if (a == nullptr) return error(fmt::format("attribute '{}' is missing", name));
+  if (a->kind != AttributeKind::graph) return error(fmt::format("attribute '{}' is not a graph", name));
+  return a->g.get();
+}
+
 Result<void> Conversion::want_integer(const std::string& name, int64_t only) {
   int64_t value = TRY(integer(name, only));
   if (value != only) return refuse(fmt::format("{}={} is not supported, only {}", name, value, only));

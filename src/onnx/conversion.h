@@ -1,6 +1,7 @@
 // What a converter sees of one ONNX node: operands as graph tensors, attributes by name, and the builder. A converter
 // asks for every attribute that it understands; the importer refuses a node with an attribute nobody asked for.
 #pragma once
+#include <functional>
 #include <set>
 #include <string>
 #include <vector>
@@ -18,16 +19,21 @@ using graph::Shape;
 using graph::TensorId;
 using Tensors = std::vector<TensorId>;
 
+// Converts a graph inside a node, with `inputs` for its own; returns its outputs.
+using ConvertBody = std::function<Result<Tensors>(const GraphValue& body, const Tensors& inputs)>;
+
 class Conversion {
  public:
-  Conversion(graph::Builder& b, const NodeValue& n, int64_t version, const ImportOptions& o, Tensors operands)
-      : builder(b), node(n), opset(version), options(o), inputs(std::move(operands)) {}
+  Conversion(graph::Builder& b, const NodeValue& n, int64_t version, const ImportOptions& o, Tensors operands,
+             ConvertBody body = {})
+      : builder(b), node(n), opset(version), options(o), inputs(std::move(operands)), convert_body(std::move(body)) {}
 
   graph::Builder& builder;
   const NodeValue& node;
   const int64_t opset;
   const ImportOptions& options;
   const Tensors inputs;  // invalid id: omitted
+  const ConvertBody convert_body;
 
   bool has(size_t i) const { return i < inputs.size() && inputs[i].valid(); }
   const Shape& shape(size_t i) const { return builder.shape(inputs[i]); }
@@ -46,6 +52,8 @@ class Conversion {
   Result<std::string> text(const std::string& name, const std::string& otherwise);
   Result<std::vector<int64_t>> integers(const std::string& name, std::vector<int64_t> otherwise = {});
   Result<std::vector<float>> reals(const std::string& name);
+  Result<std::vector<std::string>> texts(const std::string& name);
+  Result<const GraphValue*> body(const std::string& name);   // it has to be there
   const AttributeValue* attribute(const std::string& name);  // null when absent
   void ignore(const std::string& name) { asked_.insert(name); }
   // An attribute that must have the value `only` if present.

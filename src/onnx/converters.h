@@ -37,6 +37,16 @@ Result<Tensors> convert_binary(Conversion& c) {
   return Tensors{TRY(c.builder.binary(fn, c.inputs[0], c.inputs[1]))};
 }
 
+// convert_control.cc
+Result<Tensors> convert_if(Conversion& c);
+Result<Tensors> convert_loop(Conversion& c);
+Result<Tensors> convert_scan(Conversion& c);
+
+// convert_recurrent.cc
+Result<Tensors> convert_gru(Conversion& c);
+Result<Tensors> convert_lstm(Conversion& c);
+Result<Tensors> convert_rnn(Conversion& c);
+
 // convert_shape.cc
 Result<Tensors> convert_concat(Conversion& c);
 Result<Tensors> convert_constant(Conversion& c);

@@ -27,10 +27,10 @@ bool fits(const std::vector<Dimension>& declared, const graph::Shape& found, boo
 
 }  // namespace
 
-DeclaredTypes::DeclaredTypes(const Model& model, const ImportOptions& options) : options_(options) {
-  const bool dynamic = std::ranges::any_of(model.inputs, is_dynamic);
-  for (const ValueInfo& v : model.values) rows_[v.name] = {&v, !dynamic};
-  for (const ValueInfo& v : model.outputs) rows_[v.name] = {&v, true};
+DeclaredTypes::DeclaredTypes(const GraphValue& graph, const ImportOptions& options, bool inside) : options_(options) {
+  const bool dynamic = inside || std::ranges::any_of(graph.inputs, is_dynamic);
+  for (const ValueInfo& v : graph.values) rows_[v.name] = {&v, !dynamic};
+  for (const ValueInfo& v : graph.outputs) rows_[v.name] = {&v, !inside};
 }
 
 Result<void> DeclaredTypes::check(const std::string& name, const graph::Tensor& tensor,

@@ -12,8 +12,8 @@ namespace presil::onnx {
 
 class DeclaredTypes {
  public:
-  // Keeps references to both.
-  DeclaredTypes(const Model& model, const ImportOptions& options);
+  // Keeps references to both. `inside`: a graph inside a node; its sizes are those of an example, too.
+  DeclaredTypes(const GraphValue& graph, const ImportOptions& options, bool inside = false);
 
   // Errors: `name` is declared with another element type, rank or size. Symbolic and unknown dimensions fit everything.
   // Sizes between the nodes of a model with dynamic inputs are not compared: exporters leave those of their example.

@@ -52,28 +52,65 @@ Result<const OperatorRow*> find_operator(const NodeValue& node, int64_t opset) {
                      hint.empty() ? "presil ops lists those that are" : hint);
 }
 
-Result<void> convert_node(graph::Builder& builder, const NodeValue& node, int64_t opset, const ImportOptions& options,
-                          const DeclaredTypes& declared, Environment& environment) {
-  const OperatorRow* row = TRY(find_operator(node, opset));
-  builder.set_source(node.title());
-  Tensors inputs;
-  for (const std::string& name : node.inputs) inputs.push_back(name.empty() ? TensorId() : environment.at(name));
-  Conversion conversion(builder, node, opset, options, std::move(inputs));
-  size_t first_new = builder.graph().tensors.size();
-  Tensors outputs = TRY(row->convert(conversion));
-  if (const AttributeValue* unknown = conversion.unknown_attribute()) {
-    return conversion.refuse(fmt::format("attribute '{}' is not supported in opset {}", unknown->name, opset));
+class Importer {
+ public:
+  Importer(graph::Builder& builder, int64_t opset, const ImportOptions& options)
+      : builder_(builder), opset_(opset), options_(options) {}
+
+  Result<void> nodes(const GraphValue& graph, const DeclaredTypes& declared, Environment& environment) {
+    if (graph.sparse_initializers > 0) return unsupported("sparse initializers are not supported");
+    std::set<std::string> outside;
+    for (const auto& [name, id] : environment) outside.insert(name);
+    const std::vector<size_t> order = TRY(node_order(graph, outside));
+    for (size_t i : order) TRY(node(graph.nodes[i], declared, environment));
+    return {};
   }
-  for (size_t i = 0; i < node.outputs.size(); ++i) {
-    if (node.outputs[i].empty()) continue;
-    if (i >= outputs.size())
-      return conversion.refuse(fmt::format("its output {} '{}' is not supported", i, node.outputs[i]));
-    TRY(declared.check(node.outputs[i], builder.at(outputs[i]), node.title()));
-    environment[node.outputs[i]] = outputs[i];
-    if (outputs[i].value >= first_new) builder.at(outputs[i]).name = node.outputs[i];
+
+ private:
+  Result<void> node(const NodeValue& node, const DeclaredTypes& declared, Environment& environment) {
+    const OperatorRow* row = TRY(find_operator(node, opset_));
+    builder_.set_source(node.title());
+    Tensors inputs;
+    for (const std::string& name : node.inputs) inputs.push_back(name.empty() ? TensorId() : environment.at(name));
+    Conversion conversion(
+        builder_, node, opset_, options_, std::move(inputs),
+        [&](const GraphValue& graph, const Tensors& given) { return body(graph, given, environment, node.title()); });
+    size_t first_new = builder_.graph().tensors.size();
+    Tensors outputs = TRY(row->convert(conversion));
+    if (const AttributeValue* unknown = conversion.unknown_attribute()) {
+      return conversion.refuse(fmt::format("attribute '{}' is not supported in opset {}", unknown->name, opset_));
+    }
+    for (size_t i = 0; i < node.outputs.size(); ++i) {
+      if (node.outputs[i].empty()) continue;
+      if (i >= outputs.size())
+        return conversion.refuse(fmt::format("its output {} '{}' is not supported", i, node.outputs[i]));
+      TRY(declared.check(node.outputs[i], builder_.at(outputs[i]), node.title()));
+      environment[node.outputs[i]] = outputs[i];
+      if (outputs[i].value >= first_new) builder_.at(outputs[i]).name = node.outputs[i];
+    }
+    return {};
   }
-  return {};
-}
+
+  // Names inside hide equal ones around.
+  Result<Tensors> body(const GraphValue& graph, const Tensors& inputs, Environment environment,
+                       const std::string& where) {
+    if (inputs.size() != graph.inputs.size())
+      return bad_input(fmt::format("graph '{}' takes {} inputs, it is given {}", graph.graph_name, graph.inputs.size(),
+                                   inputs.size()),
+                       where);
+    for (const TensorValue& t : graph.initializers) environment[t.name] = TRY(add_tensor(builder_, t, options_));
+    for (size_t i = 0; i < inputs.size(); ++i) environment[graph.inputs[i].name] = inputs[i];
+    TRY(nodes(graph, DeclaredTypes(graph, options_, true), environment));
+    builder_.set_source(where);
+    Tensors outputs;
+    for (const ValueInfo& v : graph.outputs) outputs.push_back(environment.at(v.name));
+    return outputs;
+  }
+
+  graph::Builder& builder_;
+  int64_t opset_;
+  const ImportOptions& options_;
+};
 
 // An output that is a constant, an input or another output gets a copy of its own, so that each output is what one node
 // produces.
@@ -110,14 +147,12 @@ Result<Environment> add_inputs(graph::Builder& builder, const Model& model, cons
 Result<graph::Graph> import_model(std::span<const std::byte> file, const ImportOptions& options) {
   Model model = TRY(parse_model(file));
   int64_t opset = TRY(model_opset(model));
-  if (model.sparse_initializers > 0) return unsupported("sparse initializers are not supported");
   if (model.outputs.empty()) return bad_input("the graph has no outputs");
-  std::vector<size_t> order = TRY(node_order(model));
   graph::Builder builder;
   builder.graph().name = model.graph_name;
   Environment environment = TRY(add_inputs(builder, model, options));
   DeclaredTypes declared(model, options);
-  for (size_t i : order) TRY(convert_node(builder, model.nodes[i], opset, options, declared, environment));
+  TRY(Importer(builder, opset, options).nodes(model, declared, environment));
   finish_outputs(builder.graph(), model, environment);
   return graph::narrow_int64(graph::remove_dead(std::move(builder.graph())));
 }

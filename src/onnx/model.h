@@ -2,6 +2,7 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -23,7 +24,9 @@ struct TensorValue {
   bool malformed_external = false;  // offset or length is not a number
 };
 
-enum class AttributeKind { integer, real, text, integers, reals, texts, tensor, other };
+enum class AttributeKind { integer, real, text, integers, reals, texts, tensor, graph, other };
+
+struct GraphValue;
 
 struct AttributeValue {
   std::string name;
@@ -33,7 +36,9 @@ struct AttributeValue {
   std::string s;
   std::vector<int64_t> ints;
   std::vector<float> floats;
+  std::vector<std::string> strings;
   TensorValue t;
+  std::shared_ptr<const GraphValue> g;
 };
 
 struct NodeValue {
@@ -58,14 +63,20 @@ struct ValueInfo {
   std::optional<std::vector<Dimension>> shape;
 };
 
-struct Model {
-  int64_t ir_version = 0;
-  std::string graph_name, producer;
-  std::vector<std::pair<std::string, int64_t>> opsets;  // domain, version
+// The graph of a model, or one inside a node: that one may use the names of what is around it.
+struct GraphValue {
+  std::string graph_name;
   std::vector<NodeValue> nodes;
   std::vector<TensorValue> initializers;
   std::vector<ValueInfo> inputs, outputs, values;  // values: between the nodes
-  size_t sparse_initializers = 0, functions = 0;
+  size_t sparse_initializers = 0;
+};
+
+struct Model : GraphValue {
+  int64_t ir_version = 0;
+  std::string producer;
+  std::vector<std::pair<std::string, int64_t>> opsets;  // domain, version
+  size_t functions = 0;
 };
 
 }  // namespace presil::onnx

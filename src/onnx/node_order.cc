@@ -2,8 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <iterator>
 #include <map>
 #include <queue>
+#include <set>
 #include <string_view>
 
 #include "base/text.h"
@@ -15,7 +18,7 @@ namespace {
 constexpr size_t kGiven = SIZE_MAX;
 using Producers = std::map<std::string_view, size_t>;
 
-Result<Producers> find_producers(const Model& model) {
+Result<Producers> find_producers(const GraphValue& model) {
   Producers producers;
   for (const ValueInfo& v : model.inputs) {
     if (!producers.emplace(v.name, kGiven).second)
@@ -51,10 +54,10 @@ Error unknown_tensor(const Producers& producers, const std::string& what, const 
 }
 
 // The nodes of one cycle, as titles.
-std::string cycle_text(const Model& model, const Producers& producers, const std::vector<size_t>& waiting) {
+std::string cycle_text(const GraphValue& model, const Producers& producers, const std::vector<size_t>& waiting) {
   auto blocked_by = [&](size_t node) {
-    for (const std::string& name : model.nodes[node].inputs) {
-      auto producer = name.empty() ? producers.end() : producers.find(name);
+    for (const std::string& name : names_read(model.nodes[node])) {
+      auto producer = producers.find(name);
       if (producer != producers.end() && producer->second != kGiven && waiting[producer->second] > 0)
         return producer->second;
     }
@@ -74,13 +77,33 @@ std::string cycle_text(const Model& model, const Producers& producers, const std
 
 }  // namespace
 
-Result<std::vector<size_t>> node_order(const Model& model) {
+std::vector<std::string> names_read(const NodeValue& node) {
+  std::set<std::string> names;
+  for (const std::string& name : node.inputs) {
+    if (!name.empty()) names.insert(name);
+  }
+  for (const AttributeValue& a : node.attributes) {
+    if (a.kind != AttributeKind::graph) continue;
+    std::set<std::string> own, read;
+    for (const ValueInfo& v : a.g->inputs) own.insert(v.name);
+    for (const TensorValue& t : a.g->initializers) own.insert(t.name);
+    for (const NodeValue& n : a.g->nodes) {
+      own.insert(n.outputs.begin(), n.outputs.end());
+      for (std::string& name : names_read(n)) read.insert(std::move(name));
+    }
+    for (const ValueInfo& v : a.g->outputs) read.insert(v.name);
+    std::ranges::set_difference(read, own, std::inserter(names, names.end()));
+  }
+  return {names.begin(), names.end()};
+}
+
+Result<std::vector<size_t>> node_order(const GraphValue& model, const std::set<std::string>& outside) {
   Producers producers = TRY(find_producers(model));
+  for (const std::string& name : outside) producers.emplace(name, kGiven);
   std::vector<size_t> waiting(model.nodes.size(), 0);
   std::vector<std::vector<size_t>> readers(model.nodes.size());
   for (const NodeValue& n : model.nodes) {
-    for (const std::string& name : n.inputs) {
-      if (name.empty()) continue;
+    for (const std::string& name : names_read(n)) {
       auto producer = producers.find(name);
       if (producer == producers.end()) return unknown_tensor(producers, "input", name, n.title());
       if (producer->second == kGiven) continue;

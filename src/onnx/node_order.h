@@ -1,5 +1,7 @@
-// The nodes of a model in an order in which every operand exists before it is read.
+// The nodes of a graph in an order in which every operand exists before it is read.
 #pragma once
+#include <set>
+#include <string>
 #include <vector>
 
 #include "base/result.h"
@@ -7,8 +9,11 @@
 
 namespace presil::onnx {
 
-// Indices into model.nodes; the model's own order where it is one. Errors: a tensor produced twice or read but never
-// produced, a cycle.
-Result<std::vector<size_t>> node_order(const Model& model);
+// Indices into graph.nodes; the graph's own order where it is one. `outside`: names of the graphs around it, which it
+// may read. Errors: a tensor produced twice or read but never produced, a cycle.
+Result<std::vector<size_t>> node_order(const GraphValue& graph, const std::set<std::string>& outside = {});
+
+// What a node reads: its operands, and what the graphs inside it take from around them. Sorted.
+std::vector<std::string> names_read(const NodeValue& node);
 
 }  // namespace presil::onnx

@@ -83,6 +83,8 @@ TensorValue read_tensor(const ::onnx::TensorProto& t, const Payloads& payloads) 
   return out;
 }
 
+GraphValue read_graph(const ::onnx::GraphProto& g, const Payloads& payloads);
+
 AttributeValue read_attribute(const ::onnx::AttributeProto& a, const Payloads& payloads) {
   AttributeValue out{.name = a.name(), .i = a.i(), .f = a.f(), .s = a.s()};
   out.ints = {a.ints().begin(), a.ints().end()};
@@ -105,10 +107,15 @@ AttributeValue read_attribute(const ::onnx::AttributeProto& a, const Payloads& p
       break;
     case ::onnx::AttributeProto::STRINGS:
       out.kind = AttributeKind::texts;
+      out.strings = {a.strings().begin(), a.strings().end()};
       break;
     case ::onnx::AttributeProto::TENSOR:
       out.kind = AttributeKind::tensor;
       out.t = read_tensor(a.t(), payloads);
+      break;
+    case ::onnx::AttributeProto::GRAPH:
+      out.kind = AttributeKind::graph;
+      out.g = std::make_shared<const GraphValue>(read_graph(a.g(), payloads));
       break;
     default:
       out.kind = AttributeKind::other;
@@ -140,6 +147,17 @@ ValueInfo read_value_info(const ::onnx::ValueInfoProto& v) {
   return out;
 }
 
+GraphValue read_graph(const ::onnx::GraphProto& g, const Payloads& payloads) {
+  GraphValue out{.graph_name = g.name()};
+  for (const auto& n : g.node()) out.nodes.push_back(read_node(n, out.nodes.size(), payloads));
+  for (const auto& t : g.initializer()) out.initializers.push_back(read_tensor(t, payloads));
+  for (const auto& v : g.input()) out.inputs.push_back(read_value_info(v));
+  for (const auto& v : g.output()) out.outputs.push_back(read_value_info(v));
+  for (const auto& v : g.value_info()) out.values.push_back(read_value_info(v));
+  out.sparse_initializers = static_cast<size_t>(g.sparse_initializer_size());
+  return out;
+}
+
 }  // namespace
 
 Result<Model> parse_model(std::span<const std::byte> file) {
@@ -151,16 +169,12 @@ Result<Model> parse_model(std::span<const std::byte> file) {
     return bad_input("not an ONNX model: protobuf cannot parse it");
   }
   if (!proto.has_graph()) return bad_input("not an ONNX model: it has no graph");
-  Model model{.ir_version = proto.ir_version(), .graph_name = proto.graph().name(), .producer = proto.producer_name()};
+  Model model{read_graph(proto.graph(), light.payloads)};
+  model.ir_version = proto.ir_version();
+  model.producer = proto.producer_name();
   for (const auto& o : proto.opset_import()) {
     model.opsets.emplace_back(o.domain() == "ai.onnx" ? "" : o.domain(), o.version());
   }
-  for (const auto& n : proto.graph().node()) model.nodes.push_back(read_node(n, model.nodes.size(), light.payloads));
-  for (const auto& t : proto.graph().initializer()) model.initializers.push_back(read_tensor(t, light.payloads));
-  for (const auto& v : proto.graph().input()) model.inputs.push_back(read_value_info(v));
-  for (const auto& v : proto.graph().output()) model.outputs.push_back(read_value_info(v));
-  for (const auto& v : proto.graph().value_info()) model.values.push_back(read_value_info(v));
-  model.sparse_initializers = proto.graph().sparse_initializer_size();
   model.functions = proto.functions_size();
   return model;
 }

@@ -45,6 +45,17 @@ def sound(rng, batch):
         np.float32)}
 
 
+def speech(rate, samples, **states):
+    """A voice-like hum that comes and goes, the sample rate, and states that something was heard before."""
+    def draw(rng, batch):
+        t = np.arange(samples) / rate
+        hum = sum(np.sin(2 * np.pi * 130 * k * t + rng.uniform(0, 6)) / k for k in range(1, 12))
+        wave = 0.1 * hum * np.exp(-8 * t) + 0.01 * rng.standard_normal((1, samples))
+        return {"input": wave.astype(np.float32), "sr": np.array(rate)} | {
+            name: 0.3 * rng.standard_normal(shape).astype(np.float32) for name, shape in states.items()}
+    return draw
+
+
 @dataclass
 class Model:
     source: str  # group of tools/fetch_models.py, or "export"
@@ -54,6 +65,7 @@ class Model:
     seeds: tuple = (0, 1, 2)
     tolerance: str = ""  # row of compare.TOLERANCE; by precision when empty
     slow: bool = False   # only with --long
+    file: str = ""       # without suffix; the row's name when empty
 
 
 IMAGE = noise(input=(None, 3, 224, 224))
@@ -67,6 +79,11 @@ MODELS = {
     "timer_v0.1": Model("small", noise(**{"onnx::Flatten_0": (1, 34, 96)})),
     "hey_mycroft_v0.1": Model("small", noise(**{"onnx::Flatten_0": (1, 16, 96)})),
     "hey_rhasspy_v0.1": Model("small", noise(**{"onnx::Flatten_0": (1, 16, 96)})),
+    "hey_jarvis_v0.1": Model("small", noise(**{"x.1": (1, 16, 96)})),
+    "silero_v4": Model("voice", speech(16000, 512, h=(2, 1, 64), c=(2, 1, 64)), file="silero_vad_legacy"),
+    "silero_v4_8k": Model("voice", speech(8000, 256, h=(2, 1, 64), c=(2, 1, 64)), file="silero_vad_legacy"),
+    "silero_v5_8k": Model("voice", speech(8000, 288, state=(2, 1, 128)), file="silero_vad_v5"),
+    "silero_v6_8k": Model("voice", speech(8000, 288, state=(2, 1, 128)), file="silero_vad_v6"),
     "need_help_now": Model("wakeword", noise(**{"onnx::Flatten_0": (1, 28, 96)}), slow=True),
     "hey_lookdeep": Model("wakeword", noise(**{"onnx::Flatten_0": (1, 28, 96)}), slow=True),
     "coca_cola_model_28_05052025": Model("wakeword", noise(**{"onnx::Flatten_0": (1, 28, 96)}), slow=True),
@@ -103,7 +120,7 @@ def model_path(root):
             pytest.skip("needs PyTorch: ./dev setup --models")
         command = ["tools/export_models.py", name] if source == "export" else ["tools/fetch_models.py", source]
         subprocess.run([sys.executable, *command], cwd=root, check=True)
-        return root / f".cache/models/{name}.onnx"
+        return root / f".cache/models/{MODELS[name].file or name}.onnx"
     return path
 
 
@@ -114,8 +131,9 @@ def test_agrees_with_onnxruntime(presil, root, model_path, tmp_path, name, preci
     options = []
     for k, (input_name, values) in enumerate(inputs.items()):
         np.save(tmp_path / f"{k}.npy", values)
-        options += ["--shape", f"{input_name}=" + "x".join(map(str, values.shape)),
-                    "--input", f"{input_name}={tmp_path / f'{k}.npy'}"]
+        options += ["--input", f"{input_name}={tmp_path / f'{k}.npy'}"]
+        if values.ndim:
+            options += ["--shape", f"{input_name}=" + "x".join(map(str, values.shape))]
     done = subprocess.run([presil, "run", path, *options, "--precision", precision, "--output-dir", tmp_path / "out",
                            "--json"], cwd=root, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stderr

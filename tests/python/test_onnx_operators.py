@@ -26,11 +26,12 @@ class Case:
     attributes: dict = field(default_factory=dict)
     opset: int = 13
     outputs: int = 1
+    around: int = 0  # operands, the last ones, that only graphs inside the node read: they are called x0, x1, ... there
 
     def name(self):
         shapes = "_".join("x".join(map(str, np.shape(v.value if isinstance(v, Fixed) else v))) or "s" for v in self.operands
                           if v is not None)
-        extra = "_".join(f"{k}={v}" for k, v in self.attributes.items() if not isinstance(v, onnx.TensorProto))
+        extra = "_".join(f"{k}={v}" for k, v in self.attributes.items() if not isinstance(v, (onnx.TensorProto, onnx.GraphProto)))
         return f"{self.op}-{self.opset}-{shapes}-{extra}".replace(" ", "").replace("'", "")
 
 
@@ -79,7 +80,7 @@ def model_of(case):
             inputs.append(helper.make_tensor_value_info(name, kind, [f"{name}d{d}" for d in range(operand.ndim)]))
             feeds[name] = operand
     outputs = [f"y{i}" for i in range(case.outputs)]
-    node = helper.make_node(case.op, names, outputs, name=f"the_{case.op}", **case.attributes)
+    node = helper.make_node(case.op, names[:len(names) - case.around], outputs, name=f"the_{case.op}", **case.attributes)
     graph = helper.make_graph([node], "g", inputs, [onnx.ValueInfoProto(name=o) for o in outputs], initializers)
     # onnxruntime wants output types; unknown shapes are fine.
     inferred = onnx.shape_inference.infer_shapes(
@@ -267,7 +268,73 @@ QUANTIZED = [
                          Fixed(np.zeros(4, np.int8)), scalar(0.7), scalar(9, np.uint8), Fixed(np.arange(-900, 900, 450).astype(np.int32))], {}, 10),
     Case("QLinearMatMul", [ROWS8, scalar(0.02), scalar(128, np.uint8), Fixed(COLUMNSU8), scalar(0.03), scalar(120, np.uint8), scalar(0.3),
                            scalar(99, np.uint8)], {}, 10)]
-CASES = [*QUANTIZED, *UNARY, *BINARY, *COMPARE, *VARIADIC, *CLIP, *CAST, *CONV, *POOL, *NORMAL, *LINEAR, *REDUCE, *SHAPES, *INDEX, *RESIZE]
+
+
+def body(nodes, inputs=(), outputs=(), constants=()):
+    """A graph inside a node; names with their element type and shape."""
+    def info(name, kind=TensorProto.FLOAT, shape=None):
+        return helper.make_tensor_value_info(name, kind, shape)
+    return helper.make_graph([helper.make_node(op, list(given), list(made), **more) for op, given, made, more in nodes], "inside",
+                             [info(*i) for i in inputs], [info(*o) for o in outputs],
+                             [numpy_helper.from_array(value, name) for name, value in constants])
+
+
+def branches(then, otherwise, outputs=("b",)):
+    return {"then_branch": body(then, outputs=[(o,) for o in outputs]), "else_branch": body(otherwise, outputs=[(o,) for o in outputs])}
+
+
+DOUBLE, NEGATE = ("Add", ["x1", "x1"], ["b"], {}), ("Neg", ["x1"], ["b"], {})
+INSIDE = ("If", ["x2"], ["b"], branches([("Relu", ["x1"], ["d"], {}), ("Exp", ["d"], ["b2"], {})], [("Tanh", ["x1"], ["b2"], {})], ("b2",)))
+COUNT = [("i", TensorProto.INT64, []), ("go", TensorProto.BOOL, [])]
+# A state that doubles and every value that it had; three states of different shapes; one that ends by its own condition.
+GROW = body([("Add", ["s", "s"], ["s2"], {}), ("Identity", ["go"], ["go2"], {}), ("Relu", ["s"], ["y"], {})], [*COUNT, ("s",)],
+            [("go2", TensorProto.BOOL), ("s2",), ("y",)])
+FIVE = body([("Mul", ["s", "x2"], ["s2"], {}), ("Less", ["i", "four"], ["go2"], {})], [*COUNT, ("s",)],
+            [("go2", TensorProto.BOOL), ("s2",)], [("four", np.array(4))])
+SUMS = body([("Add", ["s", "x"], ["s2"], {}), ("Identity", ["s2"], ["y"], {})], [("s",), ("x",)], [("s2",), ("y",)])
+CONTROL = [
+    *[Case("If", [scalar(value, np.bool_), X], branches([DOUBLE], [NEGATE]), around=1) for value in (False, True)],
+    *[Case("If", [np.array(value), X], branches([DOUBLE], [NEGATE]), around=1) for value in (False, True)],
+    *[Case("If", [np.array(a), X, np.array(b)], branches([INSIDE], [NEGATE]), around=2) for a in (False, True) for b in (False, True)],
+    Case("Loop", [scalar(3, np.int64), None, normal(4)], {"body": GROW}, outputs=2),
+    Case("Loop", [scalar(9, np.int64), scalar(True, np.bool_), normal(4, 2)], {"body": GROW}, outputs=2, opset=11),
+    Case("Loop", [None, scalar(True, np.bool_), normal(4), normal(4)], {"body": FIVE}, around=1),
+    *[Case("Scan", [normal(4), normal(5, 4)], {"body": SUMS, "num_scan_inputs": 1, "scan_input_directions": [i],
+                                               "scan_output_directions": [o]}, outputs=2) for i in (0, 1) for o in (0, 1)],
+    Case("Scan", [normal(3, 2), normal(3, 7, 2)], {"body": SUMS, "num_scan_inputs": 1, "scan_input_axes": [1], "scan_output_axes": [-1]},
+         outputs=2, opset=11)]
+
+
+def recurrent(op, gates, states, steps=3, batch=2, width=5, hidden=4, directions=1, constant=True, bias=True, extra=(), opset=14, **attributes):
+    draw = Fixed if constant else (lambda value: value)
+    first = [normal(steps, batch, width), draw(normal(directions, gates * hidden, width)), draw(normal(directions, gates * hidden, hidden)),
+             draw(normal(directions, 2 * gates * hidden)) if bias else None, None]
+    if directions == 2:
+        attributes["direction"] = "bidirectional"
+    return Case(op, [*first, *[normal(directions, batch, hidden) for _ in range(states)], *extra], {"hidden_size": hidden, **attributes}, opset,
+                1 + (op == "LSTM") + 1)
+
+
+LENGTHS = np.array([2, 3], np.int32)
+
+
+def with_lengths(case, lengths):
+    case.operands[4] = lengths
+    return case
+
+
+RECURRENT = [
+    *[recurrent(op, gates, states, **more) for op, gates, states in [("LSTM", 4, 2), ("GRU", 3, 1), ("RNN", 1, 1)]
+      for more in [{}, {"direction": "reverse"}, {"directions": 2, "steps": 4}, {"steps": 1, "batch": 1}, {"bias": False, "opset": 7},
+                   {"clip": 0.5}, {"constant": False}]],
+    *[with_lengths(recurrent(op, gates, states, **more), LENGTHS) for op, gates, states in [("LSTM", 4, 2), ("GRU", 3, 1), ("RNN", 1, 1)]
+      for more in [{}, {"directions": 2}]],
+    recurrent("LSTM", 4, 2, extra=[Fixed(normal(1, 12))]), recurrent("LSTM", 4, 0), recurrent("GRU", 3, 1, linear_before_reset=1),
+    recurrent("GRU", 3, 0, linear_before_reset=1, bias=False), recurrent("RNN", 1, 1, activations=["Relu"]),
+    recurrent("LSTM", 4, 2, activations=["HardSigmoid", "Softsign", "Affine"], activation_alpha=[0.3, 0.9], activation_beta=[0.4, 0.1]),
+    recurrent("GRU", 3, 1, directions=2, activations=["Sigmoid", "LeakyRelu", "Sigmoid", "Elu"], activation_alpha=[0.2, 0.7]),
+    recurrent("LSTM", 4, 2, extra=[Fixed(normal(1, 12))], input_forget=1)]
+CASES = [*CONTROL, *RECURRENT, *QUANTIZED, *UNARY, *BINARY, *COMPARE, *VARIADIC, *CLIP, *CAST, *CONV, *POOL, *NORMAL, *LINEAR, *REDUCE, *SHAPES, *INDEX, *RESIZE]
 
 
 @pytest.mark.parametrize("case", CASES, ids=Case.name)
@@ -305,7 +372,12 @@ RUN = [Case("IsNaN", [np.array([1, np.nan, np.inf, -np.nan], np.float32)]),
        Case("ReduceMax", [X], {"keepdims": 0}), Case("ReduceSum", [X], {"keepdims": 0}), Case("ReduceMean", [normal(7)], {"keepdims": 0}),
        Case("Add", [normal(), normal(3, 4)]), Case("Mul", [normal(), normal()]), Case("Unsqueeze", [normal(), longs(0)]),
        Case("Conv", [normal(2, 1, 900), Fixed(normal(140, 1, 200)), Fixed(normal(140))], {"strides": [70]}),
-       Case("Conv", [normal(1, 1, 1, 700), Fixed(normal(6, 1, 1, 150))], {"strides": [1, 3], "dilations": [1, 2]})]
+       Case("Conv", [normal(1, 1, 1, 700), Fixed(normal(6, 1, 1, 150))], {"strides": [1, 3], "dilations": [1, 2]}),
+       *[Case("Pad", [normal(2, 3, 9), longs(0, 0, 4, 0, 0, 3)], {"mode": mode}) for mode in ("reflect", "edge")],
+       Case("Pad", [normal(1, 2, 4, 5), longs(0, 0, 3, 2, 0, 0, 1, 4)], {"mode": "reflect"}), *CONTROL[2:],
+       *[recurrent(op, gates, states, hidden=hidden, **more) for op, gates, states in [("LSTM", 4, 2), ("GRU", 3, 1), ("RNN", 1, 1)]
+         for hidden, more in [(4, {}), (64, {"directions": 2}), (130, {"batch": 1, "steps": 2})]],
+       with_lengths(recurrent("LSTM", 4, 2), LENGTHS), recurrent("GRU", 3, 1, linear_before_reset=1)]
 
 
 def run_presil(presil, case, tmp_path, *options):
