@@ -20,9 +20,6 @@ using graph::Shape;
 
 // Elements of a row of the element-wise bench's tensor; the rows make up the rest.
 constexpr int64_t kRowElements = 16384;
-// Added to scores that a causal attention leaves out: fp16's least number, far below any score.
-constexpr double kMasked = -65504;
-
 // Beyond, products of sizes would not fit their type.
 constexpr double kElementsMax = 0x1p40;
 
@@ -123,7 +120,7 @@ graph::Bytes causal_mask(const BenchOptions& o, DType dtype) {
   std::vector<double> values(static_cast<size_t>(o.seq * o.seq));
   for (int64_t row = 0; row < o.seq; ++row) {
     for (int64_t column = row + 1; column < o.seq; ++column)
-      values[static_cast<size_t>(row * o.seq + column)] = kMasked;
+      values[static_cast<size_t>(row * o.seq + column)] = graph::kMaskedMax;
   }
   return std::make_shared<const std::vector<std::byte>>(graph::store_floats(dtype, values));
 }
@@ -145,6 +142,7 @@ Result<graph::Graph> attention(const BenchOptions& o, DType dtype) {
   if (o.causal) {
     const Shape shape{o.seq, o.seq};
     auto mask = b.constant("mask", {dtype, shape}, needs_values(o, dtype, shape) ? causal_mask(o, dtype) : nullptr);
+    b.graph().at(mask).causal = true;
     scores = TRY(b.binary(graph::ElementwiseFn::add, scores, mask));
   }
   auto weights = TRY(b.add(Op::softmax, {scores}, {.axes = {3}}));

@@ -332,6 +332,8 @@ std::optional<Attention> find_attention(const Graph& graph, const TensorUses& us
   if (!q_operand || !k_operand || !v_operand || !out_operand) return std::nullopt;
   a.q = *q_operand, a.k = *k_operand, a.v = *v_operand, a.out = *out_operand;
   a.queries = scores[scores.size() - 2], a.keys = scores.back(), a.width = qs.back(), a.alpha = search.alpha;
+  a.causal = a.mask.valid() && graph.at(a.mask).causal;
+  if (a.causal) a.mask = {};
   search.drop_needed_elsewhere(a.out.source);
   a.nodes.assign(search.nodes.begin(), search.nodes.end());
   return a;

@@ -33,6 +33,7 @@ struct Attention {
   int64_t queries = 1, keys = 1, width = 1;
   float alpha = 1;
   graph::TensorId mask;               // addend of the scores, or not valid
+  bool causal = false;                // a query attends to its own key and those before, in place of a mask
   graph::Shape scores;                // [lead..., queries, keys] as the graph has it
   uint32_t softmax = 0, product = 0;  // nodes: the softmax, and the matmul by V
   std::vector<uint32_t> nodes;        // all that the step computes, in order

@@ -142,7 +142,7 @@ Result<Block> Emitter::attention(const Step& step, DType dtype) {
                       by_query,
                       by_key});
   }
-  kernels::attention(context_, {a.queries, a.keys, a.width, a.alpha}, groups);
+  kernels::attention(context_, {a.queries, a.keys, a.width, a.alpha, a.causal}, groups);
   return out;
 }
 

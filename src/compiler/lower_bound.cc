@@ -4,6 +4,7 @@
 #include <map>
 #include <set>
 
+#include "compiler/attention.h"
 #include "compiler/stages.h"
 
 namespace presil::compiler {
@@ -15,10 +16,31 @@ using graph::Node;
 using graph::Op;
 using graph::TensorId;
 
-// `count` products of [m, k] by [k, n].
+// `count` products of [m, k] by [k, n], of which `share` is wanted.
 struct Product {
   int64_t count = 1, m = 1, k = 1, n = 1;
+  double share = 1;
 };
+
+// What a causal mask leaves of a tensor or a product: the diagonal and what lies below it. By the node's output.
+std::map<uint32_t, double> causal_shares(const Graph& graph) {
+  std::map<uint32_t, double> shares;
+  const TensorUses uses = uses_of(graph);
+  for (uint32_t i = 0; i < graph.nodes.size(); ++i) {
+    const auto attention = find_attention(graph, uses, i);
+    if (!attention || !attention->causal) continue;
+    const auto keys = static_cast<double>(attention->keys);
+    for (uint32_t n : attention->nodes) {
+      const Node& node = graph.nodes[n];
+      if (node.op == Op::matmul || node.op == Op::softmax) shares[node.output.value] = (keys + 1) / (2 * keys);
+    }
+  }
+  return shares;
+}
+double share_of(const std::map<uint32_t, double>& shares, TensorId t) {
+  const auto found = shares.find(t.value);
+  return found == shares.end() ? 1 : found->second;
+}
 
 int64_t product_of(const graph::Shape& shape, size_t from, size_t to) {
   int64_t n = 1;
@@ -91,10 +113,12 @@ double elements(const Graph& graph, TensorId t) { return static_cast<double>(gra
 
 // Products by the tensor that they make. Those that are added could be contracted together, as one of their joint
 // depth.
-std::map<uint32_t, Product> products_of(const Graph& graph, const Plan& plan, std::map<uint32_t, bool>& wide) {
+std::map<uint32_t, Product> products_of(const Graph& graph, const Plan& plan, const std::map<uint32_t, double>& shares,
+                                        std::map<uint32_t, bool>& wide) {
   std::map<uint32_t, Product> products;
   for (const Node& node : graph.nodes) {
-    if (const auto p = product(graph, node)) {
+    if (auto p = product(graph, node)) {
+      p->share = share_of(shares, node.output);
       products.emplace(node.output.value, *p);
       wide[node.output.value] = value_dtype(graph, plan, node.inputs[0]) == DType::fp32;
     }
@@ -111,26 +135,29 @@ std::map<uint32_t, Product> products_of(const Graph& graph, const Plan& plan, st
   return products;
 }
 
-double tensor_seconds(const Graph& graph, const Plan& plan, const spec::ChipSpec& spec) {
+double tensor_seconds(const Graph& graph, const Plan& plan, const spec::ChipSpec& spec,
+                      const std::map<uint32_t, double>& shares) {
   double cycles = 0;
   std::map<uint32_t, bool> wide;
-  for (const auto& [tensor, p] : products_of(graph, plan, wide)) cycles += array_cycles(p, wide[tensor], spec.tensor);
+  for (const auto& [tensor, p] : products_of(graph, plan, shares, wide))
+    cycles += p.share * array_cycles(p, wide[tensor], spec.tensor);
   return cycles / static_cast<double>(spec.tensor.clock_hz);
 }
 
-double elementwise_seconds(const Graph& graph, const spec::ChipSpec& spec) {
+double elementwise_seconds(const Graph& graph, const spec::ChipSpec& spec, const std::map<uint32_t, double>& shares) {
   std::set<uint32_t> products;  // tensors that are yet in PSUM
   double either = 0, scalar = 0;
+  auto wanted = [&](TensorId t) { return elements(graph, t) * share_of(shares, t); };
   for (const Node& node : graph.nodes) {
     const bool fn = node.op == Op::elementwise && is_transcendental(node.attrs.fn);
     const bool from_product = fn && products.contains(node.inputs[0].value);
     if (product(graph, node)) {
       products.insert(node.output.value);
-      either += elements(graph, node.output);
+      either += wanted(node.output);
     }
     if (!fn && node.op != Op::softmax) continue;
-    scalar += elements(graph, node.output);
-    if (!from_product && !products.contains(node.inputs[0].value)) either += elements(graph, node.output);
+    scalar += wanted(node.output);
+    if (!from_product && !products.contains(node.inputs[0].value)) either += wanted(node.output);
   }
   const auto lanes = static_cast<double>(spec.sbuf.partitions);
   const auto vector_hz = static_cast<double>(spec.vector.clock_hz),
@@ -146,7 +173,8 @@ const char* LowerBound::resource() const {
 }
 
 LowerBound lower_bound(const Graph& graph, const Plan& plan, const spec::ChipSpec& spec, double hbm_seconds) {
-  return {tensor_seconds(graph, plan, spec), elementwise_seconds(graph, spec), hbm_seconds};
+  const std::map<uint32_t, double> shares = causal_shares(graph);
+  return {tensor_seconds(graph, plan, spec, shares), elementwise_seconds(graph, spec, shares), hbm_seconds};
 }
 
 }  // namespace presil::compiler

@@ -241,7 +241,8 @@ std::vector<TensorId> inputs_of(const Graph& graph, const Step& step) {
   std::vector<TensorId> inputs, made;
   for (uint32_t n : nodes_of(step)) {
     for (TensorId t : graph.nodes[n].inputs) {
-      if (t.valid() && std::find(made.begin(), made.end(), t) == made.end() &&
+      if (t.valid() && !(step.kind == StepKind::attention && graph.at(t).causal) &&
+          std::find(made.begin(), made.end(), t) == made.end() &&
           std::find(inputs.begin(), inputs.end(), t) == inputs.end())
         inputs.push_back(t);
     }
@@ -264,8 +265,16 @@ const std::string& name_of(const Graph& graph, const Step& step) {
 uint64_t macs_of(const Graph& graph, const Step& step) {
   if (step.kind != StepKind::attention) return macs_of(graph, graph.nodes[step.anchor]);
   uint64_t macs = 0;
-  for (uint32_t n : step.chain) macs += macs_of(graph, graph.nodes[n]);
-  return macs;
+  bool causal = false;
+  int64_t keys = 1;
+  for (uint32_t n : step.chain) {
+    const Node& node = graph.nodes[n];
+    macs += macs_of(graph, node);
+    if (node.op == Op::softmax) keys = graph.at(node.output).shape.back();
+    for (TensorId t : node.inputs) causal |= t.valid() && graph.at(t).causal;
+  }
+  // Of each square, the diagonal and what lies below it.
+  return causal ? macs / static_cast<uint64_t>(2 * keys) * static_cast<uint64_t>(keys + 1) : macs;
 }
 
 Result<std::vector<Step>> make_steps(const Graph& graph, const spec::ChipSpec& spec) {

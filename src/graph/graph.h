@@ -30,12 +30,16 @@ using Bytes = std::shared_ptr<const std::vector<std::byte>>;
 // a graph imported with data and one imported without have the same nodes and shapes.
 inline constexpr int64_t kSmallConstantBytes = 64 * 1024;
 
+// Added to a score, this or less means that a softmax leaves it out: far below any score.
+inline constexpr double kMaskedMax = -65504;  // fp16's least number
+
 struct Tensor {
   std::string name;
   DType dtype = DType::fp32;
   Shape shape;
   bool constant = false;
   bool opaque = false;  // constants only: see kSmallConstantBytes
+  bool causal = false;  // constants only: [n, n], 0 where column <= row, elsewhere at most kMaskedMax
   Bytes data;           // constants only; null when data was not read
 };
 

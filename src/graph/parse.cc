@@ -128,6 +128,7 @@ Result<void> read_constant(Graph& graph, std::vector<bool>& declared, Scanner& s
   Tensor& t = graph.at(TRY(declare(graph, declared, s)));
   t.constant = true;
   int64_t bytes = element_count(t.shape) * static_cast<int64_t>(dtype_bytes(t.dtype));
+  t.causal = s.accept("causal");
   t.opaque = s.accept("opaque");
   if (!s.accept("=")) {
     t.opaque = t.opaque || bytes > kSmallConstantBytes;

@@ -74,8 +74,8 @@ std::string print(const Graph& graph) {
     if (!t.constant) continue;
     bool computed_from_large =
         t.opaque && element_count(t.shape) * static_cast<int64_t>(dtype_bytes(t.dtype)) <= kSmallConstantBytes;
-    out += fmt::format("constant {}{}{}\n", tensor_text(TensorId(i), t), computed_from_large ? " opaque" : "",
-                       t.opaque ? "" : values_text(t));
+    out += fmt::format("constant {}{}{}{}\n", tensor_text(TensorId(i), t), t.causal ? " causal" : "",
+                       computed_from_large ? " opaque" : "", t.opaque ? "" : values_text(t));
   }
   for (const Node& node : graph.nodes) {
     std::string operands;

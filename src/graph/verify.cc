@@ -10,6 +10,8 @@ void verify_tensors(const Graph& graph, std::vector<Finding>& findings) {
   for (const Tensor& t : graph.tensors) {
     std::optional<int64_t> count = checked_count(t.shape);
     if (!count) findings.push_back({t.name, fmt::format("shape {} is negative or too large", shape_text(t.shape))});
+    if (t.causal && !(t.constant && t.shape.size() == 2 && t.shape[0] == t.shape[1]))
+      findings.push_back({t.name, "is causal but no square constant"});
     if (t.data && !t.constant) findings.push_back({t.name, "carries data but is not constant"});
     if (count && t.data && t.data->size() != static_cast<size_t>(*count) * dtype_bytes(t.dtype)) {
       findings.push_back(

@@ -38,6 +38,16 @@ isa::View matrix(const Attention& a, uint32_t tile, DType dtype, int64_t partiti
   return a.context.build.tile_view(tile, dtype, 0, static_cast<uint32_t>(partitions),
                                    first * static_cast<int64_t>(dtype_bytes(dtype)), {rows, columns});
 }
+isa::View columns_of(isa::View rows, int64_t first, int64_t count) {
+  rows.offset += first * rows.dims[0].step * static_cast<int64_t>(dtype_bytes(rows.dtype));
+  rows.dims[0].count = static_cast<uint32_t>(count);
+  return rows;
+}
+isa::View upper_halves(isa::View v) {
+  v.dtype = DType::bf16, v.offset += 2;
+  for (size_t d = 0; d < v.rank; ++d) v.dims[d].step *= 2;
+  return v;
+}
 uint32_t sbuf(const Attention& a, int64_t partitions, int64_t elements, DType dtype, const char* name) {
   return a.context.build.sbuf(static_cast<uint32_t>(partitions),
                               static_cast<uint32_t>(elements * static_cast<int64_t>(dtype_bytes(dtype))), name);
@@ -169,8 +179,12 @@ void attention(Context& context, const AttentionShape& shape, std::span<const At
   pipeline.problems.reserve(groups.size());
   for (const AttentionRows& g : groups) {
     CHECK(g.q.block->dtype == dtype && g.k.block->dtype == dtype, "operands of one type");
-    pipeline.problems.push_back(
-        {{context, shape, g.q, g.k, g.v, g.out, g.heads, g.mask, g.key_mask, dtype, held, side, bank}});
+    const Attention a{context, shape, g.q, g.k, g.v, g.out, g.heads, g.mask, g.key_mask, dtype, held, side, bank};
+    if (in_blocks(a)) {
+      attend_in_blocks(a);
+      continue;
+    }
+    pipeline.problems.push_back({a});
     const auto heads = static_cast<int64_t>(g.heads.size()), chunks = (heads + most - 1) / most;
     add_bundles(pipeline, shape.queries, side, heads, (heads + chunks - 1) / chunks, sharing);
   }

@@ -23,6 +23,8 @@ struct Head {
 struct AttentionShape {
   int64_t queries = 1, keys = 1, width = 1;
   float alpha = 1;  // positive
+  bool causal =
+      false;  // a query attends to its own key, in the order of rows, and those before; as many keys as queries
 };
 
 // Whether a feature range may be an operand: `width` features from `feature` of `features` lie on partitions at which

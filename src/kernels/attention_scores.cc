@@ -10,12 +10,6 @@ namespace {
 // Longer rows of scores leave PSUM before they are exponentiated: two rows of this many fp32 fill half of its banks.
 constexpr int64_t kKeysInPsumMax = 1024;
 
-isa::View columns(isa::View rows, int64_t first, int64_t count) {
-  rows.offset += first * rows.dims[0].step * static_cast<int64_t>(dtype_bytes(rows.dtype));
-  rows.dims[0].count = static_cast<uint32_t>(count);
-  return rows;
-}
-
 // The mask of all keys, less its maximum and over alpha: a softmax takes no notice of the first, and the second is made
 // good when scores are exponentiated. What is large then is masked, so 16 bits are enough.
 isa::View shifted_mask(const Attention& a, const isa::View& mask) {
@@ -54,7 +48,7 @@ std::vector<isa::View> scores_of(const Attention& a, const HeadRows& head, int64
         shared ? dense(a, *shared, DType::fp32, queries, place % (a.bank / keys) * keys, count)
                : dense(a, psum(a, queries, count, DType::fp32, "scores"), DType::fp32, queries, 0, count);
     a.context.build.matmul(
-        {.dst = piece, .stationary = columns(head.q, query, queries), .moving = columns(head.k, begin, count)});
+        {.dst = piece, .stationary = columns_of(head.q, query, queries), .moving = columns_of(head.k, begin, count)});
     if (!to) {
       pieces.push_back(piece);
       continue;
@@ -74,22 +68,17 @@ std::vector<isa::View> scores_of(const Attention& a, const HeadRows& head, int64
   return pieces;
 }
 
-// The upper halves of fp32 as bf16.
-isa::View upper_halves(isa::View v) {
-  v.dtype = DType::bf16, v.offset += 2;
-  for (size_t d = 0; d < v.rank; ++d) v.dims[d].step *= 2;
-  return v;
-}
-
 // Maxima of a head's pieces, one after the other, then of these.
 void maximum_of_pieces(const Attention& a, const std::vector<isa::View>& pieces, int64_t queries, const isa::View& to) {
   const auto count = static_cast<int64_t>(pieces.size());
-  const uint32_t parts = sbuf(a, queries, count, DType::fp32, "maxima of pieces");
+  const uint32_t parts = sbuf(a, queries, count, to.dtype, "maxima of pieces");
   for (int64_t i = 0; i < count; ++i) {
-    a.context.build.tensor_reduce(
-        {.dst = dense(a, parts, DType::fp32, queries, i, 1), .data = pieces[static_cast<size_t>(i)], .op = AluOp::max});
+    const isa::View& piece = pieces[static_cast<size_t>(i)];
+    a.context.build.tensor_reduce({.dst = dense(a, parts, to.dtype, queries, i, 1),
+                                   .data = to.dtype == DType::bf16 ? upper_halves(piece) : piece,
+                                   .op = AluOp::max});
   }
-  a.context.build.tensor_reduce({.dst = to, .data = dense(a, parts, DType::fp32, queries, 0, count), .op = AluOp::max});
+  a.context.build.tensor_reduce({.dst = to, .data = dense(a, parts, to.dtype, queries, 0, count), .op = AluOp::max});
 }
 
 }  // namespace
@@ -145,7 +134,7 @@ Scores bundle_scores(const Attention& a, std::span<const HeadRows> operands, siz
 uint32_t negative_maxima(const Attention& a, const Scores& scores, int64_t queries) {
   tile::Builder& build = a.context.build;
   const auto heads = static_cast<int64_t>(scores.rows.size());
-  const bool cut = !scores.wholes.empty() && a.dtype == DType::bf16 && !scores.masked;
+  const bool cut = a.dtype == DType::bf16 && !scores.masked;
   const DType dtype = cut ? DType::bf16 : DType::fp32;
   const uint32_t most = sbuf(a, queries, heads, dtype, "maxima");
   int64_t head = 0;

@@ -10,7 +10,7 @@ namespace presil::kernels {
 
 struct Attention {
   Context& context;
-  const AttentionShape& shape;
+  AttentionShape shape;
   RowsOf q, k, v, out;
   std::span<const Head> heads;
   const MaskView& mask;
@@ -36,6 +36,8 @@ isa::View matrix(const Attention& a, uint32_t tile, DType dtype, int64_t partiti
 inline isa::Dim dim(int64_t step, int64_t count) { return {static_cast<int32_t>(step), static_cast<uint32_t>(count)}; }
 uint32_t sbuf(const Attention& a, int64_t partitions, int64_t elements, DType dtype, const char* name);
 uint32_t psum(const Attention& a, int64_t partitions, int64_t elements, DType dtype, const char* name);
+isa::View columns_of(isa::View rows, int64_t first, int64_t count);
+isa::View upper_halves(isa::View v);  // of fp32, as bf16
 inline int64_t held_per_bank(const Attention& a) { return a.bank * 4 / static_cast<int64_t>(dtype_bytes(a.held)); }
 
 // --- scores and their exponentials (attention_scores.cc) ---
@@ -66,6 +68,12 @@ Scores bundle_scores(const Attention& a, std::span<const HeadRows> operands, siz
 uint32_t negative_maxima(const Attention& a, const Scores& scores, int64_t queries);
 // exp(alpha * score - maximum): [queries, heads * keys].
 uint32_t exponentials(const Attention& a, const Scores& scores, uint32_t maxima, int64_t queries);
+
+// --- keys in blocks (attention_long.cc) ---
+
+// Whether scores leave no room in PSUM for a whole row, and can be had block by block.
+bool in_blocks(const Attention& a);
+void attend_in_blocks(const Attention& a);
 
 // --- values (attention_values.cc) ---
 

@@ -75,23 +75,46 @@ def test_conv(bench, precision, n, c, h, w, k, r, s, stride, pad, groups):
     assert run["model"] == f"conv {n}x{c}x{h}x{w}, {k} of {r}x{s}"
 
 
+def attended(operands, heads, causal):
+    """softmax(q k^T / sqrt(head_dim)) v of [batch, seq, heads * head_dim]."""
+    batch, seq, features = operands["q"].shape
+    q, k, v = (operands[n].reshape(batch, seq, heads, features // heads).transpose(0, 2, 1, 3) for n in "qkv")
+    scores = q @ k.transpose(0, 1, 3, 2) / np.sqrt(features // heads)
+    if causal:
+        scores[..., np.triu_indices(seq, 1)[0], np.triu_indices(seq, 1)[1]] = -np.inf
+    weights = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    out = (weights / weights.sum(axis=-1, keepdims=True)) @ v
+    return out.transpose(0, 2, 1, 3).reshape(batch, seq, features)
+
+
 @pytest.mark.parametrize("precision", DTYPES)
 @pytest.mark.parametrize("batch, heads, seq, head_dim, causal", [
     (2, 3, 65, 32, True),
     (1, 2, 40, 64, False),
     (1, 1, 7, 5, True),
+    (1, 2, 1100, 32, False),
+    (1, 1, 1300, 128, True),
 ])
 def test_attention(bench, precision, batch, heads, seq, head_dim, causal):
     operands = {name: drawn(precision, batch + index, seq, heads * head_dim)[:batch] for index, name in enumerate("qkv")}
     arguments = ["--batch", batch, "--heads", heads, "--seq", seq, "--head-dim", head_dim, *(["--causal"] if causal else [])]
-    _, result = bench("attention", precision, operands, *arguments)
-    q, k, v = (x.reshape(batch, seq, heads, head_dim).transpose(0, 2, 1, 3) for x in operands.values())
-    scores = q @ k.transpose(0, 1, 3, 2) / np.sqrt(head_dim)
-    if causal:
-        scores[..., np.triu_indices(seq, 1)[0], np.triu_indices(seq, 1)[1]] = -np.inf
-    weights = np.exp(scores - scores.max(axis=-1, keepdims=True))
-    expected = (weights / weights.sum(axis=-1, keepdims=True)) @ v
-    agree(result, expected.transpose(0, 2, 1, 3).reshape(batch, seq, heads * head_dim), precision)
+    run, result = bench("attention", precision, operands, *arguments)
+    agree(result, attended(operands, heads, causal), precision)
+    kept = seq * (seq + 1) // 2 if causal else seq * seq
+    assert run["macs"] == 2 * batch * heads * kept * head_dim
+
+
+@pytest.mark.parametrize("chip", ["trn1", "trn3"])
+@pytest.mark.parametrize("causal", [False, True])
+def test_attention_whose_maxima_grow(bench, chip, causal):
+    """Later blocks of keys score higher, up to some hundreds: what was summed before is scaled to nothing."""
+    seq, head_dim = 1200, 64
+    operands = {name: drawn("bf16", index + 1, seq, head_dim)[:1] for index, name in enumerate("qkv")}
+    growth = np.linspace(0.1, 60, seq)[:, None]
+    operands["k"] = (operands["k"] * growth).astype(ml_dtypes.bfloat16).astype(np.float64)
+    arguments = ["--heads", 1, "--seq", seq, "--head-dim", head_dim, "--chip", chip, *(["--causal"] if causal else [])]
+    _, result = bench("attention", "bf16", operands, *arguments)
+    agree(result, attended(operands, 1, causal), "bf16")
 
 
 def test_gemm(bench):

@@ -23,6 +23,14 @@ def test_exported_networks(root, presil, name):
     assert LEAST_SHARE <= share_of_least_time(presil, model, "--shape", SIZES[name]) <= 1
 
 
+@pytest.mark.parametrize("arguments, least", [([], 0.50), (["--causal"], 0.45)])
+def test_fused_attention(presil, arguments, least):
+    """Of the bf16 peak; of a causal attention only what the mask leaves counts."""
+    command = [presil, "bench", "attention", "--heads", "1", "--seq", "8192", "--head-dim", "128", "--no-data", "--json", *arguments]
+    run = json.loads(subprocess.run(command, capture_output=True, text=True, check=True, timeout=300).stdout)
+    assert least <= run["mfu"] <= run["seconds"] / run["lower_bound"]["seconds"] * run["mfu"] <= 1
+
+
 def test_bert_base(root, presil, tmp_path):
     """Twelve layers, sequence 384, batch 4."""
     sys.path.insert(0, str(root / "bench"))
