@@ -21,7 +21,7 @@ struct Expander {
     for (uint32_t a : in.attrs(i)) out.attributes.push_back(a);
     for (const isa::Wait& w : in.waits_of(i)) out.waits.push_back(w);
     for (const isa::Delta& d : in.deltas_of(i)) {
-      CHECK(d.level < iterations.size(), "a delta names a repeat around it");
+      CHECK(!d.of_register && d.level < iterations.size(), "a delta names a repeat around it");
       int64_t moved = d.step * iterations[d.level];
       if (d.target == isa::Delta::Target::operand) {
         out.views[copy.operand_begin + d.index].offset += moved;

@@ -38,6 +38,7 @@ bool may_leave(const isa::Program& program, const isa::Instruction& instruction,
     isa::ByteRange bytes = isa::byte_range(view);
     for (const isa::Delta& d : program.deltas_of(instruction)) {
       if (d.target != isa::Delta::Target::operand || d.index != k) continue;
+      if (d.of_register) return true;  // only the run knows
       int64_t furthest = d.step * (static_cast<int64_t>(counts[d.level]) - 1);
       (furthest < 0 ? bytes.begin : bytes.end) += furthest;
     }

@@ -163,4 +163,27 @@ void PagedSet::insert(int64_t begin, int64_t end) {
   }
 }
 
+void PagedSet::erase(int64_t begin, int64_t end) {
+  for (int64_t p = begin / kPage; p * kPage < end; ++p) {
+    Page& page = pages_[static_cast<size_t>(p)];
+    int64_t from = std::max(begin - p * kPage, int64_t{0}), to = std::min(end - p * kPage, kPage);
+    if (to - from == kPage) {
+      page = {};
+      continue;
+    }
+    if (page.full) {
+      page.bits = std::make_unique<uint64_t[]>(kPage / 64);
+      std::fill_n(page.bits.get(), kPage / 64, ~uint64_t{0});
+      page.full = false, page.held = kPage;
+    }
+    if (page.bits == nullptr) continue;
+    for (int64_t w = from / 64; w * 64 < to; ++w) {
+      uint64_t& word = page.bits[static_cast<size_t>(w)];
+      uint64_t gone = word_bits(w, from, to) & word;
+      word &= ~gone;
+      page.held -= std::popcount(gone);
+    }
+  }
+}
+
 }  // namespace presil::chip

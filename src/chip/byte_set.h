@@ -47,6 +47,7 @@ class PagedSet {
   explicit PagedSet(uint64_t bytes);
   bool contains(int64_t begin, int64_t end) const;
   void insert(int64_t begin, int64_t end);
+  void erase(int64_t begin, int64_t end);
 
  private:
   static constexpr int64_t kPage = 64 * 1024;

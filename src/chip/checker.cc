@@ -97,6 +97,10 @@ struct Checker::State {
           int64_t begin = o.begin, end = o.begin + o.extent;
           for (const isa::Delta& d : program.deltas_of(program.code[pc])) {
             if (d.target != isa::Delta::Target::operand || d.index != o.index) continue;
+            if (d.of_register) {  // anywhere
+              begin = 0, end = static_cast<int64_t>(exe.hbm_bytes);
+              continue;
+            }
             int64_t furthest = d.step * (iterations(program, pc, d.level) - 1);
             (furthest < 0 ? begin : end) += furthest;
           }

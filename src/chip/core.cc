@@ -58,7 +58,8 @@ class Core final : DmaEngines::Listener {
         semaphores_(loaded.semaphores),
         engines_(loaded.queues.size()),
         executed_(loaded.queues.size()),
-        layers_(loaded.layers, loaded.busiest_first) {}
+        layers_(loaded.layers, loaded.busiest_first),
+        sequencers_(executable, loaded, options.sequencer) {}
 
   CoreResult run() {
     if (sink_ != nullptr) sink_->lanes(lane_list(exe_, spec_));
@@ -109,7 +110,7 @@ class Core final : DmaEngines::Listener {
       if (!waits_hold(q, engine, queue, step)) return;
       if ((step.may_leave || !observers_.empty()) && !observe(q, engine)) return;
       Time next = start(q, engine, queue, step);
-      if (finished(q)) return;
+      if (faulted_ || finished(q)) return;
       if (!events_.advance_if_next(next, static_cast<uint8_t>(Phase::issue))) return schedule_issue(q, next);
     }
   }
@@ -147,10 +148,33 @@ class Core final : DmaEngines::Listener {
     engine.setup = 0;
     raise_later(queue, engine, step);
     engine.wait = 0;
-    advance(queue.repeats, engine.cursor);
+    if (step.kind == Step::Kind::control) {
+      if (!control(q, engine)) return engine.free;
+    } else {
+      advance(queue.repeats, engine.cursor);
+    }
     // What prepares behind the instruction before it looks at its waits from then on.
     bool early = !finished(q) && queue.steps[engine.cursor.pc].prepare > 0;
     return early ? start : engine.free;
+  }
+
+  bool control(uint32_t q, Engine& engine) {
+    const uint32_t pc = engine.cursor.pc;
+    const Sequencers::Stop stop = sequencers_.step(q, engine.cursor);
+    if (stop.kind != Sequencers::Stop::Kind::none) stopped(q, pc, stop);
+    return !faulted_;
+  }
+
+  void stopped(uint32_t q, uint32_t pc, const Sequencers::Stop& stop) {
+    faulted_ = true;
+    const bool endless = stop.kind == Sequencers::Stop::Kind::endless;
+    if (stop.kind == Sequencers::Stop::Kind::unknown) unknown_node_ = stop.text;
+    outcome_ = {endless ? Outcome::Kind::loop_limit : Outcome::Kind::fault,
+                queue_name(exe_, q),
+                q,
+                pc,
+                source_text(exe_, exe_.queues[q].code[pc].source),
+                stop.text};
   }
 
   void raise_later(const LoadedQueue& queue, const Engine& engine, const Step& step) {
@@ -222,6 +246,10 @@ class Core final : DmaEngines::Listener {
     const LoadedQueue& queue = loaded_.queues[q];
     const isa::Instruction& instruction = exe_.queues[q].code[engine.cursor.pc];
     const Step& step = queue.steps[engine.cursor.pc];
+    if (loaded_.control) {
+      const Sequencers::Stop stop = sequencers_.addresses(q, engine.cursor);
+      if (stop.kind != Sequencers::Stop::Kind::none) return stopped(q, engine.cursor.pc, stop), false;
+    }
     std::array<int64_t, UINT8_MAX> offsets;
     std::array<uint32_t, UINT8_MAX> values;
     Executed executed{
@@ -274,6 +302,7 @@ class Core final : DmaEngines::Listener {
     for (const Engine& e : engines_) r.elapsed = std::max({r.elapsed, e.completed, e.free, e.accounted});
     if (!outcome_.ok()) r.elapsed = std::max(r.elapsed, events_.now());
     r.outcome = outcome_;
+    r.unknown_node = unknown_node_;
     r.trace_hash = hash_.value();
     for (uint32_t q = 0; q < engines_.size(); ++q) {
       Engine& e = engines_[q];
@@ -302,6 +331,8 @@ class Core final : DmaEngines::Listener {
   std::vector<Engine> engines_;
   std::vector<std::vector<uint64_t>> executed_;  // per queue and static instruction
   LayerClock layers_;
+  Sequencers sequencers_;
+  std::string unknown_node_;
   Outcome outcome_;
   bool faulted_ = false;
 };

@@ -15,6 +15,7 @@
 #include "chip/dma.h"
 #include "chip/loaded.h"
 #include "chip/outcome.h"
+#include "chip/sequencer.h"
 #include "trace/trace.h"
 
 namespace presil::chip {
@@ -77,12 +78,14 @@ struct CoreOptions {
   bool plan_transfers = true;  // dma.h; changes the order of the trace's events, no time
   sim::Limits limits;
   std::vector<Observer*> observers;
+  SequencerOptions sequencer;
 };
 
 struct CoreResult {
   Outcome outcome;
-  Time elapsed = 0;         // until the last instruction and the last share ended
-  uint64_t trace_hash = 0;  // over (lane, instruction, start, end) of all events
+  std::string unknown_node;  // not empty: the run ended because a value of this node is not known
+  Time elapsed = 0;          // until the last instruction and the last share ended
+  uint64_t trace_hash = 0;   // over (lane, instruction, start, end) of all events
   Counters counters;
 };
 

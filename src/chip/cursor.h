@@ -1,12 +1,13 @@
 // Where a queue stands in its Program: walks nested repeats without expanding them. Repeats nest properly, their
 // order is by first instruction, outer before inner (isa/program.h).
 #pragma once
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <span>
 #include <vector>
 
-#include "isa/program.h"
+#include "isa/control.h"
 
 namespace presil::chip {
 
@@ -28,10 +29,13 @@ RepeatMap map_repeats(const isa::Program& program);
 struct Cursor {
   uint32_t pc = 0;
   uint32_t depth = 0;
-  std::array<uint32_t, kRepeatDepthMax> iteration{};  // of the open repeats, outermost first
-  std::array<uint32_t, kRepeatDepthMax> open{};       // their indices in RepeatMap::repeats
+  // Of the open repeats, outermost first; from kRepeatDepthMax on, the sequencer's registers.
+  std::array<uint32_t, kRepeatDepthMax + isa::kRegistersMax> iteration{};
+  std::array<uint32_t, kRepeatDepthMax> open{};  // their indices in RepeatMap::repeats
 
   std::span<const uint32_t> iterations() const { return {iteration.data(), depth}; }
+  uint32_t& reg(uint32_t r) { return iteration[kRepeatDepthMax + r]; }
+  uint32_t reg(uint32_t r) const { return iteration[kRepeatDepthMax + r]; }
 };
 
 inline void open_repeats(const RepeatMap& map, Cursor& c, uint32_t from) {
@@ -45,6 +49,14 @@ inline Cursor begin(const RepeatMap& map) {
   Cursor c;
   if (map.opened.size() > 1) open_repeats(map, c, 0);
   return c;
+}
+
+// To instruction `target`, which lies in the same repeats; those that begin there are entered.
+inline void jump(const RepeatMap& map, Cursor& c, uint32_t target) {
+  c.pc = target;
+  if (target + 1 >= map.opened.size()) return;
+  const uint32_t inner = c.depth > 0 ? c.open[c.depth - 1] + 1 : 0;
+  open_repeats(map, c, std::max(map.opened[target], inner));
 }
 
 // To the next instruction to execute; pc is the instruction count when there is none.

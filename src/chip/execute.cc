@@ -120,7 +120,16 @@ void run(Context& c) {
       return execute_nonzero(c);
     case Opcode::topk:
       return execute_topk(c);
+    case Opcode::register_store:
+      CHECK(false, "the core stores its registers");
     case Opcode::wait:
+    case Opcode::register_move:
+    case Opcode::register_alu:
+    case Opcode::register_load:
+    case Opcode::branch:
+    case Opcode::loop:
+    case Opcode::loop_end:
+    case Opcode::halt:
       return;
   }
   CHECK(false, "unknown opcode");

@@ -89,6 +89,14 @@ class Run : public SearchRun {
         return partition_reduce();
       case Opcode::dma_gather:
         return dma_gather();
+      case Opcode::register_move:
+      case Opcode::register_alu:
+      case Opcode::register_load:
+      case Opcode::register_store:
+      case Opcode::branch:
+      case Opcode::loop:
+      case Opcode::loop_end:
+      case Opcode::halt:
       case Opcode::wait:
         return;
     }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "isa/control.h"
 
 namespace presil::chip {
 namespace {
@@ -21,7 +22,9 @@ HappensBefore::HappensBefore(const isa::Executable& executable, const spec::Chip
       dma_agents_(size_t{engines_} * spec.dma.queues, UINT32_MAX),
       semaphores_(executable.semaphores) {
   for (uint32_t q = 0; q < engines_; ++q) {
-    left_.push_back(isa::executed_count(executable.queues[q]));
+    // Nobody knows when a queue with branches ends: it never does.
+    const bool open = isa::has_control(executable.queues[q]);
+    left_.push_back(open ? UINT64_MAX : isa::executed_count(executable.queues[q]));
     for (const isa::Wait& wait : executable.queues[q].waits) {
       std::vector<uint32_t>& waiters = semaphores_[wait.semaphore].waiters;
       if (waiters.empty() || waiters.back() != q) waiters.push_back(q);

@@ -20,7 +20,7 @@ constexpr double kElementsMax = 0x1p40;
 using isa::is_dma;
 
 uint64_t amount_of(const isa::Program& p, const isa::Instruction& i) {
-  if (i.operand_count == 0) return 0;
+  if (i.operand_count == 0 || isa::is_control(i.opcode)) return 0;
   if (i.opcode == isa::Opcode::nc_matmul) {
     namespace slot = isa::slots::nc_matmul;
     if (p.word(i, slot::is_transpose) != 0) return 0;
@@ -88,6 +88,11 @@ class Loader {
     }
     LoadedQueue& queue = out_.queues.emplace_back();
     queue.repeats = map_repeats(p);
+    if (isa::has_control(p)) {
+      const std::vector<isa::Finding> findings = isa::check_control(p, spec_.sequencer.registers);
+      if (!findings.empty()) return bad_input(findings[0].text(), fmt::format("queue {}", q));
+      out_.control = true;
+    }
     if (!p.code.empty()) queue.engine = p.code[0].engine;
     queue.steps.reserve(p.code.size());
     __int128 total = 0, times = 1;
@@ -156,7 +161,7 @@ class Loader {
     }
     for (const isa::Delta& d : p.deltas_of(i)) {
       uint32_t limit = d.target == isa::Delta::Target::wait ? i.wait_count : i.operand_count;
-      if (d.level >= depth || d.index >= limit) {
+      if ((!d.of_register && d.level >= depth) || d.index >= limit) {
         return error(q, pc,
                      fmt::format("a delta names level {} of {} and index {} of {}", d.level, depth, d.index, limit));
       }
@@ -207,7 +212,8 @@ class Loader {
       loaded.value = wait.value;
       loaded.delta_begin = static_cast<uint32_t>(queue.growths.size());
       for (const isa::Delta& d : p.deltas_of(i)) {
-        if (d.target == isa::Delta::Target::wait && d.index == k) queue.growths.push_back({d.level, d.step});
+        if (d.target == isa::Delta::Target::wait && d.index == k)
+          queue.growths.push_back({d.of_register ? kRepeatDepthMax + d.level : d.level, d.step});
       }
       loaded.delta_count = static_cast<uint16_t>(queue.growths.size() - loaded.delta_begin);
     }
@@ -250,6 +256,7 @@ class Loader {
     step.occupancy = cost.occupancy;
     step.latency = cost.latency;
     step.prepare = cost.prepare;
+    if (isa::is_control(i.opcode)) step.kind = Step::Kind::control;
     if (const int table = timing::table_of(p, i); table != 0) {
       step.extra = static_cast<uint32_t>(table), step.kind = Step::Kind::table;
     }

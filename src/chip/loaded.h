@@ -22,13 +22,13 @@ struct LoadedWait {
 };
 
 struct Growth {
-  uint32_t level = 0;
+  uint32_t level = 0;  // index of Cursor::iteration
   int64_t step = 0;
 };
 
 // One static instruction.
 struct Step {
-  enum class Kind : uint8_t { compute, table, transfer };
+  enum class Kind : uint8_t { compute, table, transfer, control };
   Time occupancy = 0, latency = 0, prepare = 0;  // timing::Cost
   uint64_t amount = 0;                           // macs of the tensor engine, bytes of a transfer, else elements
   uint32_t wait_begin = 0;
@@ -71,6 +71,7 @@ struct Loaded {
   std::vector<timing::Transfer> timings;  // no two equal: programs move much alike
   std::vector<uint32_t> busiest_first;    // queues by the total occupancy of their instructions; equal ones by index
   uint32_t semaphores = 0, layers = 0;
+  bool control = false;  // some queue has branches or registers
 };
 
 // Errors: an Executable that does not hold together for this chip (queues, semaphores, repeats, pools, tensors), or
@@ -82,7 +83,8 @@ inline void operand_offsets(const isa::Program& program, const isa::Instruction&
                             std::span<int64_t> offsets) {
   for (int64_t& offset : offsets) offset = 0;
   for (const isa::Delta& d : program.deltas_of(i)) {
-    if (d.target == isa::Delta::Target::operand) offsets[d.index] += d.step * c.iteration[d.level];
+    if (d.target != isa::Delta::Target::operand) continue;
+    offsets[d.index] += d.of_register ? d.step * static_cast<int32_t>(c.reg(d.level)) : d.step * c.iteration[d.level];
   }
 }
 

@@ -18,6 +18,8 @@ std::string_view outcome_name(Outcome::Kind kind) {
       return "event_limit";
     case Outcome::Kind::race:
       return "race";
+    case Outcome::Kind::loop_limit:
+      return "loop_limit";
   }
   return {};
 }

@@ -16,7 +16,7 @@ struct Site {
 };
 
 struct Outcome {
-  enum class Kind : uint8_t { done, deadlock, fault, time_limit, event_limit, race };
+  enum class Kind : uint8_t { done, deadlock, fault, time_limit, event_limit, race, loop_limit };
   Kind kind = Kind::done;
   std::string engine;                 // "vector", empty when done
   uint32_t queue = UINT32_MAX;        // index into Executable::queues

@@ -20,6 +20,21 @@ std::optional<int64_t> parse_positive(std::string_view text) {
 
 }  // namespace
 
+Result<chip::Assumptions> parse_assumptions(const std::vector<std::string>& texts) {
+  chip::Assumptions all;
+  for (const std::string& text : texts) {
+    const size_t at = text.rfind('=');
+    uint32_t value = 0;
+    const char *begin = text.data() + (at == std::string::npos ? 0 : at + 1), *past = text.data() + text.size();
+    auto [end, error] = std::from_chars(begin, past, value);
+    if (at == std::string::npos || at == 0 || error != std::errc() || end != past || begin == past)
+      return bad_input(fmt::format("'{}' is not NODE=N", text), "--assume");
+    if (!all.emplace(text.substr(0, at), value).second)
+      return bad_input(fmt::format("'{}' is given twice", text.substr(0, at)), "--assume");
+  }
+  return all;
+}
+
 Result<std::pair<std::string, int64_t>> parse_dim(const std::string& text) {
   const size_t at = text.find('=');
   auto value = at == std::string::npos ? std::nullopt : parse_positive(std::string_view(text).substr(at + 1));

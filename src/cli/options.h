@@ -22,9 +22,11 @@ struct SimulationOptions {
   bool no_data = false;
   bool check = true;
   uint64_t seed = 0;
-  uint32_t threads = 0;  // 0: as many as the host has; results never depend on it
-  std::string report;    // .html or .md
-  std::string trace;     // .pftrace or .trace
+  uint32_t threads = 0;             // 0: as many as the host has; results never depend on it
+  std::vector<std::string> assume;  // "NODE=N"
+  uint64_t max_iterations = 100'000'000;
+  std::string report;  // .html or .md
+  std::string trace;   // .pftrace or .trace
   bool json = false;
 };
 

@@ -50,6 +50,10 @@ void add_simulation(CLI::App* sub, SimulationOptions& o) {
   sub->add_flag("--check,!--no-check", o.check, "find races and never-written reads (with data; default on)");
   sub->add_option("--seed", o.seed, "of inputs that are not given")->capture_default_str();
   sub->add_option("-j", o.threads, "host threads; default: all. Results never depend on it");
+  sub->add_option("--assume", o.assume,
+                  "NODE=N, without data: how often that node's loop runs, or whether (1 or 0) its condition holds");
+  sub->add_option("--max-iterations", o.max_iterations, "of device loops, before a program counts as endless")
+      ->capture_default_str();
   sub->add_option("--report", o.report, "write a report: FILE.html or FILE.md");
   sub->add_option("--trace", o.trace, "write all events: FILE.pftrace for Perfetto, FILE.trace for `presil report`");
   sub->add_flag("--json", o.json, "print one JSON object (docs/schema/run.json)");

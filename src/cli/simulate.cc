@@ -3,12 +3,14 @@
 #include <fmt/format.h>
 
 #include "base/text.h"
+#include "cli/arguments.h"
 #include "runtime/artifacts.h"
 
 namespace presil::cli {
 namespace {
 
-void print_text(const runtime::Workload& w, const runtime::Run& run, const std::vector<runtime::OutputRow>& outputs) {
+void print_text(const runtime::Workload& w, const runtime::RunOptions& options, const runtime::Run& run,
+                const std::vector<runtime::OutputRow>& outputs) {
   const report::Summary& s = run.summary;
   if (!run.result.outcome.ok()) {
     fmt::print("{}\n", chip::outcome_text(run.result.outcome));
@@ -22,6 +24,7 @@ void print_text(const runtime::Workload& w, const runtime::Run& run, const std::
     fmt::print("  least time for its graph {} ({}): {:.1f} % of what it takes\n", seconds_text(bound->seconds()),
                bound->resource(), 100 * bound->seconds() / s.seconds);
   }
+  for (const auto& [node, value] : options.assume) fmt::print("  assumed: {} = {}\n", node, value);
   fmt::print("  busy:");
   for (const report::EngineRow& row : s.engines) fmt::print(" {} {:.1f} %", row.name, 100 * row.busy_fraction);
   fmt::print("\n");
@@ -39,7 +42,8 @@ Result<int> simulate(const runtime::Workload& workload, const SimulationOptions&
   if (!o.trace.empty()) TRY(runtime::check_trace_path(o.trace, "--trace"));
   std::vector<runtime::NamedArray> arrays;
   for (const std::string& argument : inputs) arrays.push_back(TRY(runtime::read_named(argument)));
-  const runtime::RunOptions options{o.cores, !o.no_data, o.check, o.seed, o.threads, cancel};
+  const runtime::RunOptions options{
+      o.cores, !o.no_data, o.check, o.seed, o.threads, cancel, TRY(parse_assumptions(o.assume)), o.max_iterations};
 
   progress.phase("simulating");
   trace::Trace trace;
@@ -55,7 +59,8 @@ Result<int> simulate(const runtime::Workload& workload, const SimulationOptions&
     if (!path.empty()) TRY(runtime::write_artifact(path, trace, cancel));
   }
   progress.clear();
-  o.json ? fmt::print("{}", runtime::run_json(workload, options, run, outputs)) : print_text(workload, run, outputs);
+  o.json ? fmt::print("{}", runtime::run_json(workload, options, run, outputs))
+         : print_text(workload, options, run, outputs);
   return run.result.outcome.ok() ? 0 : 1;
 }
 

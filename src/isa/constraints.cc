@@ -169,6 +169,14 @@ void check_dma_gather(const Check& c) {
     c.fail_operand(s::src, fmt::format("{} elements per row, dst has {} per partition", row, c.elements(s::dst)));
 }
 
+// A register holds one element of up to 32 bits.
+void check_one_element(const Check& c, int k) {
+  const View& v = c.operand(k);
+  if (v.elements() != 1) c.fail_operand(k, fmt::format("{} elements, a register holds one", v.elements()));
+  if (dtype_bytes(v.dtype) > 4 || is_packed(v.dtype))
+    c.fail_operand(k, fmt::format("type is {}, a register holds one element of up to 32 bits", dtype_name(v.dtype)));
+}
+
 }  // namespace
 
 void check_constraints(const Check& c) {
@@ -251,7 +259,17 @@ void check_constraints(const Check& c) {
       return check_nonzero(c);
     case Opcode::topk:
       return check_topk(c);
+    case Opcode::register_load:
+      return check_one_element(c, slots::register_load::src);
+    case Opcode::register_store:
+      return check_one_element(c, slots::register_store::dst);
     case Opcode::wait:
+    case Opcode::register_move:
+    case Opcode::register_alu:
+    case Opcode::branch:
+    case Opcode::loop:
+    case Opcode::loop_end:
+    case Opcode::halt:
       return;
   }
 }

@@ -52,7 +52,9 @@ void read_instruction(ByteReader& r, Program& p) {
   }
   for (size_t k = 0; k < i.delta_count && !r.failed(); ++k) {
     Delta d;
-    d.target = static_cast<Delta::Target>(r.number<uint8_t>("target", 2));
+    const auto target = r.number<uint8_t>("target", 4);
+    d.target = static_cast<Delta::Target>(target % 2);
+    d.of_register = target >= 2;
     d.index = r.number<uint8_t>("index");
     d.level = r.number<uint8_t>("level");
     d.step = r.signed_number("step");

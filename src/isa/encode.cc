@@ -40,7 +40,7 @@ void write_instruction(ByteWriter& w, const Program& p, const Instruction& i) {
     w.number(wait.value);
   }
   for (const Delta& d : p.deltas_of(i)) {
-    w.number(static_cast<uint64_t>(d.target));
+    w.number(static_cast<uint64_t>(d.target) + (d.of_register ? 2 : 0));
     w.number(d.index);
     w.number(d.level);
     w.signed_number(d.step);

@@ -33,6 +33,9 @@ struct SweptRange {
 };
 SweptRange swept(const InstructionCheck& c, Delta::Target target, int index, int64_t start);
 
+// Whether a register says more about it: then only the run knows.
+bool moved_by_register(const InstructionCheck& c, Delta::Target target, int index);
+
 // Memory, pattern and place of operand k. False if it is missing or no pattern, so that shapes mean nothing.
 bool check_operand(const InstructionCheck& c, int k);
 

@@ -64,6 +64,9 @@ constexpr AttributeRow command(std::string_view name, ReduceCommand initial = Re
   return {name, AttributeKind::reduce_command, static_cast<uint32_t>(initial)};
 }
 
+constexpr AttributeRow reg(std::string_view name) { return {name, AttributeKind::sequencer_register, kNoRegister}; }
+constexpr AttributeRow target(std::string_view name) { return {name, AttributeKind::target}; }
+
 // One paragraph per instruction.
 // clang-format off
 constexpr std::array<Definition, kOpcodeCount> kTable = {{
@@ -235,6 +238,30 @@ constexpr std::array<Definition, kOpcodeCount> kTable = {{
      {writes("val_dst", S), writes("idx_dst", S), reads("src", S)},
      {i32("n", 8)},
      "per 16 partitions: the largest of src's first n elements, partitions first, ascending, and their places"},
+    {Opcode::register_move, "register_move", kAny, 2, {},
+     {reg("dst"), reg("src"), i32("imm")},
+     "dst = src, or the immediate where there is no src"},
+    {Opcode::register_alu, "register_alu", kAny, 2, {},
+     {reg("dst"), alu("op", AluOp::add), reg("a"), reg("b"), i32("imm")},
+     "dst = op(a, b), or op(a, imm) where there is no b, in 32-bit two's complement; comparisons give 1 or 0"},
+    {Opcode::register_load, "register_load", kAny, 2,
+     {reads("src", S | H)},
+     {reg("dst")},
+     "dst = the one element of src: integers are extended by their sign, other types give their bits"},
+    {Opcode::register_store, "register_store", kAny, 2,
+     {writes("dst", S | H)},
+     {reg("src")},
+     "the one element of dst = the low bits of src"},
+    {Opcode::branch, "branch", kAny, 2, {},
+     {alu("op"), reg("a"), reg("b"), i32("imm"), target("to")},
+     "goes on at `to` if op(a, b), or op(a, imm), is not zero; always, if op is bypass"},
+    {Opcode::loop, "loop", kAny, 2, {},
+     {reg("counter"), reg("from"), i32("from_imm"), reg("until"), i32("until_imm"), i32("step", 1), target("to")},
+     "counter = from; goes on at `to`, behind its loop_end, unless counter < until"},
+    {Opcode::loop_end, "loop_end", kAny, 2, {},
+     {target("to")},
+     "`to` is a loop, whose counter grows by its step; goes on behind it as long as counter < until"},
+    {Opcode::halt, "halt", kAny, 2, {}, {}, "the machine faults: what cannot go on ends here"},
 }};
 // clang-format on
 

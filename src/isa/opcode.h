@@ -70,9 +70,18 @@ enum class Opcode : uint8_t {
   sequence_bounds,
   nonzero_with_count,
   topk,
+  // any sequencer: its registers and its order
+  register_move,
+  register_alu,
+  register_load,
+  register_store,
+  branch,
+  loop,
+  loop_end,
+  halt,
 };
 // clang-format on
-inline constexpr int kOpcodeCount = static_cast<int>(Opcode::topk) + 1;
+inline constexpr int kOpcodeCount = static_cast<int>(Opcode::halt) + 1;
 // Whether the DMA engines do the work; operand 0 is the destination, operand 1 the source.
 constexpr bool is_dma(Opcode o) {
   return o == Opcode::dma_copy || o == Opcode::dma_transpose || o == Opcode::dma_gather;
@@ -93,7 +102,20 @@ struct OperandRow {
 };
 
 // Attributes are 32-bit words; the kind says how to print, parse and check one.
-enum class AttributeKind : uint8_t { f32, i32, bits, flag, alu_op, activation, reduce_command };
+// sequencer_register: a number, or kNoRegister. target: place in the queue's code.
+enum class AttributeKind : uint8_t {
+  f32,
+  i32,
+  bits,
+  flag,
+  alu_op,
+  activation,
+  reduce_command,
+  sequencer_register,
+  target,
+};
+inline constexpr uint32_t kNoRegister = UINT32_MAX;
+
 struct AttributeRow {
   std::string_view name;
   AttributeKind kind;

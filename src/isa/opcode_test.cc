@@ -123,6 +123,8 @@ const Slot kOperands[] = {
     O(topk, val_dst),
     O(topk, idx_dst),
     O(topk, src),
+    O(register_load, src),
+    O(register_store, dst),
 };
 const Slot kAttributes[] = {
     O(nc_matmul, accumulate),
@@ -209,6 +211,29 @@ const Slot kAttributes[] = {
     O(nonzero_with_count, index_offset),
     O(nonzero_with_count, padding_val),
     O(topk, n),
+    O(register_move, dst),
+    O(register_move, src),
+    O(register_move, imm),
+    O(register_alu, dst),
+    O(register_alu, op),
+    O(register_alu, a),
+    O(register_alu, b),
+    O(register_alu, imm),
+    O(register_load, dst),
+    O(register_store, src),
+    O(branch, op),
+    O(branch, a),
+    O(branch, b),
+    O(branch, imm),
+    O(branch, to),
+    O(loop, counter),
+    O(loop, from),
+    O(loop, from_imm),
+    O(loop, until),
+    O(loop, until_imm),
+    O(loop, step),
+    O(loop, to),
+    O(loop_end, to),
 };
 #undef O
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "isa/control.h"
 #include "isa/instruction_check.h"
 #include "isa/vocabulary.h"
 
@@ -21,7 +22,7 @@ void check_memory(const InstructionCheck& c, int k, const OperandRow& r) {
     return c.fail_operand(
         k, fmt::format("is in {}; legal: {}", memory_name(v.memory), fmt::join(memory_names(r.memories), ", ")));
   }
-  if (c.is_dma()) return;
+  if (c.is_dma() || is_control(c.instruction.opcode)) return;
   const spec::EngineSpec& engine = engine_spec(c.spec, c.instruction.engine);
   auto require = [&](const std::vector<std::string>& legal, std::string_view verb) {
     if (std::find(legal.begin(), legal.end(), memory_name(v.memory)) != legal.end()) return;
@@ -126,14 +127,14 @@ void check_partitions(const InstructionCheck& c, int k, uint32_t total) {
     return c.fail_operand(k, fmt::format("partitions {} to {}, {} has {}", v.partition, v.partition + v.partitions - 1,
                                          memory_name(v.memory), total));
   }
-  if (!c.is_dma()) check_start_partition(c, k, total);
+  if (!c.is_dma() && !is_control(c.instruction.opcode)) check_start_partition(c, k, total);
 }
 
 // Offsets of operand k over all iterations, one for each place in a bank. All lie inside a partition, so they are few.
 std::vector<int64_t> offsets_in_banks(const InstructionCheck& c, int k, int64_t bank) {
   std::vector<int64_t> offsets{c.operand(k).offset};
   for (const Delta& d : c.program.deltas_of(c.instruction)) {
-    if (d.target != Delta::Target::operand || d.index != k || d.step % bank == 0) continue;
+    if (d.of_register || d.target != Delta::Target::operand || d.index != k || d.step % bank == 0) continue;
     // Each round doubles the number of iterations covered.
     for (int64_t covered = 1, count = c.around[d.level].count; covered < count; covered *= 2) {
       int64_t more = std::min(covered, count - covered) * d.step;
@@ -150,6 +151,10 @@ void check_bank(const InstructionCheck& c, int k) {
   View v = c.operand(k);
   if (c.instruction.engine != EngineKind::tensor || v.memory != Memory::psum || c.spec.generation > 3) return;
   const auto bank = static_cast<int64_t>(c.spec.psum.bytes_per_partition / c.spec.psum.banks);
+  for (const Delta& d : c.program.deltas_of(c.instruction)) {
+    if (!d.of_register || d.target != Delta::Target::operand || d.index != k || d.step % bank == 0) continue;
+    return c.fail_operand(k, fmt::format("register step {} may cross a PSUM bank, banks have {} bytes", d.step, bank));
+  }
   for (int64_t offset : offsets_in_banks(c, k, bank)) {
     v.offset = offset;
     ByteRange range = byte_range(v);
@@ -168,6 +173,7 @@ void check_place(const InstructionCheck& c, int k) {
   } else if (v.partition != 0 || v.partitions != 1) {
     c.fail_operand(k, fmt::format("partition {} and {} partitions, hbm has no partitions", v.partition, v.partitions));
   }
+  if (moved_by_register(c, Delta::Target::operand, k)) return check_bank(c, k);  // known when it runs
   View first = v, last = v;
   SweptRange offsets = swept(c, Delta::Target::operand, k, v.offset);
   first.offset = offsets.low, last.offset = offsets.high;
@@ -198,10 +204,15 @@ bool check_operand(const InstructionCheck& c, int k) {
   return true;
 }
 
+bool moved_by_register(const InstructionCheck& c, Delta::Target target, int k) {
+  return std::ranges::any_of(c.program.deltas_of(c.instruction),
+                             [&](const Delta& d) { return d.of_register && d.target == target && d.index == k; });
+}
+
 SweptRange swept(const InstructionCheck& c, Delta::Target target, int k, int64_t start) {
   __int128 low = start, high = start;
   for (const Delta& d : c.program.deltas_of(c.instruction)) {
-    if (d.target != target || d.index != k || d.level >= c.around.size()) continue;
+    if (d.of_register || d.target != target || d.index != k || d.level >= c.around.size()) continue;
     __int128 reach = static_cast<__int128>(d.step) * (c.around[d.level].count - 1);
     (reach < 0 ? low : high) += reach;
   }

@@ -41,7 +41,7 @@ void append_deltas(std::string& out, const Program& p, const Instruction& i, Del
   char separator = '{';
   for (const Delta& d : p.deltas_of(i)) {
     if (d.target != target || d.index != index) continue;
-    fmt::format_to(std::back_inserter(out), "{}L{}{:+}", separator, d.level, d.step);
+    fmt::format_to(std::back_inserter(out), "{}{}{}{:+}", separator, d.of_register ? 'r' : 'L', d.level, d.step);
     separator = ' ';
   }
   if (separator == ' ') out += '}';
@@ -137,6 +137,7 @@ void append_tensor(std::string& out, const HbmTensor& t) {
 std::string print(AttributeKind kind, uint32_t word) {
   std::span<const std::string> names = value_names(kind);
   if (word < names.size()) return names[word];
+  if (kind == AttributeKind::sequencer_register) return word == kNoRegister ? "none" : fmt::format("r{}", word);
   if (kind == AttributeKind::i32) return fmt::format("{}", static_cast<int32_t>(word));
   if (kind == AttributeKind::bits) return fmt::format("{:#010x}", word);
   if (kind != AttributeKind::f32) return fmt::format("{}", word);

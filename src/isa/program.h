@@ -24,13 +24,17 @@ struct Wait {
 };
 
 // Inside repeats, field `target` of an instruction grows by `step` with every iteration of the repeat at `level`
-// (0 = outermost). Targets: operand k's offset (bytes), or wait k's value.
+// (0 = outermost). Targets: operand k's offset (bytes), or wait k's value. `of_register`: `level` is a register of the
+// sequencer, and the field grows by step times what it holds; a wait's step is 1 then.
 struct Delta {
   enum class Target : uint8_t { operand, wait };
   Target target = Target::operand;
   uint8_t index = 0;
   uint8_t level = 0;
+  bool of_register = false;
   int64_t step = 0;
+  Delta() = default;
+  Delta(Target t, uint8_t i, uint8_t l, int64_t s) : target(t), index(i), level(l), step(s) {}
   auto operator<=>(const Delta&) const = default;
 };
 

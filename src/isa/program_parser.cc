@@ -60,6 +60,11 @@ Result<uint32_t> parse_value(Cursor& c, AttributeKind kind) {
     if (!real) return c.error("0x and eight hexadecimal digits");
     return std::bit_cast<uint32_t>(TRY(c.real("a number")));
   }
+  if (kind == AttributeKind::sequencer_register) {
+    if (c.accept_word("none")) return kNoRegister;
+    TRY(c.expect("r"));
+    return TRY(c.integer<uint32_t>("a register"));
+  }
   if (kind == AttributeKind::i32) return static_cast<uint32_t>(TRY(c.integer<int32_t>("an integer")));
   std::span<const std::string> names = value_names(kind);
   if (names.empty() || c.digit_next()) return TRY(c.integer<uint32_t>("a number"));
@@ -139,9 +144,10 @@ Result<void> ProgramParser::deltas(Cursor& c, Delta::Target target, size_t index
   if (!c.accept("{")) return {};
   while (!c.accept("}")) {
     Delta d{target, static_cast<uint8_t>(index), 0, 0};
-    TRY(c.expect("L"));
-    d.level = TRY(c.integer<uint8_t>("a repeat's level"));
-    if (d.level >= open_.size()) {
+    d.of_register = c.accept("r");
+    if (!d.of_register) TRY(c.expect("L"));
+    d.level = TRY(c.integer<uint8_t>(d.of_register ? "a register" : "a repeat's level"));
+    if (!d.of_register && d.level >= open_.size()) {
       return c.error_at(fmt::format("repeat level {}, {} are around the instruction", d.level, open_.size()));
     }
     d.step = TRY(c.integer<int64_t>("a step"));

@@ -71,7 +71,7 @@ class RandomPrograms {
       p.waits.push_back({any<uint16_t>(), any<uint32_t>()});
       ++i.wait_count;
     }
-    if (levels > 0) deltas(p, levels);
+    deltas(p, levels);
   }
 
   // About `size` instructions of any opcode in random repeats.
@@ -120,7 +120,9 @@ class RandomPrograms {
   void deltas(Program& p, size_t levels) {
     Instruction& i = p.code.back();
     while (random_.below(2) == 0 && i.delta_count < 255) {
-      Delta d{Delta::Target::operand, 0, static_cast<uint8_t>(random_.below(levels)), any<int64_t>()};
+      Delta d{Delta::Target::operand, 0, 0, any<int64_t>()};
+      d.of_register = levels == 0 || random_.below(3) == 0;
+      d.level = d.of_register ? any<uint8_t>() : static_cast<uint8_t>(random_.below(levels));
       if (i.wait_count > 0 && random_.below(2)) {
         d.target = Delta::Target::wait;
         d.index = static_cast<uint8_t>(random_.below(i.wait_count));

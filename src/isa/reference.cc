@@ -55,8 +55,10 @@ constexpr std::string_view kTextRules = R"(```
 | `4` for `4:100` | a step that continues the inner dimension is left out |
 | `%7` first in the brackets | relative to tile or tensor 7, before addresses are assigned |
 | `{L0+128 L1-64}` | per iteration of the outermost repeat (0) 128 bytes more, of the next one 64 less |
+| `{r2+128}` | 128 bytes more for every unit in register 2; on a wait, `{r2+1}` adds the register |
 | `wait=s3>=16{L0+16}` | starts when semaphore 3 is at least 16, 16 more with every iteration |
 | `signal=s4` | increments semaphore 4 when results are visible; a DMA once per DMA engine |
+| `to=7` | place in the queue, counted from 0; `counter=r5`: a register of the sequencer |
 | `queue=2` | DMA queue; `source=5`: row of the table of sources |
 | `0x7fc00000` | the bits of a number that decimal digits do not give |
 | `# ...` | a comment |
@@ -72,7 +74,8 @@ bytes (8), XXH3 of the stored bytes (8); XXH3 of everything so far (8); then the
 
 )";
 
-constexpr std::string_view kKindNames[] = {"fp32", "int32", "32 bits", "flag", "operator", "function", "command"};
+constexpr std::string_view kKindNames[] = {"fp32",     "int32",   "32 bits",  "flag", "operator",
+                                           "function", "command", "register", "place"};
 constexpr std::string_view kAccessNames[] = {"read", "write", "read and write"};
 
 std::string_view access_name(Access a) { return kAccessNames[static_cast<size_t>(a)]; }

@@ -65,6 +65,13 @@ namespace local_gather { enum { dst, src_buffer, index }; enum { num_elem_per_id
 namespace sequence_bounds { enum { dst, segment_ids }; }
 namespace nonzero_with_count { enum { dst, src }; enum { index_offset, padding_val }; }
 namespace topk { enum { val_dst, idx_dst, src }; enum { n }; }
+namespace register_move { enum { dst, src, imm }; }
+namespace register_alu { enum { dst, op, a, b, imm }; }
+namespace register_load { enum { src }; enum { dst }; }
+namespace register_store { enum { dst }; enum { src }; }
+namespace branch { enum { op, a, b, imm, to }; }
+namespace loop { enum { counter, from, from_imm, until, until_imm, step, to }; }
+namespace loop_end { enum { to }; }
 // clang-format on
 
 }  // namespace presil::isa::slots

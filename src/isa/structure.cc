@@ -63,7 +63,8 @@ void check_deltas(const Program& p, uint32_t n, size_t levels, std::vector<Findi
     } else if (!wait && !p.operand(i, d.index).present()) {
       fail(fmt::format("a delta moves {}, which is absent", row(i.opcode).operands[d.index].name));
     }
-    if (d.level >= levels) fail(fmt::format("a delta names repeat level {}, {} are around it", d.level, levels));
+    if (!d.of_register && d.level >= levels)
+      fail(fmt::format("a delta names repeat level {}, {} are around it", d.level, levels));
   }
 }
 

@@ -213,7 +213,25 @@ inline Program legal(Opcode opcode) {
       i.operand("val_dst", sbuf(32, {5}, DType::bf16)).operand("idx_dst", sbuf(32, {5}, DType::uint32));
       i.operand("src", sbuf(32, {3}, DType::bf16)).word("n", 42);
       break;
+    case Opcode::register_load:
+      i.operand("src", sbuf(1, {1}, DType::int32)).word("dst", 0);
+      break;
+    case Opcode::register_store:
+      i.operand("dst", sbuf(1, {1}, DType::int32)).word("src", 0);
+      break;
+    case Opcode::register_move:
+      i.word("dst", 0);
+      break;
+    case Opcode::register_alu:
+      i.word("dst", 0).word("a", 0);
+      break;
+    case Opcode::loop:
+      i.word("counter", 0);
+      break;
     case Opcode::wait:
+    case Opcode::branch:
+    case Opcode::loop_end:
+    case Opcode::halt:
       break;
   }
   return p;

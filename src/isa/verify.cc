@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <set>
 
+#include "isa/control.h"
 #include "isa/instruction_check.h"
 #include "isa/walk.h"
 
@@ -26,6 +27,9 @@ struct Verifier {
   }
 };
 
+// More increments than any count: how often a queue with branches raises a semaphore is known when it runs.
+constexpr uint64_t kUncounted = uint64_t{1} << 62;
+
 uint64_t saturating_product(uint64_t a, uint64_t b) {
   uint64_t out = 0;
   return __builtin_mul_overflow(a, b, &out) ? UINT64_MAX : out;
@@ -45,7 +49,7 @@ void check_references(Verifier& v, uint32_t queue, uint32_t n, const Instruction
     View view = c.operand(static_cast<int>(k));
     if (!view.present()) continue;
     if (view.base != kAbsolute) fail(r.operands[k].name, fmt::format("is on tile or tensor {}, not placed", view.base));
-    if (view.memory != Memory::hbm) continue;
+    if (view.memory != Memory::hbm || moved_by_register(c, Delta::Target::operand, static_cast<int>(k))) continue;
     view.offset = swept(c, Delta::Target::operand, static_cast<int>(k), view.offset).high;
     int64_t end = byte_range(view).end;
     if (end > 0 && static_cast<uint64_t>(end) > v.executable.hbm_bytes) {
@@ -79,6 +83,7 @@ void check_queue(Verifier& v, uint32_t queue, const Program& p) {
     if (i.signal >= v.signalled.size()) return;
     uint64_t times = c.is_dma() ? v.spec.dma.engines : 1;
     for (const Repeat& r : around) times = saturating_product(times, r.count);
+    if (has_control(p)) times = kUncounted;
     v.signalled[i.signal] = saturating_sum(v.signalled[i.signal], times);
   });
 }
@@ -109,6 +114,12 @@ void check_queues(Verifier& v) {
     sound &= structure.empty();
     for (Finding& f : structure) f.queue = q;
     std::ranges::move(structure, std::back_inserter(v.findings));
+    if (structure.empty() && has_control(p)) {
+      structure = check_control(p, v.spec.sequencer.registers);
+      sound &= structure.empty();
+      for (Finding& f : structure) f.queue = q;
+      std::ranges::move(structure, std::back_inserter(v.findings));
+    }
     if (!structure.empty() || p.code.empty()) continue;
     check_queue(v, q, p);
     EngineKind engine = p.code[0].engine;
@@ -124,7 +135,7 @@ void check_semaphores(Verifier& v) {
     v.fail("semaphores", fmt::format("uses {}, the core has {}", v.executable.semaphores, v.spec.semaphores.count));
   }
   for (size_t s = 0; s < v.signalled.size(); ++s) {
-    if (v.signalled[s] <= v.spec.semaphores.maximum) continue;
+    if (v.signalled[s] <= v.spec.semaphores.maximum || v.signalled[s] >= kUncounted) continue;
     v.fail(fmt::format("semaphore {}", s),
            fmt::format("is signalled {} times, it counts to {}", v.signalled[s], v.spec.semaphores.maximum));
   }

@@ -52,6 +52,8 @@ std::span<const std::string> value_names(AttributeKind kind) {
     case AttributeKind::i32:
     case AttributeKind::bits:
     case AttributeKind::flag:
+    case AttributeKind::sequencer_register:
+    case AttributeKind::target:
       return {};
   }
   return {};

@@ -47,8 +47,12 @@ Result<Run> run(const Workload& workload, const RunOptions& options, std::vector
 
   Stopwatch watch;
   const uint32_t threads = options.threads > 0 ? options.threads : std::thread::hardware_concurrency();
-  const system::Options system{
-      .data = options.data, .check = options.data && options.check, .threads = threads, .cancel = options.cancel};
+  const system::Options system{.data = options.data,
+                               .check = options.data && options.check,
+                               .threads = threads,
+                               .cancel = options.cancel,
+                               .assume = options.assume,
+                               .jumps_max = options.jumps_max};
   const auto& [executable, chip] = std::tie(workload.executable, workload.chip);
   Run run{.result = trace == nullptr ? TRY(system::run(executable, chip, system, views))
                                      : TRY(system::record(executable, chip, system, views, *trace))};

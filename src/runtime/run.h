@@ -19,6 +19,8 @@ struct RunOptions {
   uint64_t seed = 0;     // of the inputs that are not given
   uint32_t threads = 0;  // of the host, 0: all; no result depends on it
   const Cancel* cancel = nullptr;
+  chip::Assumptions assume{};            // system::Options
+  uint64_t jumps_max = chip::kJumpsMax;  // the same
 };
 
 struct Run {

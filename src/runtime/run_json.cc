@@ -75,6 +75,10 @@ std::string run_json(const Workload& w, const RunOptions& options, const Run& ru
   json.key("dims").begin_object();
   for (const auto& [name, value] : w.dims) json.member(name, value);
   json.end_object().member("seed", options.seed).member("data", options.data);
+  json.key("assumptions").begin_array();
+  for (const auto& [node, value] : options.assume)
+    json.begin_object().member("node", node).member("value", value).end_object();
+  json.end_array();
   write_outcome(json, run.result.outcome);
   json.key("findings").begin_array();
   for (const chip::Finding& finding : run.result.findings) json.value(finding.text);

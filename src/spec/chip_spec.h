@@ -102,6 +102,16 @@ struct SemaphoreSpec {
   bool operator==(const SemaphoreSpec&) const = default;
 };
 
+// Registers and control flow, the same for every sequencer.
+struct SequencerSpec {
+  uint32_t registers = 64;                  // of 32 bits
+  Time register_operation = 0;              // move and arithmetic, a loop's beginning
+  Time register_access = 0;                 // one element from or to memory
+  Time branch = 0;                          // also a loop's end
+  uint32_t dynamic_address_cycles_min = 0;  // of an engine's instruction with an address from a register
+  bool operator==(const SequencerSpec&) const = default;
+};
+
 // Where a chip's values come from: nothing that a run depends on, so it counts in no comparison and no hash.
 struct Origin {
   struct Known {
@@ -126,6 +136,7 @@ struct ChipSpec {
   DmaSpec dma;
   HbmSpec hbm;
   SemaphoreSpec semaphores;
+  SequencerSpec sequencer;
   Origin origin;
   bool operator==(const ChipSpec&) const = default;
 };

@@ -215,6 +215,18 @@ Fields make_fields() {
                                                   "largest value of a semaphore"));
   out.push_back(field<S, &SemaphoreSpec::wake>("semaphores", "wake", duration, kDuration,
                                                "increment to earliest start of a waiting instruction"));
+  constexpr auto Q = &ChipSpec::sequencer;
+  out.push_back(field<Q, &SequencerSpec::registers>("sequencer", "registers", count, {1, 64},
+                                                    "32-bit registers of every sequencer"));
+  out.push_back(field<Q, &SequencerSpec::register_operation>("sequencer", "register_operation", duration, kDuration,
+                                                             "moving, computing, entering a loop"));
+  out.push_back(field<Q, &SequencerSpec::register_access>("sequencer", "register_access", duration, kDuration,
+                                                          "one element between a register and a memory"));
+  out.push_back(field<Q, &SequencerSpec::branch>("sequencer", "branch", duration, kDuration,
+                                                 "a branch, taken or not, and the end of a loop's iteration"));
+  out.push_back(field<Q, &SequencerSpec::dynamic_address_cycles_min>(
+      "sequencer", "dynamic_address_min", cycles, kCycles,
+      "least cycles of an engine's instruction whose address comes from a register"));
   return out;
 }
 

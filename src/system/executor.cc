@@ -13,6 +13,7 @@
 #include "chip/execute.h"
 #include "chip/places.h"
 #include "chip/scoreboard.h"
+#include "isa/control.h"
 
 namespace presil::system {
 namespace {
@@ -23,6 +24,7 @@ struct Here final : Executor {
 
   std::string executed(const chip::Executed& e) override {
     const isa::Program& program = exe.queues[e.queue];
+    if (isa::is_control(program.code[e.instruction].opcode)) return {};
     chip::execute(program, program.code[e.instruction], e.offsets, memory, state);
     return state.fault;
   }

@@ -55,6 +55,21 @@ Result<Filled> fill_hbm(const isa::Executable& executable, const std::vector<Inp
   return Filled{};
 }
 
+Result<std::vector<const isa::HbmTensor*>> fill_known(const isa::Executable& executable,
+                                                      const std::vector<Input>& inputs, chip::CoreMemory& memory) {
+  TRY(check_names(executable, inputs));
+  std::vector<const isa::HbmTensor*> known;
+  for (const isa::HbmTensor& t : executable.tensors) {
+    if (t.bytes == 0) continue;
+    const bool given = std::ranges::any_of(inputs, [&](const Input& input) { return input.name == t.name; });
+    const bool read = t.role == isa::TensorRole::constant && t.data.size() == t.bytes;
+    if (!read && (t.role != isa::TensorRole::input || !given)) continue;
+    memory.lend(t.address, read ? std::span<const std::byte>(t.data) : TRY(find(t, inputs)));
+    known.push_back(&t);
+  }
+  return known;
+}
+
 std::vector<Output> outputs_of(const isa::Executable& executable, chip::CoreMemory& memory) {
   std::vector<Output> outputs;
   for (const isa::HbmTensor& t : executable.tensors) {

@@ -28,7 +28,9 @@ struct Options {
   Time time_limit = kTimeMax;
   uint64_t event_limit = UINT64_MAX;
   const Cancel* cancel = nullptr;
-  chip::Observer* observer = nullptr;  // sees every instruction; changes nothing
+  chip::Assumptions assume;              // in place of values that are not known without data
+  uint64_t jumps_max = chip::kJumpsMax;  // backwards, before a run counts as endless
+  chip::Observer* observer = nullptr;    // sees every instruction; changes nothing
 };
 
 // Row-major bytes of the HBM tensor of that name, in its dtype.
@@ -50,9 +52,11 @@ struct RunResult {
   std::vector<Output> outputs;          // with data, in the order of the executable's tensors
 };
 
+// Without data, `inputs` may be given for what decides branches, loops and addresses.
 // Errors: an executable that does not hold together for this chip; with data, inputs that are missing, unknown or of
-// another size, constants without bytes; `cancelled`, within milliseconds of the request. What goes wrong inside the
-// machine is an Outcome.
+// another size, constants without bytes; without data, a branch, loop or address that depends on a value that is
+// neither known nor assumed; `cancelled`, within milliseconds of the request. What goes wrong inside the machine is an
+// Outcome.
 Result<RunResult> run(const isa::Executable& executable, const spec::ChipSpec& spec, const Options& options = {},
                       const std::vector<Input>& inputs = {}, trace::Sink* sink = nullptr);
 

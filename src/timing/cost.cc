@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "isa/control.h"
 #include "isa/slots.h"
 #include "numerics/activation.h"
 #include "numerics/alu.h"
@@ -238,6 +239,14 @@ uint64_t vector_cycles(const Program& p, const Instruction& i, const spec::ChipS
     case Opcode::nonzero_with_count:
     case Opcode::topk:
     case Opcode::wait:
+    case Opcode::register_move:
+    case Opcode::register_alu:
+    case Opcode::register_load:
+    case Opcode::register_store:
+    case Opcode::branch:
+    case Opcode::loop:
+    case Opcode::loop_end:
+    case Opcode::halt:
       break;
   }
   CHECK(false, "an instruction of the vector engine");
@@ -314,12 +323,16 @@ Cost lane_cost(uint64_t cycles, uint64_t partitions, const spec::EngineSpec& e) 
 
 }  // namespace
 
-Cost cost(const Program& p, const Instruction& i, const spec::ChipSpec& spec) {
-  CHECK(!isa::is_dma(i.opcode), "transfers are timed by transfer()");
-  if (i.opcode == Opcode::wait) {
-    const Time t = duration_up(spec.sync.initiation_min_cycles, spec.sync.clock_hz);
-    return {.occupancy = t, .latency = t};
-  }
+namespace {
+
+Cost control_cost(Opcode opcode, const spec::SequencerSpec& s) {
+  Time t = s.register_operation;
+  if (opcode == Opcode::register_load || opcode == Opcode::register_store) t = s.register_access;
+  if (opcode == Opcode::branch || opcode == Opcode::loop_end) t = s.branch;
+  return {.occupancy = t, .latency = t};
+}
+
+Cost engine_cost(const Program& p, const Instruction& i, const spec::ChipSpec& spec) {
   const spec::EngineSpec& engine = engine_of(spec, i.engine);
   switch (i.engine) {
     case EngineKind::tensor:
@@ -333,7 +346,22 @@ Cost cost(const Program& p, const Instruction& i, const spec::ChipSpec& spec) {
     case EngineKind::sync:
       break;
   }
-  CHECK(false, "the sync engine runs waits and DMA triggers only");
+  CHECK(false, "the sync engine runs waits, control flow and DMA triggers only");
+}
+
+}  // namespace
+
+Cost cost(const Program& p, const Instruction& i, const spec::ChipSpec& spec) {
+  CHECK(!isa::is_dma(i.opcode), "transfers are timed by transfer()");
+  if (i.opcode == Opcode::wait) {
+    const Time t = duration_up(spec.sync.initiation_min_cycles, spec.sync.clock_hz);
+    return {.occupancy = t, .latency = t};
+  }
+  if (isa::is_control(i.opcode)) return control_cost(i.opcode, spec.sequencer);
+  Cost cost = engine_cost(p, i, spec);
+  if (i.delta_count == 0 || !isa::reads_registers(p, i)) return cost;
+  const Time least = duration_up(spec.sequencer.dynamic_address_cycles_min, engine_of(spec, i.engine).clock_hz);
+  return {std::max(cost.occupancy, least), std::max(cost.latency, least), cost.prepare};
 }
 
 int table_of(const Program& p, const Instruction& i) {

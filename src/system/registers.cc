@@ -1,0 +1,153 @@
+#include "system/registers.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/check.h"
+#include "chip/byte_set.h"
+#include "chip/execute.h"
+#include "isa/control.h"
+#include "isa/slots.h"
+#include "system/hbm_image.h"
+
+namespace presil::system {
+namespace {
+
+// The element that a register_load or register_store names.
+std::byte* element(const isa::Executable& exe, uint32_t queue, uint32_t instruction, int64_t offset, isa::Access access,
+                   chip::CoreMemory& memory) {
+  const isa::Program& p = exe.queues[queue];
+  const std::optional<chip::Strided> s = chip::resolve(p.operand(p.code[instruction], 0), offset, access, memory);
+  CHECK(s, "the core keeps a register's element inside its memory");
+  return s->base;
+}
+
+uint32_t number_of(DType dtype, const std::byte* bytes) {
+  uint32_t word = 0;
+  const size_t size = dtype_bytes(dtype);
+  std::memcpy(&word, bytes, size);
+  const bool negative = size < 4 && (word >> (8 * size - 1) & 1) != 0;
+  if (negative && (dtype == DType::int8 || dtype == DType::int16)) word |= ~uint32_t{0} << (8 * size);
+  return word;
+}
+
+DType dtype_of(const isa::Executable& exe, uint32_t queue, uint32_t instruction) {
+  return exe.queues[queue].operand(exe.queues[queue].code[instruction], 0).dtype;
+}
+
+class DataRegisters final : public chip::RegisterMemory {
+ public:
+  DataRegisters(const isa::Executable& executable, chip::CoreMemory& memory) : exe_(executable), memory_(memory) {}
+
+  std::optional<uint32_t> load(uint32_t q, uint32_t n, std::span<const int64_t> offsets) override {
+    return number_of(dtype_of(exe_, q, n), element(exe_, q, n, offsets[0], isa::Access::read, memory_));
+  }
+  void store(uint32_t q, uint32_t n, std::span<const int64_t> offsets, std::optional<uint32_t> value) override {
+    CHECK(value, "with data every register is known");
+    std::memcpy(element(exe_, q, n, offsets[0], isa::Access::write, memory_), &*value,
+                dtype_bytes(dtype_of(exe_, q, n)));
+  }
+
+ private:
+  const isa::Executable& exe_;
+  chip::CoreMemory& memory_;
+};
+
+class Known final : public KnownMemory {
+ public:
+  Known(const isa::Executable& executable, const spec::ChipSpec& spec)
+      : exe_(executable),
+        memory_(spec, executable.hbm_bytes),
+        state_(spec),
+        sbuf_(spec.sbuf.partitions, spec.sbuf.bytes_per_partition),
+        psum_(spec.psum.partitions, spec.psum.bytes_per_partition),
+        hbm_(executable.hbm_bytes),
+        data_(executable, memory_) {}
+
+  Result<Filled> fill(const std::vector<Input>& inputs) {
+    for (const isa::HbmTensor* t : TRY(fill_known(exe_, inputs, memory_)))
+      hbm_.insert(static_cast<int64_t>(t->address), static_cast<int64_t>(t->address + t->bytes));
+    return Filled{};
+  }
+
+  std::string executed(const chip::Executed& e) override {
+    const isa::Program& p = exe_.queues[e.queue];
+    const isa::Instruction& i = p.code[e.instruction];
+    if (i.opcode == isa::Opcode::wait || isa::is_control(i.opcode)) return {};
+    bool known = !isa::uses_registers(p, i);  // of the engines: those are not followed
+    for (int k = 0; known && k < i.operand_count; ++k) {
+      if (isa::access_of(p, i, k) != isa::Access::write)
+        known = is_known(p.operand(i, k), e.offsets[static_cast<size_t>(k)]);
+    }
+    if (known) chip::execute(p, i, e.offsets, memory_, state_);
+    for (int k = 0; k < i.operand_count; ++k) {
+      if (isa::access_of(p, i, k) != isa::Access::read) set(p.operand(i, k), e.offsets[static_cast<size_t>(k)], known);
+    }
+    return state_.fault;
+  }
+
+  std::optional<uint32_t> load(uint32_t q, uint32_t n, std::span<const int64_t> offsets) override {
+    if (!is_known(exe_.queues[q].operand(exe_.queues[q].code[n], 0), offsets[0])) return std::nullopt;
+    return data_.load(q, n, offsets);
+  }
+  void store(uint32_t q, uint32_t n, std::span<const int64_t> offsets, std::optional<uint32_t> value) override {
+    set(exe_.queues[q].operand(exe_.queues[q].code[n], 0), offsets[0], value.has_value());
+    if (value) data_.store(q, n, offsets, value);
+  }
+
+ private:
+  bool is_known(const isa::View& view, int64_t offset) {
+    if (!view.present()) return true;
+    const chip::Placed p = chip::place(view);
+    if (p.shape.run == 0) return true;
+    const int64_t begin = p.begin + offset;
+    if (view.memory == isa::Memory::sbuf) return sbuf_.contains(p.shape, begin);
+    if (view.memory == isa::Memory::psum) return psum_.contains(p.shape, begin);
+    bool all = true;
+    chip::for_each_run(p.shape, begin, [&](int64_t from, int64_t to) { all = all && hbm_.contains(from, to); });
+    return all;
+  }
+
+  void set(const isa::View& view, int64_t offset, bool known) {
+    if (!view.present()) return;
+    const chip::Placed p = chip::place(view);
+    if (p.shape.run == 0) return;
+    const int64_t begin = p.begin + offset;
+    if (view.memory == isa::Memory::hbm) {
+      chip::for_each_run(p.shape, begin, [&](int64_t from, int64_t to) {
+        if (known)
+          hbm_.insert(from, to);
+        else
+          hbm_.erase(from, to);
+      });
+      return;
+    }
+    chip::PartitionedSet& set = view.memory == isa::Memory::sbuf ? sbuf_ : psum_;
+    if (known)
+      set.insert(p.shape, begin);
+    else if (!set.never_used())
+      set.erase(p.shape, begin);
+  }
+
+  const isa::Executable& exe_;
+  chip::CoreMemory memory_;
+  chip::ExecuteState state_;
+  chip::PartitionedSet sbuf_, psum_;
+  chip::PagedSet hbm_;
+  DataRegisters data_;
+};
+
+}  // namespace
+
+std::unique_ptr<chip::RegisterMemory> registers_of_data(const isa::Executable& executable, chip::CoreMemory& memory) {
+  return std::make_unique<DataRegisters>(executable, memory);
+}
+
+Result<std::unique_ptr<KnownMemory>> known_memory(const isa::Executable& executable, const spec::ChipSpec& spec,
+                                                  const std::vector<Input>& inputs) {
+  auto known = std::make_unique<Known>(executable, spec);
+  TRY(known->fill(inputs));
+  return std::unique_ptr<KnownMemory>(std::move(known));
+}
+
+}  // namespace presil::system
