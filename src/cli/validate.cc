@@ -22,7 +22,7 @@ void write_rows(JsonWriter& json, const std::vector<validate::SuiteReport>& suit
       json.member("workload", row.workload).member("predicted", row.predicted).member("published", row.published);
       json.member("unit", row.unit).member("error", row.error).member("reading_error", row.reading_error);
       json.member("leave_one_out_error", row.leave_one_out_error).member("provenance", row.provenance);
-      json.member("grade", row.grade).member("source", row.source).key("fitted_parameters").begin_array();
+      json.member("grade", row.grade).member("is_bound", row.is_bound).member("source", row.source).key("fitted_parameters").begin_array();
       for (const std::string& name : row.fitted_parameters) json.value(name);
       json.end_array().end_object();
     }
@@ -58,6 +58,12 @@ void print_suite(const validate::SuiteReport& suite) {
   fmt::print("suite {}\n{:<8}{:<6}{:<52}{:>12}{:>12} {:<8}{:>8}{:>9}{:>10}  {:<11}{}\n", suite.name, "row", "chip",
              "workload", "predicted", "published", "unit", "error", "reading", "left out", "provenance", "grade");
   for (const validate::RowReport& row : suite.rows) {
+    if (row.is_bound) {
+      fmt::print("{:<8}{:<6}{:<52.51}{:>12.5g}{:>12} {:<8}{:>8}{:>19}  {:<11}{}\n", row.id, row.chip, row.workload,
+                 row.predicted, fmt::format("<= {:.5g}", row.published), row.unit, row.holds() ? "holds" : "BROKEN", "",
+                 row.provenance, row.grade);
+      continue;
+    }
     fmt::print("{:<8}{:<6}{:<52.51}{:>12.5g}{:>12.5g} {:<8}{:>+7.1f}%{:>8.1f}%{:>+9.1f}%  {:<11}{}\n", row.id, row.chip,
                row.workload, row.predicted, row.published, row.unit, 100 * row.error, 100 * row.reading_error,
                100 * row.leave_one_out_error, row.provenance, row.grade);
@@ -77,6 +83,7 @@ Result<int> run_validate(const ValidateOptions& options) {
     progress.phase("suite " + name);
     suites.push_back(TRY(validate::run_suite(name)));
     within = within && suites.back().mean_abs_error <= kMeanErrorMax;
+    for (const validate::RowReport& row : suites.back().rows) within = within && row.holds();
   }
   progress.clear();
   if (options.json) {

@@ -52,8 +52,12 @@ Measured measure(tile::TileProgram program, const spec::ChipSpec& spec) {
 }
 
 Totals measure_totals(tile::TileProgram program, const spec::ChipSpec& spec) {
+  return measure_totals(lowered(std::move(program), spec), spec);
+}
+
+Totals measure_totals(const isa::Executable& executable, const spec::ChipSpec& spec) {
   Sums sums;
-  const system::RunResult result = run(lowered(std::move(program), spec), spec, sums);
+  const system::RunResult result = run(executable, spec, sums);
   for (const chip::DmaCounters& engine : result.counters.dma) sums.share_time -= engine.stretched;
   return {result.elapsed, sums.share_time};
 }

@@ -3,6 +3,7 @@
 #include <string_view>
 #include <vector>
 
+#include "isa/executable.h"
 #include "spec/chip_spec.h"
 #include "tile/tile_program.h"
 #include "trace/trace.h"
@@ -41,5 +42,6 @@ struct Totals {
   Time dma_packet_time = 0;  // summed over shares, without the time they took longer because they shared an engine
 };
 Totals measure_totals(tile::TileProgram program, const spec::ChipSpec& spec);
+Totals measure_totals(const isa::Executable& executable, const spec::ChipSpec& spec);
 
 }  // namespace presil::validate

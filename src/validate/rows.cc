@@ -2,6 +2,8 @@
 
 #include "spec/chip_file.h"
 #include "timing/cost.h"
+#include "validate/bounds.h"
+#include "validate/mamba.h"
 #include "validate/measure.h"
 #include "validate/programs.h"
 
@@ -78,6 +80,19 @@ double columns_packets(Chip chip) { return ms(measure_totals(gemm_columns(kFp32)
 double tiled_elapsed(Chip chip) { return ms(measure_totals(gemm_tiled(kBf16), chip).elapsed); }
 double blocked_elapsed(Chip chip) { return ms(measure_totals(gemm_blocked(kBf16), chip).elapsed); }
 
+double us_elapsed(tile::TileProgram program, Chip chip) {
+  return 1e-3 * ns(measure_totals(std::move(program), chip).elapsed);
+}
+double mamba_small(Chip chip) { return us_elapsed(mamba_v1({}), chip); }
+template <uint32_t kSequence>
+double mamba_whole(Chip chip) {
+  return 1e-3 * us_elapsed(mamba_v2({.channels = 4096, .sequence = kSequence}), chip);
+}
+template <uint32_t kSequence>
+double mamba_tiled(Chip chip) {
+  return 1e-3 * us_elapsed(mamba_v3({.channels = 4096, .sequence = kSequence}), chip);
+}
+
 // --- the rows --------------------------------------------------------------------------------------------------------
 
 #define DMA_PAGE "nki/get-started/about/nki-dma-overview.rst"
@@ -136,11 +151,38 @@ constexpr Row kCore[] = {
      blocked_elapsed},
 };
 
+#define SAMPLES "nki-samples@0898a77:test/unit/"
+#define MAMBA_PAGE "nki/guides/tutorials/fused_mamba.rst"
+
+constexpr Row kKernels[] = {
+    {"K09", "trn1", "Mamba v1 fp32, 512 steps, 256 channels", 172.93, "us", 0.005, 1, MAMBA_PAGE, mamba_small},
+    {"K16", "trn1", "Mamba v2 fp32, 2048 steps, 4096 channels", 8.9, "ms", 0.05, 1, MAMBA_PAGE, mamba_whole<2048>},
+    {"K20", "trn1", "Mamba v2 fp32, 6144 steps, 4096 channels", 27.5, "ms", 0.05, 1, MAMBA_PAGE, mamba_whole<6144>},
+    {"K24", "trn1", "Mamba v3 fp32, 1024 steps, 4096 channels", 3.3, "ms", 0.05, 1, MAMBA_PAGE, mamba_tiled<1024>},
+    {"K27", "trn1", "Mamba v3 fp32, 4096 steps, 4096 channels", 13.3, "ms", 0.05, 1, MAMBA_PAGE, mamba_tiled<4096>},
+    {"K30", "trn1", "Mamba v3 fp32, 7168 steps, 4096 channels", 24.2, "ms", 0.05, 1, MAMBA_PAGE, mamba_tiled<7168>},
+    {"K37", "trn1", "attention fp32, 4096 rows, head 128", 675 * 1.05, "us", 0, 3,
+     SAMPLES "test_SD_attention_small_head.py", attention_fp32, true},
+    {"K41", "trn1", "attention bf16, 4096 rows, head 128", 380 * 1.05, "us", 0, 3,
+     SAMPLES "test_allocated_SD_attention_small_head.py", attention_bf16, true},
+    {"K43", "trn1", "RMSNorm and QKV fp16, [128,512] x [512,512]", 25, "us", 0, 3, SAMPLES "test_rmsnorm_qkv.py",
+     rmsnorm_qkv_fp16, true},
+    {"K45", "trn1", "RMSNorm and QKV bf16, [128,1024] x [1024,512]", 28, "us", 0, 3, SAMPLES "test_rmsnorm_qkv.py",
+     rmsnorm_qkv_bf16, true},
+    {"K52", "trn1", "average pool fp32 [1,64,56,56] to 7", 65 * 1.05, "us", 0, 3, SAMPLES "test_adaptive_avg_pool2d.py",
+     pool_56_to_7, true},
+    {"K56", "trn1", "average pool fp32 [2,128,28,28] to 14", 327 * 1.05, "us", 0, 3,
+     SAMPLES "test_adaptive_avg_pool2d.py", pool_28_to_14, true},
+    {"K58", "trn1", "average pool fp16 [8,64,32,32] to 4", 103 * 1.05, "us", 0, 3,
+     SAMPLES "test_adaptive_avg_pool2d.py", pool_32_to_4, true},
+};
+
 }  // namespace
 
 Chips bundled_chips() { return {*spec::load_chip("trn1"), *spec::load_chip("trn2")}; }
 
 std::span<const Row> core_rows() { return kCore; }
+std::span<const Row> kernel_rows() { return kKernels; }
 
 const Row& core_row(std::string_view id) {
   for (const Row& r : kCore) {

@@ -26,8 +26,10 @@ struct Row {
   int grade = 1;
   std::string_view source;
   double (*predict)(const spec::ChipSpec&) = nullptr;  // in `unit`
+  bool is_bound = false;                               // hardware took at most what is published
 };
 std::span<const Row> core_rows();
+std::span<const Row> kernel_rows();  // nothing is fitted to them
 const Row& core_row(std::string_view id);
 
 struct Parameter {

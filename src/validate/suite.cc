@@ -42,7 +42,8 @@ RowReport report_row(const Row& row, const Chips& chips) {
                 .reading_error = row.reading / row.published,
                 .provenance = parameters.empty() ? "derived" : "calibrated",
                 .grade = row.grade,
-                .source = std::string(row.source)};
+                .source = std::string(row.source),
+                .is_bound = row.is_bound};
   out.error = out.predicted / out.published - 1;
   const bool alone = std::any_of(parameters.begin(), parameters.end(), [](auto* p) { return p->rows.size() == 1; });
   out.left_out_by = parameters.empty() ? "not fitted" : alone ? "stand-in" : "refit";
@@ -82,7 +83,7 @@ std::string joined(const std::vector<std::string>& list) { return fmt::format("{
 
 double RowReport::beyond_reading_error() const { return beyond(error, reading_error); }
 
-std::vector<std::string> suite_names() { return {"core"}; }
+std::vector<std::string> suite_names() { return {"core", "kernels"}; }
 
 Result<SuiteReport> run_suite(const std::string& name) {
   const std::vector<std::string> names = suite_names();
@@ -91,8 +92,11 @@ Result<SuiteReport> run_suite(const std::string& name) {
   }
   const Chips chips = bundled_chips();
   SuiteReport report{.name = name};
-  for (const Row& row : core_rows()) report.rows.push_back(report_row(row, chips));
-  for (const Parameter& p : core_parameters()) report.parameters.push_back(report_parameter(p, chips));
+  const bool core = name == "core";
+  for (const Row& row : core ? core_rows() : kernel_rows()) report.rows.push_back(report_row(row, chips));
+  if (core) {
+    for (const Parameter& p : core_parameters()) report.parameters.push_back(report_parameter(p, chips));
+  }
   summarize(report);
   return report;
 }
@@ -118,6 +122,11 @@ std::string rows_markdown(const SuiteReport& report) {
       "| row | chip | workload | published | predicted | error | reading | left out | provenance | grade |\n"
       "|---|---|---|---|---|---|---|---|---|---|\n";
   for (const RowReport& r : report.rows) {
+    if (r.is_bound) {
+      out += fmt::format("| {} | {} | {} | at most {:.6g} {} | {:.6g} | {} | | | {} | {} |\n", r.id, r.chip, r.workload,
+                         r.published, r.unit, r.predicted, r.holds() ? "holds" : "broken", r.provenance, r.grade);
+      continue;
+    }
     out += fmt::format("| {} | {} | {} | {:.6g} {} | {:.6g} | {:+.1f} % | {:.1f} % | {:+.1f} % | {} | {} |\n", r.id,
                        r.chip, r.workload, r.published, r.unit, r.predicted, 100 * r.error, 100 * r.reading_error,
                        100 * r.leave_one_out_error, r.provenance, r.grade);

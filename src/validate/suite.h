@@ -21,7 +21,9 @@ struct RowReport {
   int grade = 1;                   // 1 printed, 2 read from a figure, 3 read by eye: reported, not averaged
   std::string source;
   std::vector<std::string> fitted_parameters;  // those fitted to this row
+  bool is_bound = false;                       // hardware took at most what is published: a test's limit
   double beyond_reading_error() const;         // |error| less the reading error, not below 0
+  bool holds() const { return !is_bound || predicted <= published; }
 };
 
 // A number of a chip file that was chosen so that rows come out right.
@@ -43,7 +45,8 @@ struct SuiteReport {
 
 std::vector<std::string> suite_names();
 
-// "core". Runs everything, several seconds. Unknown name: an error with the nearest one.
+// "core": instructions, transfers and GEMMs, to which parameters were fitted; "kernels": whole kernels, to which none
+// was. Runs everything, several seconds. Unknown name: an error with the nearest one.
 Result<SuiteReport> run_suite(const std::string& name);
 
 // Facts of the sources that do not fit each other, and what the model does about it.

@@ -136,8 +136,34 @@ TEST(Suite, ChipFilesNameTheRowsOfTheirFits) {
   }
 }
 
+const SuiteReport& kernels() {
+  static const SuiteReport report = *run_suite("kernels");
+  return report;
+}
+
+// No parameter is fitted to whole kernels: tight where the model reaches it, on both sides.
+TEST(Suite, Kernels) {
+  std::map<std::string, double> errors;
+  int bounds = 0;
+  for (const RowReport& r : kernels().rows) {
+    EXPECT_EQ(r.provenance, "derived") << r.id;
+    EXPECT_TRUE(r.holds()) << r.id;
+    bounds += r.is_bound;
+    if (!r.is_bound) errors[r.id] = r.error;
+  }
+  EXPECT_EQ(bounds, 7);
+  ASSERT_EQ(errors.size(), 6u);
+  EXPECT_NEAR(errors["K09"], -0.007, 0.003);
+  EXPECT_NEAR(errors["K16"], -0.089, 0.003);
+  EXPECT_NEAR(errors["K20"], -0.123, 0.003);
+  EXPECT_NEAR(errors["K24"], -0.025, 0.003);
+  EXPECT_NEAR(errors["K27"], -0.030, 0.003);
+  EXPECT_NEAR(errors["K30"], -0.038, 0.003);
+  EXPECT_LT(kernels().mean_abs_error, 0.05);
+}
+
 TEST(Suite, UnknownNameIsAnError) {
-  EXPECT_EQ(run_suite("cor").error().text(), "unknown suite 'cor'; known: core (did you mean 'core'?)");
+  EXPECT_EQ(run_suite("cor").error().text(), "unknown suite 'cor'; known: core kernels (did you mean 'core'?)");
 }
 
 // docs/model.md holds the tables; PRESIL_UPDATE=1 writes them.
@@ -150,6 +176,7 @@ std::string with_table(std::string page, const std::string& name, const std::str
 TEST(Suite, ModelPageIsUpToDate) {
   const std::string path = std::string(PRESIL_SOURCE_DIR) + "/docs/model.md", page = read(path);
   std::string wanted = with_table(page, "rows", rows_markdown(core()));
+  wanted = with_table(wanted, "kernels", rows_markdown(kernels()));
   wanted = with_table(wanted, "parameters", parameters_markdown(core()));
   wanted = with_table(wanted, "contradictions", contradictions_markdown());
   if (std::getenv("PRESIL_UPDATE") != nullptr) std::ofstream(path) << wanted;
