@@ -22,7 +22,11 @@ void write_rows(JsonWriter& json, const std::vector<validate::SuiteReport>& suit
       json.member("workload", row.workload).member("predicted", row.predicted).member("published", row.published);
       json.member("unit", row.unit).member("error", row.error).member("reading_error", row.reading_error);
       json.member("leave_one_out_error", row.leave_one_out_error).member("provenance", row.provenance);
-      json.member("grade", row.grade).member("is_bound", row.is_bound).member("source", row.source).key("fitted_parameters").begin_array();
+      json.member("grade", row.grade)
+          .member("is_bound", row.is_bound)
+          .member("source", row.source)
+          .key("fitted_parameters")
+          .begin_array();
       for (const std::string& name : row.fitted_parameters) json.value(name);
       json.end_array().end_object();
     }
