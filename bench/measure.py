@@ -22,7 +22,7 @@ FOLDER = tempfile.TemporaryDirectory()
 
 
 def presil(*arguments):
-    done = subprocess.run([PRESIL, *map(str, arguments), "--json"], capture_output=True, text=True, check=True)
+    done = subprocess.run([PRESIL, *map(str, arguments), "--cores", "1", "--json"], capture_output=True, text=True, check=True)
     return json.loads(done.stdout)
 
 
@@ -53,7 +53,8 @@ def onnxruntime_seconds(model, feeds, threads):
 def compiled(model, precision, *sizes):
     """The path of the executable, which lives as long as this process."""
     path = Path(FOLDER.name) / f"{model.stem}_{precision}_{abs(hash(sizes))}.presil"
-    subprocess.run([PRESIL, "compile", model, *sizes, "--precision", precision, "-o", path], check=True, capture_output=True)
+    subprocess.run([PRESIL, "compile", model, *sizes, "--precision", precision, "--cores", "1", "-o", path],
+                   check=True, capture_output=True)
     return path
 
 

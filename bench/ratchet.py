@@ -46,7 +46,7 @@ def bert():
 
 def host_instructions(*arguments):
     """Of a whole command, by the processor's counters, else by valgrind."""
-    command = [PRESIL, *arguments, "--no-data", "--json"]
+    command = [PRESIL, *arguments, "--cores", "1", "--no-data", "--json"]
     if shutil.which("perf"):
         done = subprocess.run(["perf", "stat", "-x,", "-e", "instructions:u", *map(str, command)], capture_output=True, text=True)
         count = done.stderr.split(",")[0].split()

@@ -153,11 +153,12 @@ typedef struct presil_compile_options {
   bool double_as_fp32; /* compute double tensors in fp32; otherwise they are refused */
   bool no_data;        /* leave the weights' values out: quicker, and the program can be timed only */
   const presil_cancel* cancel;
+  uint32_t cores; /* of the chip, at most, which share the batch of the inputs evenly; 0: all */
 } presil_compile_options;
 #define PRESIL_COMPILE_OPTIONS_DEFAULTS \
-  { sizeof(presil_compile_options), "auto", NULL, 0, NULL, 0, false, false, NULL }
+  { sizeof(presil_compile_options), "auto", NULL, 0, NULL, 0, false, false, NULL, 0 }
 
-/* Compiles an ONNX file for one core of `chip`; NULL: trn2. */
+/* Compiles an ONNX file for cores of `chip`; NULL: trn2. */
 PRESIL_API presil_status presil_compile(const char* model, const presil_chip* chip,
                                         const presil_compile_options* options, presil_program** program);
 
@@ -188,7 +189,7 @@ typedef struct presil_run_options {
 #define PRESIL_RUN_OPTIONS_DEFAULTS \
   { sizeof(presil_run_options), false, false, 0, 0, NULL }
 
-/* Runs on one simulated core. `inputs` are given by name and copied; those that are not given are drawn from the seed
+/* Runs on the simulated cores. `inputs` are given by name and copied; those that are not given are drawn from the seed
  * (floats normal, integers 0 to 9, booleans fair). int64 is taken for int32 if the values fit. NaN and infinities are
  * values like others; every NaN that arithmetic gives is the canonical one (docs/model.md). */
 PRESIL_API presil_status presil_run(const presil_program* program, const presil_tensor* inputs, size_t input_count,

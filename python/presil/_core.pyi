@@ -13,6 +13,7 @@ def load(
     double_as_fp32: bool,
     data: bool,
     retime: bool,
+    cores: int,
 ) -> Program: ...
 
 class Program:

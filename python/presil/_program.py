@@ -99,8 +99,9 @@ def compile(
     double_as_fp32: bool = False,
     data: bool = True,
     retime: bool = False,
+    cores: int = 0,
 ) -> Program:
-    """Compiles MODEL.onnx for one core of a chip, or loads a compiled FILE.presil.
+    """Compiles MODEL.onnx for cores of a chip, or loads a compiled FILE.presil.
 
     chip: a bundled chip or a chip file. Default: trn2, or what FILE.presil was compiled for.
     precision: 'auto' (the model's own), 'fp32', 'bf16' or 'fp16'.
@@ -108,6 +109,7 @@ def compile(
     double_as_fp32: compute double tensors in fp32; otherwise they are refused.
     data: False leaves the weights' values out: quicker, and the program can be timed only.
     retime: run FILE.presil on another chip than it was compiled for.
+    cores: of the chip, at most, which share the batch of the inputs evenly; 0: all.
     """
     core = _core.load(
         path(model, "model"),
@@ -119,6 +121,7 @@ def compile(
         bool(double_as_fp32),
         bool(data),
         bool(retime),
+        integer(cores, "cores", 0),
     )
     return Program(core, bool(data))
 
@@ -134,13 +137,14 @@ def run(
     double_as_fp32: bool = False,
     data: bool = True,
     retime: bool = False,
+    cores: int = 0,
     check: bool = True,
     seed: int = 0,
     threads: int = 0,
 ) -> Result:
-    """Compiles a model and runs it on a simulated core; options as in compile() and Program.run()."""
+    """Compiles a model and runs it on simulated cores; options as in compile() and Program.run()."""
     program = compile(model, chip, precision=precision, dims=dims, shapes=shapes, double_as_fp32=double_as_fp32,
-                      data=data, retime=retime)
+                      data=data, retime=retime, cores=cores)
     return program.run(inputs, check=check, seed=seed, threads=threads)
 
 

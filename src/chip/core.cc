@@ -4,7 +4,10 @@
 
 #include <algorithm>
 #include <bit>
+#include <map>
+#include <memory>
 
+#include "base/check.h"
 #include "base/text.h"
 #include "chip/bounds.h"
 #include "chip/layer_clock.h"
@@ -43,37 +46,47 @@ void wait_until(Engine& engine, Time time, WaitCause cause) {
 
 class Core final : DmaEngines::Listener {
  public:
-  Core(const isa::Executable& executable, const Loaded& loaded, const spec::ChipSpec& spec, const CoreOptions& options,
-       trace::Sink* sink)
-      : exe_(executable),
-        loaded_(loaded),
-        spec_(spec),
-        observers_(options.observers),
-        sink_(sink),
-        wake_(spec.semaphores.wake),
-        events_(options.limits),
-        dma_(loaded, spec,
-             {options.contention, options.plan_transfers, sink != nullptr, static_cast<uint32_t>(loaded.queues.size())},
-             events_, hash_, *this),
-        semaphores_(loaded.semaphores),
-        engines_(loaded.queues.size()),
-        executed_(loaded.queues.size()),
-        layers_(loaded.layers, loaded.busiest_first),
-        sequencers_(executable, loaded, options.sequencer) {}
+  // What the core is among those that run.
+  struct Place {
+    uint8_t number = 0;
+    uint32_t first_lane = 0;  // of the trace
+    uint32_t cores = 1;       // on its stack
+  };
 
-  CoreResult run() {
-    if (sink_ != nullptr) sink_->lanes(lane_list(exe_, spec_));
+  Core(const CoreJob& job, const Place& place, const spec::ChipSpec& spec, const CoreOptions& options, Stack& stack,
+       Events& events, trace::Sink* sink)
+      : exe_(*job.executable),
+        loaded_(*job.loaded),
+        spec_(spec),
+        observers_(job.observers),
+        sink_(sink),
+        place_(place),
+        wake_(spec.semaphores.wake),
+        events_(events),
+        dma_(loaded_, spec,
+             {.contention = options.contention,
+              .plan = options.plan_transfers,
+              .traced = sink != nullptr,
+              .first_lane = static_cast<uint32_t>(loaded_.queues.size()),
+              .cores = place.cores,
+              .core = place.number},
+             stack, events_, hash_, *this),
+        semaphores_(loaded_.semaphores),
+        engines_(loaded_.queues.size()),
+        executed_(loaded_.queues.size()),
+        layers_(loaded_.layers, loaded_.busiest_first),
+        sequencers_(exe_, loaded_, job.sequencer) {}
+
+  void start() {
     for (uint32_t q = 0; q < engines_.size(); ++q) {
       executed_[q].resize(loaded_.queues[q].steps.size());
       engines_[q].cursor = begin(loaded_.queues[q].repeats);
       schedule_issue(q, 0);
     }
-    Event e;
-    while (!faulted_ && events_.pop(&e)) handle(e);
-    return result();
   }
 
- private:
+  bool faulted() const { return faulted_; }
+
   void handle(const Event& e) {
     switch (e.kind) {
       case Event::Kind::issue:
@@ -93,12 +106,39 @@ class Core final : DmaEngines::Listener {
     }
   }
 
+  CoreResult result(bool other_faulted) {
+    if (!other_faulted) settle_outcome();
+    CoreResult r;
+    r.elapsed = dma_.last_end();
+    for (const Engine& e : engines_) r.elapsed = std::max({r.elapsed, e.completed, e.free, e.accounted});
+    if (!outcome_.ok()) r.elapsed = std::max(r.elapsed, events_.now());
+    r.outcome = outcome_;
+    r.unknown_node = unknown_node_;
+    r.trace_hash = hash_.value();
+    for (uint32_t q = 0; q < engines_.size(); ++q) {
+      Engine& e = engines_[q];
+      wait_until(e, r.elapsed, WaitCause::finished);
+      r.counters.engines.push_back({queue_name(exe_, q), loaded_.queues[q].engine, 0, e.busy, e.waits});
+    }
+    r.counters.dma = dma_.counters(r.elapsed);
+    r.counters.events = events_.handled();
+    count_executed(exe_, loaded_, executed_, r.counters);
+    layers_.advance(r.elapsed, dma_.in_flight() > 0 ? dma_.oldest_layer() : LayerClock::kNone);
+    std::vector<Time> times = layers_.finish();
+    for (size_t layer = 0; layer < times.size(); ++layer) r.counters.layers[layer].time = times[layer];
+    return r;
+  }
+
+ private:
+  void push(Time time, Phase phase, Event event) {
+    event.core = place_.number;
+    events_.push(time, static_cast<uint8_t>(phase), event);
+  }
+
   bool finished(uint32_t q) const { return engines_[q].cursor.pc >= loaded_.queues[q].steps.size(); }
 
   void schedule_issue(uint32_t q, Time time) {
-    if (!finished(q)) {
-      events_.push(time, static_cast<uint8_t>(Phase::issue), {Event::Kind::issue, 0, static_cast<uint16_t>(q), 0});
-    }
+    if (!finished(q)) push(time, Phase::issue, {Event::Kind::issue, 0, static_cast<uint16_t>(q), 0});
   }
 
   // The sequencer of `q` looks at its waits, and goes on as long as nothing else happens before.
@@ -180,8 +220,8 @@ class Core final : DmaEngines::Listener {
   void raise_later(const LoadedQueue& queue, const Engine& engine, const Step& step) {
     if (step.kind == Step::Kind::transfer) return dma_.trigger(step.extra, engine.cause);
     if (step.signal == isa::kNoSemaphore) return;
-    events_.push(engine.completed + wake_, static_cast<uint8_t>(Phase::complete),
-                 {Event::Kind::raise, static_cast<uint8_t>(queue.engine), step.signal, engine.cause});
+    push(engine.completed + wake_, Phase::complete,
+         {Event::Kind::raise, static_cast<uint8_t>(queue.engine), step.signal, engine.cause});
   }
 
   Time load_table(Engine& engine, uint32_t table, Time start) {
@@ -224,7 +264,7 @@ class Core final : DmaEngines::Listener {
     hash_.add(q, engine.cursor.pc, start, engine.completed);
     if (sink_ == nullptr) return 0;
     trace::Event event;
-    event.lane = q;
+    event.lane = place_.first_lane + q;
     event.instruction = engine.cursor.pc;
     event.start = start;
     event.end = engine.completed;
@@ -238,7 +278,11 @@ class Core final : DmaEngines::Listener {
     return sink_->event(event);
   }
 
-  uint32_t share_ended(const trace::Event& event) override { return sink_->event(event); }
+  uint32_t share_ended(const trace::Event& event) override {
+    trace::Event shown = event;
+    shown.lane += place_.first_lane;
+    return sink_->event(shown);
+  }
 
   void transfer_ending() override { layers_.advance(events_.now(), dma_.oldest_layer()); }
 
@@ -295,36 +339,14 @@ class Core final : DmaEngines::Listener {
     }
   }
 
-  CoreResult result() {
-    settle_outcome();
-    CoreResult r;
-    r.elapsed = dma_.last_end();
-    for (const Engine& e : engines_) r.elapsed = std::max({r.elapsed, e.completed, e.free, e.accounted});
-    if (!outcome_.ok()) r.elapsed = std::max(r.elapsed, events_.now());
-    r.outcome = outcome_;
-    r.unknown_node = unknown_node_;
-    r.trace_hash = hash_.value();
-    for (uint32_t q = 0; q < engines_.size(); ++q) {
-      Engine& e = engines_[q];
-      wait_until(e, r.elapsed, WaitCause::finished);
-      r.counters.engines.push_back({queue_name(exe_, q), loaded_.queues[q].engine, 0, e.busy, e.waits});
-    }
-    r.counters.dma = dma_.counters(r.elapsed);
-    r.counters.events = events_.handled();
-    count_executed(exe_, loaded_, executed_, r.counters);
-    layers_.advance(r.elapsed, dma_.in_flight() > 0 ? dma_.oldest_layer() : LayerClock::kNone);
-    std::vector<Time> times = layers_.finish();
-    for (size_t layer = 0; layer < times.size(); ++layer) r.counters.layers[layer].time = times[layer];
-    return r;
-  }
-
   const isa::Executable& exe_;
   const Loaded& loaded_;
   const spec::ChipSpec& spec_;
   const std::vector<Observer*>& observers_;
   trace::Sink* sink_;
+  Place place_;
   Time wake_;
-  Events events_;
+  Events& events_;
   TraceHash hash_;
   DmaEngines dma_;
   std::vector<Semaphore> semaphores_;
@@ -365,7 +387,40 @@ std::string_view wait_cause_name(WaitCause c) {
 
 CoreResult run_core(const isa::Executable& executable, const Loaded& loaded, const spec::ChipSpec& spec,
                     const CoreOptions& options, trace::Sink* sink) {
-  return Core(executable, loaded, spec, options, sink).run();
+  const CoreJob job{&executable, &loaded, options.observers, options.sequencer};
+  return run_cores({&job, 1}, spec, options, sink).front();
+}
+
+std::vector<CoreResult> run_cores(std::span<const CoreJob> jobs, const spec::ChipSpec& spec, const CoreOptions& options,
+                                  trace::Sink* sink) {
+  CHECK(!jobs.empty() && jobs.size() <= 256, "an event names its core with 8 bits");
+  std::map<uint32_t, Stack> stacks;
+  std::map<uint32_t, uint32_t> attached;  // cores of a stack
+  for (const CoreJob& job : jobs) {
+    Stack& stack = stacks[job.stack];
+    stack.bytes_per_s = spec.hbm.bytes_per_s;
+    stack.alike = job.alike;
+    stack.sides = std::max(stack.sides, hbm_sides(*job.loaded));
+    attached[job.stack] += job.alike;
+  }
+  Events events(options.limits);
+  std::vector<std::unique_ptr<Core>> cores;
+  std::vector<trace::Lane> lanes;
+  for (const CoreJob& job : jobs) {
+    const Core::Place place{static_cast<uint8_t>(cores.size()), static_cast<uint32_t>(lanes.size()),
+                            attached[job.stack]};
+    trace::Sink* own = job.traced ? sink : nullptr;
+    cores.push_back(std::make_unique<Core>(job, place, spec, options, stacks[job.stack], events, own));
+    if (!job.traced) continue;
+    for (trace::Lane& lane : lane_list(*job.executable, spec, job.core)) lanes.push_back(std::move(lane));
+  }
+  if (sink != nullptr) sink->lanes(lanes);
+  for (const auto& core : cores) core->start();
+  bool faulted = false;
+  for (Event e; !faulted && events.pop(&e); faulted = cores[e.core]->faulted()) cores[e.core]->handle(e);
+  std::vector<CoreResult> results;
+  for (const auto& core : cores) results.push_back(core->result(faulted && !core->faulted()));
+  return results;
 }
 
 }  // namespace presil::chip

@@ -1,4 +1,4 @@
-// One core in time. Each sequencer runs its queue in order; when an instruction starts and how long it takes is said in
+// Cores in time. Each sequencer runs its queue in order; when an instruction starts and how long it takes is said in
 // timing/cost.h. It completes, in order, at
 //   completion(i) = max(completion(i-1), start(i) + latency);
 // there its semaphore rises, and whoever waits sees it `semaphores.wake` later. An activation whose table is not the
@@ -6,6 +6,9 @@
 // per cycle; nothing is allocated per instruction.
 //
 // Waits are complete when time reaches them: what executes (observers) sees a legal order of the program.
+//
+// Several cores run beside one another in one order of events. Each has its own queues, memories, semaphores and DMA
+// engines; those on one stack share its bandwidth (dma.h).
 #pragma once
 #include <array>
 #include <span>
@@ -92,5 +95,23 @@ struct CoreResult {
 // `loaded` is load(executable, spec).
 CoreResult run_core(const isa::Executable& executable, const Loaded& loaded, const spec::ChipSpec& spec,
                     const CoreOptions& options, trace::Sink* sink);
+
+// What one of several cores runs.
+struct CoreJob {
+  const isa::Executable* executable = nullptr;
+  const Loaded* loaded = nullptr;
+  std::vector<Observer*> observers;
+  SequencerOptions sequencer;
+  uint32_t core = 0;   // on the chip: its name in the trace
+  uint32_t stack = 0;  // the one that it is attached to
+  uint32_t alike = 1;  // cores of the stack that run the same, for which this one stands; equal for all of a stack
+  bool traced = true;  // its events go to the sink
+};
+
+// At most 256. Limits hold for all together; `options.observers` and `.sequencer` are not used. Each core's result is
+// what it did until all had ended, or the first fault. The trace has the traced cores' lanes one after the other, and
+// each hash counts the lanes of its core from 0, so that equal cores have equal ones.
+std::vector<CoreResult> run_cores(std::span<const CoreJob> jobs, const spec::ChipSpec& spec, const CoreOptions& options,
+                                  trace::Sink* sink);
 
 }  // namespace presil::chip

@@ -6,23 +6,30 @@
 
 namespace presil::chip {
 
-DmaEngines::DmaEngines(const Loaded& loaded, const spec::ChipSpec& spec, const Options& options, Events& events,
-                       TraceHash& hash, Listener& listener)
+uint64_t hbm_sides(const Loaded& loaded) {
+  uint64_t sides = 0;
+  for (const timing::Transfer& t : loaded.timings) {
+    sides = std::max<uint64_t>(sides, (t.full.hbm_read_bytes > 0) + (t.full.hbm_write_bytes > 0));
+  }
+  return sides;
+}
+
+DmaEngines::DmaEngines(const Loaded& loaded, const spec::ChipSpec& spec, const Options& options, Stack& stack,
+                       Events& events, TraceHash& hash, Listener& listener)
     : loaded_(loaded),
       options_(options),
+      stack_(stack),
       events_(events),
       hash_(hash),
       listener_(listener),
       engine_count_(spec.dma.engines),
-      hbm_limit_(spec.hbm.bytes_per_s),
       wake_(spec.semaphores.wake),
       raising_(loaded.semaphores),
       queues_(spec.dma.queues),
       lanes_(size_t{spec.dma.queues} * spec.dma.engines),
       ready_(lanes_.size(), kTimeMax),
-      engines_(spec.dma.engines),
-      hbm_factor_(kFull) {
-  uint64_t sides = 0;  // of a transfer that lie in HBM
+      engines_(spec.dma.engines) {
+  stack.members.push_back(this);
   even_ = true;
   for (const timing::Transfer& t : loaded.timings) {
     demands_.push_back({demand_of(t, t.full), demand_of(t, t.last)});
@@ -30,10 +37,10 @@ DmaEngines::DmaEngines(const Loaded& loaded, const spec::ChipSpec& spec, const O
       offsets_.push_back(e < t.engines_used ? timing::start_offset(t, e) : 0);
     }
     lookahead_ = std::min(lookahead_, t.start_latency);
-    sides = std::max<uint64_t>(sides, (t.full.hbm_read_bytes > 0) + (t.full.hbm_write_bytes > 0));
     even_ = even_ && demands_.back()[0].capacity == kFull && demands_.back()[1].capacity == kFull;
   }
-  plannable_ = options.plan && options.contention && sides * spec.dma.engine_bytes_per_s * engine_count_ <= hbm_limit_;
+  const uint64_t most = stack.sides * spec.dma.engine_bytes_per_s * engine_count_ * options.cores;
+  plannable_ = options.plan && options.contention && most <= stack.bytes_per_s;
   for (Queue& q : queues_) q.ring.resize(4);
   for (uint64_t n = 0; n <= queues_.size(); ++n) parts_.push_back(Part::of(n));
 }
@@ -47,7 +54,7 @@ DmaEngines::Demand DmaEngines::demand_of(const timing::Transfer& transfer, const
   Demand d;
   d.capacity = fraction(static_cast<uint64_t>(share.on_engine), on_queue);
   d.hbm_rate = static_cast<uint64_t>((bytes * kFemtosecondsPerSecond + on_queue - 1) / on_queue);
-  d.alone = std::max(share.on_queue, duration_up(all_bytes, hbm_limit_));
+  d.alone = std::max(share.on_queue, duration_up(all_bytes, stack_.bytes_per_s));
   return d;
 }
 
@@ -133,8 +140,7 @@ void DmaEngines::raise(Flight& flight, uint32_t count, uint32_t event) {
   if (t.signal == isa::kNoSemaphore || count == 0) return;
   Event raised{Event::Kind::raise, static_cast<uint8_t>(Producer::dma), t.signal, event};
   raised.count = static_cast<uint16_t>(count);
-  events_.push(std::max(events_.now(), flight.last_end + flight.timing->completion + wake_),
-               static_cast<uint8_t>(Phase::complete), raised);
+  push(std::max(events_.now(), flight.last_end + flight.timing->completion + wake_), Phase::complete, raised);
 }
 
 // Increments of this semaphore count one by one from now on. So far nobody could see those of an unfinished transfer;

@@ -3,9 +3,9 @@
 //
 // Sharing is fluid: what descriptor-wise round robin tends to when descriptors are small. On one engine, every active
 // share progresses at full speed while their capacities sum to at most one engine; beyond that each gets an equal part
-// of the engine, and what a slower one leaves goes to the others. When all engines together ask for more than the HBM
-// gives, every share that touches HBM is slowed by the same factor. Speeds change only when a share starts or ends, so
-// the work is per share, not per byte. Without contention each share goes at the speed it has alone.
+// of the engine, and what a slower one leaves goes to the others. When the engines of all cores on a stack ask for more
+// than it gives, every share that touches HBM is slowed by the same factor. Speeds change only when a share starts or
+// ends, so the work is per share, not per byte. Without contention each share goes at the speed it has alone.
 //
 // Speeds are fixed-point fractions (32 bits). The end of a share is computed when its speed changes and only then;
 // progress is rounded down and durations up, so that shares never end early.
@@ -39,13 +39,31 @@ struct DmaCounters {
   Time stretched = 0;  // summed over shares: longer than alone because of sharing
 };
 
+class DmaEngines;
+
+// A stack of HBM, which the cores attached to it share.
+struct Stack {
+  uint64_t bytes_per_s = 0;
+  uint32_t alike = 1;  // every core that is simulated stands for so many, which do the same at the same time
+  uint64_t sides = 1;  // at most so many sides of a transfer lie in HBM
+  std::vector<DmaEngines*> members;
+  uint64_t asked = 0;       // by the members' shares, bytes per second at their engines' speeds
+  uint64_t factor = kFull;  // by which that is too much
+  bool unbalanced = false;  // a balance is scheduled
+};
+
+// Of a transfer of the program: 2 where one lies within HBM.
+uint64_t hbm_sides(const Loaded& loaded);
+
 class DmaEngines {
  public:
   struct Options {
     bool contention = true;
     bool plan = true;         // false: always split; the times are the same
     bool traced = false;      // the listener wants to hear of shares
-    uint32_t first_lane = 0;  // trace lane of engine 0
+    uint32_t first_lane = 0;  // trace lane of engine 0, and in the hash
+    uint32_t cores = 1;       // attached to the stack, those that are not simulated included
+    uint8_t core = 0;         // whose events these are
   };
 
   struct Listener {
@@ -54,8 +72,8 @@ class DmaEngines {
     virtual void transfer_ending() = 0;                           // it is still in flight
   };
 
-  DmaEngines(const Loaded& loaded, const spec::ChipSpec& spec, const Options& options, Events& events, TraceHash& hash,
-             Listener& listener);
+  DmaEngines(const Loaded& loaded, const spec::ChipSpec& spec, const Options& options, Stack& stack, Events& events,
+             TraceHash& hash, Listener& listener);
 
   // A sequencer triggers transfer `index` of Loaded now; `cause` is the trigger's trace event.
   void trigger(uint32_t index, uint32_t cause);
@@ -64,7 +82,7 @@ class DmaEngines {
   void land(uint32_t queue);
   void arrive(uint32_t engine, uint32_t queue);
   void finish(uint32_t engine, uint32_t version);
-  void balance();
+  void balance();  // of all that share the stack
 
   uint64_t in_flight() const { return in_flight_; }
   Time last_end() const { return last_end_; }
@@ -191,15 +209,22 @@ class DmaEngines {
   void schedule_arrival(uint32_t queue, uint32_t engine);
   void end_share(uint32_t engine, uint32_t queue);
   void change(uint32_t engine);
+  void ask();
+  void respeed(bool all);
   void reschedule(uint32_t engine);
+
+  void push(Time time, Phase phase, Event event) {
+    event.core = options_.core;
+    events_.push(time, static_cast<uint8_t>(phase), event);
+  }
 
   const Loaded& loaded_;
   Options options_;
+  Stack& stack_;
   Events& events_;
   TraceHash& hash_;
   Listener& listener_;
   uint32_t engine_count_;
-  uint64_t hbm_limit_;
   Time wake_;
   bool plannable_ = false, even_ = false, split_ = false;
   uint64_t in_flight_ = 0, triggered_ = 0;
@@ -217,9 +242,6 @@ class DmaEngines {
   Time lookahead_ = kTimeMax;  // least start latency
   Time plan_time_ = kTimeMax;  // of the plan that is scheduled
   std::vector<Part> parts_;    // by number of shares
-  // Split.
-  bool unbalanced_ = false;
-  uint64_t hbm_asked_ = 0, hbm_factor_ = 0;
 };
 
 }  // namespace presil::chip

@@ -65,8 +65,7 @@ DmaEngines::Flight& DmaEngines::close(uint32_t queue, uint32_t engine, Time end)
   Flight& flight = queues_[queue].at(l.next);
   flight.last_end = std::max(flight.last_end, end);
   if (--flight.shares_left == 0 && !split_) {
-    events_.push(flight.last_end, static_cast<uint8_t>(Phase::complete),
-                 {Event::Kind::land, static_cast<uint8_t>(queue)});
+    push(flight.last_end, Phase::complete, {Event::Kind::land, static_cast<uint8_t>(queue)});
   }
   if (engine < flight.timing->engines_used) record(flight, l, engine, end);
   ++l.next;

@@ -63,7 +63,7 @@ void DmaEngines::run_engine(uint32_t engine, Time until) {
 void DmaEngines::plan_at(Time time) {
   if (time >= plan_time_) return;
   plan_time_ = time;
-  events_.push(time, static_cast<uint8_t>(Phase::complete), {Event::Kind::plan});
+  push(time, Phase::complete, {Event::Kind::plan});
 }
 
 // Something changes on an engine now. Whatever is triggered from now on begins `lookahead_` later at the earliest, so

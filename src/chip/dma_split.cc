@@ -23,8 +23,8 @@ void DmaEngines::split_all() {
 void DmaEngines::schedule_arrival(uint32_t queue, uint32_t engine) {
   if (ready(queue, engine) == kTimeMax) return;
   lane(queue, engine).busy = true;
-  events_.push(ready(queue, engine), static_cast<uint8_t>(Phase::arrive),
-               {Event::Kind::arrive, static_cast<uint8_t>(queue), static_cast<uint16_t>(engine)});
+  push(ready(queue, engine), Phase::arrive,
+       {Event::Kind::arrive, static_cast<uint8_t>(queue), static_cast<uint16_t>(engine)});
 }
 
 void DmaEngines::arrive(uint32_t engine, uint32_t queue) {
@@ -68,26 +68,34 @@ void DmaEngines::end_share(uint32_t engine, uint32_t queue) {
 
 void DmaEngines::change(uint32_t engine) {
   engines_[engine].changed = true;
-  if (unbalanced_) return;
+  if (stack_.unbalanced) return;
   if (events_.advance_if_next(events_.now(), static_cast<uint8_t>(Phase::balance))) return balance();
-  unbalanced_ = true;
-  events_.push(events_.now(), static_cast<uint8_t>(Phase::balance), {Event::Kind::balance});
+  stack_.unbalanced = true;
+  push(events_.now(), Phase::balance, {Event::Kind::balance});
 }
 
 // New speeds where the active shares have changed; everywhere when that changes the HBM's factor.
 void DmaEngines::balance() {
-  unbalanced_ = false;
+  stack_.unbalanced = false;
+  for (DmaEngines* member : stack_.members) member->ask();
+  const uint64_t factor = fraction(stack_.bytes_per_s, stack_.asked * stack_.alike);
+  const bool all = factor != stack_.factor;
+  stack_.factor = factor;
+  for (DmaEngines* member : stack_.members) member->respeed(all);
+}
+
+void DmaEngines::ask() {
   for (Engine& e : engines_) {
     if (!e.changed || !options_.contention) continue;
     share_engine(e.service.active);
-    hbm_asked_ -= e.hbm_rate;
+    stack_.asked -= e.hbm_rate;
     e.hbm_rate = 0;
     for (const Active& a : e.service.active) e.hbm_rate += scaled(a.demand.hbm_rate, a.engine_speed);
-    hbm_asked_ += e.hbm_rate;
+    stack_.asked += e.hbm_rate;
   }
-  const uint64_t factor = fraction(hbm_limit_, hbm_asked_);
-  const bool all = factor != hbm_factor_;
-  hbm_factor_ = factor;
+}
+
+void DmaEngines::respeed(bool all) {
   for (uint32_t engine = 0; engine < engine_count_; ++engine) {
     if (all || engines_[engine].changed) reschedule(engine);
     engines_[engine].changed = false;
@@ -98,15 +106,14 @@ void DmaEngines::reschedule(uint32_t engine) {
   Engine& e = engines_[engine];
   Time next = kTimeMax;
   for (Active& a : e.service.active) {
-    set_speed(a, a.demand.hbm_rate > 0 ? scaled(a.engine_speed, hbm_factor_) : a.engine_speed, events_.now());
+    set_speed(a, a.demand.hbm_rate > 0 ? scaled(a.engine_speed, stack_.factor) : a.engine_speed, events_.now());
     next = std::min(next, a.end);
   }
   if (next == e.next) return;
   e.next = next;
   ++e.version;
   if (next == kTimeMax) return;
-  events_.push(next, static_cast<uint8_t>(Phase::complete),
-               {Event::Kind::finish, 0, static_cast<uint16_t>(engine), e.version});
+  push(next, Phase::complete, {Event::Kind::finish, 0, static_cast<uint16_t>(engine), e.version});
 }
 
 }  // namespace presil::chip

@@ -33,6 +33,7 @@ struct Event {
   uint16_t index = 0;
   uint32_t payload = 0;
   uint16_t count = 1;
+  uint8_t core = 0;  // whose event it is
 };
 
 using Events = sim::EventQueue<Event>;

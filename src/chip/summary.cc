@@ -60,13 +60,13 @@ std::string raisers(const isa::Executable& exe, const Loaded& loaded, std::span<
 
 }  // namespace
 
-std::vector<trace::Lane> lane_list(const isa::Executable& executable, const spec::ChipSpec& spec) {
+std::vector<trace::Lane> lane_list(const isa::Executable& executable, const spec::ChipSpec& spec, uint32_t core) {
   std::vector<trace::Lane> lanes;
   for (uint32_t q = 0; q < executable.queues.size(); ++q) {
-    lanes.push_back({"core0." + queue_name(executable, q), trace::Lane::Kind::engine});
+    lanes.push_back({fmt::format("core{}.{}", core, queue_name(executable, q)), trace::Lane::Kind::engine});
   }
   for (uint32_t e = 0; e < spec.dma.engines; ++e) {
-    lanes.push_back({fmt::format("core0.dma{}", e), trace::Lane::Kind::dma});
+    lanes.push_back({fmt::format("core{}.dma{}", core, e), trace::Lane::Kind::dma});
   }
   return lanes;
 }

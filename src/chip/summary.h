@@ -10,7 +10,7 @@
 namespace presil::chip {
 
 // One lane per queue, then one per DMA engine.
-std::vector<trace::Lane> lane_list(const isa::Executable& executable, const spec::ChipSpec& spec);
+std::vector<trace::Lane> lane_list(const isa::Executable& executable, const spec::ChipSpec& spec, uint32_t core);
 
 // Adds instructions, macs and bytes to totals and layers. executed[queue][instruction] counts executions.
 void count_executed(const isa::Executable& executable, const Loaded& loaded,

@@ -27,11 +27,13 @@ Result<int> run_bench(const BenchOptions& options) {
   const DType dtype = TRY(dtype_of(options.precision));
   const spec::ChipSpec chip = TRY(spec::load_chip(options.chip));
   BenchGraph bench = TRY(bench_graph(options, dtype, cancel_on_signal()));
-  auto w = TRY(runtime::compile_workload(std::move(bench.graph), chip, {options.precision, cancel_on_signal()}));
+  auto w = TRY(runtime::compile_workload(std::move(bench.graph), chip,
+                                         {options.precision, cancel_on_signal(), options.simulation.cores}));
   w.compile_seconds = watch.seconds();
-  w.compile_for = [options, dtype](const spec::ChipSpec& other, const Cancel* cancel) -> Result<isa::Executable> {
+  w.compile_for = [options, dtype, cores = w.executable.cores](const spec::ChipSpec& other,
+                                                               const Cancel* cancel) -> Result<isa::Executable> {
     auto again = TRY(bench_graph(options, dtype, cancel));
-    return TRY(runtime::compile_workload(std::move(again.graph), other, {options.precision, cancel})).executable;
+    return TRY(runtime::compile_workload(std::move(again.graph), other, {options.precision, cancel, cores})).executable;
   };
   return simulate(w, options.simulation, bench.inputs, options.output_dir, progress);
 }

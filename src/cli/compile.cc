@@ -4,6 +4,7 @@
 #include "cli/arguments.h"
 #include "cli/commands.h"
 #include "cli/host.h"
+#include "cli/simulate.h"
 #include "runtime/file.h"
 
 namespace presil::cli {
@@ -16,7 +17,9 @@ Result<int> run_compile(const CompileOptions& options) {
     return bad_input("is compiled already; expected a model", options.workload.path);
   }
   Progress progress("compiling");
-  auto w = TRY(runtime::load_workload(TRY(workload_options(options.workload, !options.no_data, cancel))));
+  auto load = TRY(workload_options(options.workload, !options.no_data, cancel));
+  load.cores = options.cores;
+  auto w = TRY(runtime::load_workload(load));
   progress.phase("writing");
   const uint64_t bytes = TRY(runtime::save_executable(w, options.output, "-o", cancel));
   if (!options.plan_out.empty()) {
@@ -27,7 +30,8 @@ Result<int> run_compile(const CompileOptions& options) {
   for (const isa::Program& queue : w.executable.queues) instructions += queue.code.size();
   fmt::print("{}: {} instructions in {} queues, {} of HBM, {} on disk; compiled for {} in {}\n", options.output,
              instructions, w.executable.queues.size(), bytes_text(w.executable.hbm_bytes), bytes_text(bytes),
-             w.chip.name, seconds_text(w.compile_seconds));
+             w.executable.cores == 1 ? w.chip.name : cores_text(w.executable.cores, w.chip.name),
+             seconds_text(w.compile_seconds));
   return 0;
 }
 

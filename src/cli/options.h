@@ -18,7 +18,7 @@ struct WorkloadOptions {
 };
 
 struct SimulationOptions {
-  uint32_t cores = 1;
+  uint32_t cores = 0;  // 0: all
   bool no_data = false;
   bool check = true;
   uint64_t seed = 0;
@@ -40,6 +40,7 @@ struct RunOptions {
 struct CompileOptions {
   WorkloadOptions workload;
   std::string output;  // FILE.presil
+  uint32_t cores = 0;  // 0: all
   std::string plan_out;
   bool no_data = false;
 };

@@ -44,8 +44,23 @@ void add_workload(CLI::App* sub, WorkloadOptions& o) {
   sub->add_flag("--retime", o.retime, "run an executable on a chip that it was not compiled for");
 }
 
+CLI::Validator positive() {
+  return CLI::Validator(
+      [](const std::string& text) {
+        const bool digits = !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
+        const bool zero = text.find_first_not_of('0') == std::string::npos;
+        return digits && !zero ? std::string() : fmt::format("'{}' is not a whole number above 0", text);
+      },
+      "");
+}
+
+void add_cores(CLI::App* sub, uint32_t& cores) {
+  sub->add_option("--cores", cores, "cores that may share the batch evenly; default: all of the chip")
+      ->check(positive());
+}
+
 void add_simulation(CLI::App* sub, SimulationOptions& o) {
-  sub->add_option("--cores", o.cores, "cores to use")->capture_default_str();
+  add_cores(sub, o.cores);
   sub->add_flag("--no-data", o.no_data, "time only: no tensor values");
   sub->add_flag("--check,!--no-check", o.check, "find races and never-written reads (with data; default on)");
   sub->add_option("--seed", o.seed, "of inputs that are not given")->capture_default_str();
@@ -73,6 +88,7 @@ void add_compile(Parser& p) {
                                             "presil compile model.onnx --dim batch=1 -o model.presil", run_compile);
   add_workload(sub, o->workload);
   sub->add_option("-o", o->output, "FILE.presil")->required();
+  add_cores(sub, o->cores);
   sub->add_option("--plan-out", o->plan_out, "write the compiler's choices as text: FILE.plan");
   sub->add_flag("--no-data", o->no_data, "leave the weights' values out");
 }
@@ -90,16 +106,6 @@ void add_report(Parser& p) {
                                            "presil report run.trace -o run.html", run_report);
   sub->add_option("TRACE", o->trace, "FILE.trace from `presil run --trace FILE.trace`")->required();
   sub->add_option("-o", o->output, "FILE.html, FILE.md or FILE.pftrace")->required();
-}
-
-CLI::Validator positive() {
-  return CLI::Validator(
-      [](const std::string& text) {
-        const bool digits = !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
-        const bool zero = text.find_first_not_of('0') == std::string::npos;
-        return digits && !zero ? std::string() : fmt::format("'{}' is not a whole number above 0", text);
-      },
-      "");
 }
 
 void add_bench(Parser& p) {

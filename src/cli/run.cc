@@ -6,8 +6,9 @@ namespace presil::cli {
 
 Result<int> run_run(const RunOptions& options) {
   Progress progress("compiling");
-  const auto workload = TRY(
-      runtime::load_workload(TRY(workload_options(options.workload, !options.simulation.no_data, cancel_on_signal()))));
+  auto load = TRY(workload_options(options.workload, !options.simulation.no_data, cancel_on_signal()));
+  load.cores = options.simulation.cores;
+  const auto workload = TRY(runtime::load_workload(load));
   return simulate(workload, options.simulation, options.inputs, options.output_dir, progress);
 }
 

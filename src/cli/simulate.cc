@@ -10,14 +10,17 @@ namespace presil::cli {
 namespace {
 
 void print_text(const runtime::Workload& w, const runtime::RunOptions& options, const runtime::Run& run,
-                const std::vector<runtime::OutputRow>& outputs) {
+                const std::vector<runtime::OutputRow>& outputs, uint32_t asked) {
   const report::Summary& s = run.summary;
   if (!run.result.outcome.ok()) {
     fmt::print("{}\n", chip::outcome_text(run.result.outcome));
     return;
   }
-  fmt::print("{} on one {} core, {}: {}, bound by {}\n", w.executable.model, w.chip.name, s.precision,
-             seconds_text(s.seconds), s.bound_by);
+  fmt::print("{} on {}, {}: {}, bound by {}\n", w.executable.model, cores_text(w.executable.cores, w.chip.name),
+             s.precision, seconds_text(s.seconds), s.bound_by);
+  if (w.executable.cores < asked) {
+    fmt::print("  fewer cores than {}: only a batch of inputs that divides evenly is shared\n", asked);
+  }
   fmt::print("  ideal {}, mfu {:.1f} %, HBM bound {:.1f} %, {} instructions\n", seconds_text(s.ideal_seconds),
              100 * s.mfu, 100 * s.hbm_bound_fraction, s.instructions);
   if (const auto bound = runtime::lower_bound_of(w, s); bound && s.seconds > 0) {
@@ -35,6 +38,10 @@ void print_text(const runtime::Workload& w, const runtime::RunOptions& options, 
 
 }  // namespace
 
+std::string cores_text(uint32_t cores, const std::string& chip) {
+  return cores == 1 ? fmt::format("one {} core", chip) : fmt::format("{} {} cores", cores, chip);
+}
+
 Result<int> simulate(const runtime::Workload& workload, const SimulationOptions& o,
                      const std::vector<std::string>& inputs, const std::string& output_dir, Progress& progress) {
   const Cancel* cancel = cancel_on_signal();
@@ -43,7 +50,7 @@ Result<int> simulate(const runtime::Workload& workload, const SimulationOptions&
   std::vector<runtime::NamedArray> arrays;
   for (const std::string& argument : inputs) arrays.push_back(TRY(runtime::read_named(argument)));
   const runtime::RunOptions options{
-      o.cores, !o.no_data, o.check, o.seed, o.threads, cancel, TRY(parse_assumptions(o.assume)), o.max_iterations};
+      !o.no_data, o.check, o.seed, o.threads, cancel, TRY(parse_assumptions(o.assume)), o.max_iterations};
 
   progress.phase("simulating");
   trace::Trace trace;
@@ -60,7 +67,7 @@ Result<int> simulate(const runtime::Workload& workload, const SimulationOptions&
   }
   progress.clear();
   o.json ? fmt::print("{}", runtime::run_json(workload, options, run, outputs))
-         : print_text(workload, options, run, outputs);
+         : print_text(workload, options, run, outputs, o.cores);
   return run.result.outcome.ok() ? 0 : 1;
 }
 

@@ -1,5 +1,7 @@
 #include "compiler/compile.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 
@@ -95,21 +97,44 @@ Result<Attempt> attempt(graph::Graph graph, const spec::ChipSpec& spec, const Op
   return out;
 }
 
-}  // namespace
+// The graph of one core and how many run it.
+struct Share {
+  graph::Graph graph;
+  uint32_t cores = 1;
+  std::vector<int> input_axes, output_axes;  // where parts lie side by side
+};
 
-Result<Plan> make_plan(const graph::Graph& graph, const spec::ChipSpec& spec, const Options& options) {
-  Plan plan{.model = graph.name, .chip = spec.name, .spec_hash = spec::spec_hash(spec)};
-  plan.precision = TRY(resolve_precision(options.precision));
-  plan.steps = TRY(make_steps(graph, spec));
-  choose_dtypes(graph, plan);
-  choose_blockings(graph, spec, plan);
-  TRY(plan_stages(graph, spec, plan));
-  return plan;
+Result<Share> share_of(graph::Graph graph, const spec::ChipSpec& spec, uint32_t asked) {
+  if (asked > spec.cores) {
+    return bad_input(fmt::format("{} cores asked for, chip '{}' has {}", asked, spec.name, spec.cores), "--cores");
+  }
+  const int64_t most = asked == 0 ? spec.cores : asked;
+  for (int64_t cores = std::min(most, graph::parts_max(graph)); cores > 1; --cores) {
+    std::optional<graph::BatchPart> part = graph::batch_part(graph, cores);
+    if (!part) continue;
+    return Share{TRY(graph::simplify(std::move(part->graph))), static_cast<uint32_t>(cores), part->input_axes,
+                 part->output_axes};
+  }
+  return Share{std::move(graph), 1, {}, {}};
 }
 
-Result<Compilation> compile(graph::Graph graph, const spec::ChipSpec& spec, const Options& options) {
-  graph = TRY(graph::raise_scalars(TRY(graph::simplify(std::move(graph)))));
-  TRY(go_on_unless(options.cancel));
+// Marks inputs and outputs as parts of the whole.
+void split_tensors(const Share& share, Compilation& c) {
+  c.plan.cores = c.executable.cores = share.cores;
+  auto mark = [&](isa::TensorRole role, const std::vector<graph::TensorId>& tensors, const std::vector<int>& axes) {
+    for (isa::HbmTensor& t : c.executable.tensors) {
+      for (size_t n = 0; n < tensors.size() && t.role == role; ++n) {
+        const bool split = share.graph.at(tensors[n]).name == t.name && axes[n] != graph::BatchPart::kWhole;
+        if (split) t.split_axis = axes[n];
+      }
+    }
+  };
+  mark(isa::TensorRole::input, share.graph.inputs, share.input_axes);
+  mark(isa::TensorRole::output, share.graph.outputs, share.output_axes);
+}
+
+// The whole of it on one core: at once, or, where it does not fit, the batch in parts one after the other.
+Result<Compilation> compile_core(const graph::Graph& graph, const spec::ChipSpec& spec, const Options& options) {
   Result<Attempt> best = attempt(graph, spec, options);
   if (best && !best->thrashes()) return std::move(best->compilation);
   const int64_t batch = graph::batch_of(graph);
@@ -126,6 +151,27 @@ Result<Compilation> compile(graph::Graph graph, const spec::ChipSpec& spec, cons
   TRY(go_on_unless(options.cancel));
   if (!best) return best.error();
   return std::move(best->compilation);
+}
+
+}  // namespace
+
+Result<Plan> make_plan(const graph::Graph& graph, const spec::ChipSpec& spec, const Options& options) {
+  Plan plan{.model = graph.name, .chip = spec.name, .spec_hash = spec::spec_hash(spec)};
+  plan.precision = TRY(resolve_precision(options.precision));
+  plan.steps = TRY(make_steps(graph, spec));
+  choose_dtypes(graph, plan);
+  choose_blockings(graph, spec, plan);
+  TRY(plan_stages(graph, spec, plan));
+  return plan;
+}
+
+Result<Compilation> compile(graph::Graph graph, const spec::ChipSpec& spec, const Options& options) {
+  graph = TRY(graph::raise_scalars(TRY(graph::simplify(std::move(graph)))));
+  TRY(go_on_unless(options.cancel));
+  const Share share = TRY(share_of(std::move(graph), spec, options.cores));
+  Compilation compilation = TRY(compile_core(share.graph, spec, options));
+  if (share.cores > 1) split_tensors(share, compilation);
+  return compilation;
 }
 
 }  // namespace presil::compiler

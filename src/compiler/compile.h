@@ -13,16 +13,19 @@ namespace presil::compiler {
 struct Options {
   std::string precision = "auto";  // auto, fp32, bf16, fp16
   const Cancel* cancel = nullptr;  // asked between passes
+  // Of the chip, at most; 0: all. As many are used as divide the batch evenly, each with its part of it.
+  uint32_t cores = 1;
 };
 
 struct Compilation {
-  graph::Graph graph;  // simplified: what the plan's numbers refer to
+  graph::Graph graph;  // simplified, of one core: what the plan's numbers refer to
   Plan plan;
   isa::Executable executable;
 };
 
 // Steps, kinds, dtypes, blockings, stages and places; estimates are filled by compile(). Errors: an operation that
-// no kernel does, a precision that does not exist, a tensor too large for the chip.
+// no kernel does, a precision that does not exist, a tensor too large for the chip; compile(): more cores than the chip
+// has.
 Result<Plan> make_plan(const graph::Graph&, const spec::ChipSpec&, const Options&);
 Result<Compilation> compile(graph::Graph, const spec::ChipSpec&, const Options&);
 

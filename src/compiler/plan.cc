@@ -137,9 +137,9 @@ bool Step::operator==(const Step& o) const {
 std::string_view step_kind_name(StepKind k) { return kStepKindNames[static_cast<size_t>(k)]; }
 
 std::string print(const Plan& plan, const graph::Graph* graph) {
-  std::string out =
-      fmt::format("plan version={} model={} chip={} spec={:016x} precision={}\n", kPlanVersion,
-                  plan.model.empty() ? "-" : escaped(plan.model), plan.chip, plan.spec_hash, plan.precision);
+  std::string out = fmt::format("plan version={} model={} chip={} spec={:016x} precision={} cores={}\n", kPlanVersion,
+                                plan.model.empty() ? "-" : escaped(plan.model), plan.chip, plan.spec_hash,
+                                plan.precision, plan.cores);
   for (const Stage& s : plan.stages) {
     out += fmt::format("stage first={} last={} bands={}{}\n", s.first, s.last, s.bands, s.by_image ? " by=image" : "");
   }
@@ -173,7 +173,7 @@ Result<Plan> parse_plan(std::string_view text) {
     if (!header && line.kind != "plan")
       return bad_input(fmt::format("a plan begins with 'plan version=...', found '{}'", line.kind), line.where());
     if (line.kind == "plan") {
-      TRY(line.only({"version", "model", "chip", "spec", "precision"}));
+      TRY(line.only({"version", "model", "chip", "spec", "precision", "cores"}));
       uint32_t version = TRY(line.number_of<uint32_t>("version"));
       if (version != kPlanVersion)
         return bad_input(fmt::format("plan version {}, this presil reads {}", version, kPlanVersion), line.where());
@@ -182,6 +182,7 @@ Result<Plan> parse_plan(std::string_view text) {
       if (model != "-") plan.model = unescaped(model);
       plan.chip = TRY(line.text("chip"));
       plan.precision = TRY(line.text("precision"));
+      if (line.text("cores")) plan.cores = TRY(line.number_of<uint32_t>("cores"));
       std::string hash = TRY(line.text("spec"));
       auto [end, error] = std::from_chars(hash.data(), hash.data() + hash.size(), plan.spec_hash, 16);
       if (error != std::errc() || end != hash.data() + hash.size())

@@ -71,6 +71,7 @@ struct Plan {
   std::string model, chip;
   uint64_t spec_hash = 0;
   std::string precision = "fp32";
+  uint32_t cores = 1;  // each does these steps for its part of the batch
   std::vector<Step> steps;
   std::vector<Stage> stages;
   std::vector<Location> tensors;  // by graph tensor

@@ -10,6 +10,7 @@ namespace {
 Plan random_plan(uint64_t seed) {
   Prng prng(seed);
   Plan plan{.model = "a model = 50% #", .chip = "trn2", .spec_hash = prng.next(), .precision = "bf16"};
+  plan.cores = static_cast<uint32_t>(1 + prng.below(8));
   for (uint64_t i = 0; i < 1 + prng.below(9); ++i) {
     Step s;
     s.kind = static_cast<StepKind>(prng.below(kStepKindCount));

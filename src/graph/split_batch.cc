@@ -25,8 +25,13 @@ class Axes {
  public:
   Axes(const Graph& graph, int64_t parts) : g_(graph), parts_(parts), axes_(graph.tensors.size()) {}
 
-  bool find() {
-    for (TensorId t : g_.inputs) axes_[t.value] = Place{};
+  // The first `inputs` inputs have it on `axis`.
+  bool find(size_t inputs, int axis = 0) {
+    for (size_t n = 0; n < inputs; ++n) {
+      const Shape& shape = g_.at(g_.inputs[n]).shape;
+      if (std::ssize(shape) <= axis || shape[static_cast<size_t>(axis)] % parts_ != 0) return false;
+      axes_[g_.inputs[n].value] = Place{axis};
+    }
     for (const Node& node : g_.nodes) {
       bool depends = std::ranges::any_of(node.inputs, [&](TensorId t) { return t.valid() && of(t); });
       if (!depends) continue;
@@ -59,7 +64,8 @@ class Axes {
         return aligned(node, 0);
       case Op::matmul: {
         const int rank = rank_of(g_, node.output);
-        if (const Axis axis = aligned(node, rank - 2)) return axis;
+        const Axis axis = rank > 2 ? aligned(node, rank - 2) : std::nullopt;
+        if (axis) return axis;
         // Rows of the first operand are independent too.
         const bool rows = only_first(node) && first->axis == rank_of(g_, node.inputs[0]) - 2;
         return rows ? Axis(moved(rank - 2)) : std::nullopt;
@@ -142,6 +148,15 @@ class Axes {
   std::vector<Axis> axes_;
 };
 
+// Operands without a batch that stretch over it anyway (a token for each image) are cut as well: on which axis, or -1.
+int stretched_axis(const Graph& g, const Axes& axes, const Node& node, TensorId t) {
+  if (!t.valid() || axes.of(t)) return -1;
+  const bool meets = node.op == Op::elementwise || node.op == Op::concat || node.op == Op::matmul;
+  const int at = axes.of(node.output)->axis - (rank_of(g, node.output) - rank_of(g, t));
+  const int end = node.op == Op::matmul ? rank_of(g, t) - 2 : rank_of(g, t);
+  return !meets || at < 0 || at >= end || extent(g, t, at) == 1 ? -1 : at;
+}
+
 class Splitter {
  public:
   Splitter(const Graph& graph, const Axes& axes, int64_t parts) : old_(graph), axes_(axes), parts_(parts), new_(graph) {
@@ -192,15 +207,10 @@ class Splitter {
     return to;
   }
 
-  // Operands without a batch that stretch over it anyway (a token for each image) are cut as well.
   TensorId operand(const Node& node, TensorId t, int64_t part) {
-    if (!t.valid()) return t;
-    if (axes_.of(t)) return part_[t.value];
-    bool meets = node.op == Op::elementwise || node.op == Op::concat || node.op == Op::matmul;
-    const int at = axes_.of(node.output)->axis - (rank_of(old_, node.output) - rank_of(old_, t));
-    const int end = node.op == Op::matmul ? rank_of(old_, t) - 2 : rank_of(old_, t);
-    if (!meets || at < 0 || at >= end || extent(old_, t, at) == 1) return t;
-    return sliced(t, at, part, node.source);
+    if (t.valid() && axes_.of(t)) return part_[t.value];
+    const int at = stretched_axis(old_, axes_, node, t);
+    return at < 0 ? t : sliced(t, at, part, node.source);
   }
 
   void copy(const Node& node, int64_t part) {
@@ -215,6 +225,83 @@ class Splitter {
   int64_t parts_;
   Graph new_;
   std::vector<TensorId> part_;  // by tensor of the old graph
+};
+
+// Makes every tensor with a batch smaller, in place.
+class Shrinker {
+ public:
+  Shrinker(const Graph& graph, const Axes& axes, int64_t parts) : old_(graph), axes_(axes), parts_(parts), new_(graph) {
+    new_.nodes.clear();
+  }
+
+  std::optional<BatchPart> run() {
+    for (size_t t = 0; t < old_.tensors.size(); ++t) {
+      const TensorId id(static_cast<uint32_t>(t));
+      if (const Axis axis = axes_.of(id)) new_.at(id).shape[static_cast<size_t>(axis->axis)] /= parts_;
+    }
+    for (const Node& node : old_.nodes) {
+      if (!add(node)) return std::nullopt;
+    }
+    BatchPart part{std::move(new_), {}, {}};
+    for (TensorId t : old_.inputs) part.input_axes.push_back(axes_.of(t) ? axes_.of(t)->axis : BatchPart::kWhole);
+    for (TensorId t : old_.outputs) part.output_axes.push_back(axes_.of(t)->axis);
+    return part;
+  }
+
+ private:
+  bool add(const Node& node) {
+    Node own = node;
+    if (axes_.of(node.output)) {
+      for (TensorId& t : own.inputs) {
+        const int at = stretched_axis(old_, axes_, node, t);
+        if (at < 0) continue;
+        if (!repeats(t, at)) return false;
+        t = first_part(t, at, node.source);
+      }
+    }
+    new_.nodes.push_back(std::move(own));
+    return true;
+  }
+
+  // Whether all parts of the operand are equal.
+  bool repeats(TensorId t, int axis) const {
+    auto maker = std::ranges::find(old_.nodes, t, &Node::output);
+    if (maker != old_.nodes.end()) {
+      if (maker->op != Op::expand) return false;
+      const int from = axis - (rank_of(old_, t) - rank_of(old_, maker->inputs[0]));
+      return from < 0 || extent(old_, maker->inputs[0], from) == 1;
+    }
+    const Tensor& tensor = old_.at(t);
+    // Larger ones may be without data, on which nothing may depend.
+    if (!tensor.data || std::ssize(*tensor.data) > kSmallConstantBytes) return false;
+    const auto rows = static_cast<size_t>(product(tensor.shape, 0, axis));
+    const size_t row = tensor.data->size() / rows, piece = row / static_cast<size_t>(parts_);
+    for (size_t r = 0; r < rows; ++r) {
+      const auto begin = tensor.data->begin() + static_cast<ptrdiff_t>(r * row);
+      // Equal to itself one part further on.
+      const auto last = begin + static_cast<ptrdiff_t>(row - piece);
+      if (!std::equal(begin, last, begin + static_cast<ptrdiff_t>(piece))) return false;
+    }
+    return true;
+  }
+
+  TensorId first_part(TensorId t, int axis, const std::string& source) {
+    Tensor part{.name = old_.at(t).name + ".part", .dtype = old_.at(t).dtype, .shape = old_.at(t).shape};
+    const int64_t size = part.shape[static_cast<size_t>(axis)] /= parts_;
+    new_.tensors.push_back(std::move(part));
+    const TensorId to(static_cast<uint32_t>(new_.tensors.size() - 1));
+    new_.nodes.push_back({.op = Op::slice,
+                          .inputs = {t},
+                          .output = to,
+                          .attrs = {.axes = {axis}, .starts = {0}, .ends = {size}, .steps = {1}},
+                          .source = source});
+    return to;
+  }
+
+  const Graph& old_;
+  const Axes& axes_;
+  int64_t parts_;
+  Graph new_;
 };
 
 }  // namespace
@@ -232,8 +319,29 @@ int64_t batch_of(const Graph& graph) {
 std::optional<Graph> split_batch(const Graph& graph, int64_t parts) {
   if (parts < 2 || batch_of(graph) % parts != 0) return std::nullopt;
   Axes axes(graph, parts);
-  if (!axes.find()) return std::nullopt;
+  if (!axes.find(graph.inputs.size())) return std::nullopt;
   return Splitter(graph, axes, parts).run();
+}
+
+std::optional<BatchPart> batch_part(const Graph& graph, int64_t parts) {
+  if (parts < 2 || graph.inputs.empty()) return std::nullopt;
+  auto tried = [&](size_t inputs, int axis) -> std::optional<BatchPart> {
+    Axes axes(graph, parts);
+    return axes.find(inputs, axis) ? Shrinker(graph, axes, parts).run() : std::nullopt;
+  };
+  if (batch_of(graph) % parts == 0) {
+    if (auto part = tried(graph.inputs.size(), 0)) return part;
+  }
+  if (auto part = tried(1, 0)) return part;
+  return tried(1, 1);
+}
+
+int64_t parts_max(const Graph& graph) {
+  int64_t most = batch_of(graph);
+  if (graph.inputs.empty()) return most;
+  const Shape& first = graph.at(graph.inputs[0]).shape;
+  for (size_t axis = 0; axis < std::min<size_t>(2, first.size()); ++axis) most = std::max(most, first[axis]);
+  return most;
 }
 
 }  // namespace presil::graph

@@ -83,5 +83,82 @@ TEST(SplitBatch, RefusesWhatMixesOrDoesNotDivide) {
   EXPECT_EQ(batch_of(b.graph()), 1);
 }
 
+// One part computes rows of what the whole graph does.
+void expect_part(const Graph& graph, int64_t parts, const std::vector<int>& input_axes,
+                 const std::vector<int>& output_axes) {
+  std::optional<BatchPart> part = batch_part(graph, parts);
+  ASSERT_TRUE(part);
+  EXPECT_EQ(part->input_axes, input_axes);
+  EXPECT_EQ(part->output_axes, output_axes);
+  for (const Finding& f : verify(part->graph)) ADD_FAILURE() << f.where << ": " << f.message << print(part->graph);
+  auto piece = [&](const HostTensor& whole, int axis, int64_t n) {
+    if (axis == BatchPart::kWhole) return whole;
+    HostTensor own = whole;
+    const int64_t rows = element_count(Shape(whole.shape.begin(), whole.shape.begin() + axis));
+    const size_t row = whole.bytes.size() / static_cast<size_t>(rows), size = row / static_cast<size_t>(parts);
+    own.shape[static_cast<size_t>(axis)] /= parts;
+    own.bytes.clear();
+    for (size_t r = 0; r < static_cast<size_t>(rows); ++r) {
+      const auto begin = whole.bytes.begin() + static_cast<ptrdiff_t>(r * row + static_cast<size_t>(n) * size);
+      own.bytes.insert(own.bytes.end(), begin, begin + static_cast<ptrdiff_t>(size));
+    }
+    return own;
+  };
+  std::vector<HostTensor> inputs;
+  for (TensorId t : graph.inputs) inputs.push_back(counted(graph.at(t)));
+  const auto whole = *interpret(graph, inputs);
+  for (int64_t n = 0; n < parts; ++n) {
+    std::vector<HostTensor> own;
+    for (size_t i = 0; i < inputs.size(); ++i) own.push_back(piece(inputs[i], input_axes[i], n));
+    const auto computed = *interpret(part->graph, own);
+    for (size_t i = 0; i < whole.size(); ++i) {
+      EXPECT_EQ(computed[i].bytes, piece(whole[i], output_axes[i], n).bytes) << "part " << n << print(part->graph);
+    }
+  }
+}
+
+TEST(BatchPart, ComputesItsRows) {
+  Builder b;
+  TensorId x = b.input("x", {DType::fp32, {4, 3, 6}});
+  TensorId token = *b.expand(b.constant_floats(DType::fp32, {1, 1, 6}, std::vector<double>(6, 2.0)), {4, 1, 6});
+  TensorId all = *b.add(Op::concat, {token, x}, {.axes = {1}});
+  b.graph().outputs = {*b.reduce(ReduceKind::sum, all, {2}, false)};
+  expect_part(b.graph(), 2, {0}, {0});
+  expect_part(b.graph(), 4, {0}, {0});
+  EXPECT_FALSE(batch_part(b.graph(), 3));
+}
+
+// A product of two inputs: rows of the first, all of the second, although both have as many rows.
+TEST(BatchPart, RowsOfAProduct) {
+  Builder b;
+  TensorId left = b.input("a", {DType::fp32, {4, 4}}), right = b.input("b", {DType::fp32, {4, 6}});
+  b.graph().outputs = {*b.add(Op::matmul, {left, right})};
+  expect_part(b.graph(), 2, {0, BatchPart::kWhole}, {0});
+  EXPECT_FALSE(split_batch(b.graph(), 2));
+}
+
+// Queries of one sequence against all of its keys.
+TEST(BatchPart, QueriesOfAttention) {
+  Builder b;
+  TensorId q = b.input("q", {DType::fp32, {1, 4, 3}}), k = b.input("k", {DType::fp32, {1, 3, 5}});
+  TensorId v = b.input("v", {DType::fp32, {1, 5, 3}});
+  TensorId scores = *b.add(Op::matmul, {q, k});
+  b.graph().outputs = {*b.add(Op::matmul, {scores, v})};
+  expect_part(b.graph(), 4, {1, BatchPart::kWhole, BatchPart::kWhole}, {1});
+  EXPECT_EQ(parts_max(b.graph()), 4);
+}
+
+// Constants that differ from image to image belong to one part each.
+TEST(BatchPart, ConstantsThatDifferAreRefused) {
+  for (double second : {1.0, 2.0}) {
+    Builder b;
+    TensorId x = b.input("x", {DType::fp32, {2, 3}});
+    TensorId c = b.constant_floats(DType::fp32, {2, 3}, {1, 1, 1, second, second, second});
+    b.graph().outputs = {*b.add(Op::elementwise, {x, c}, {.fn = ElementwiseFn::add})};
+    if (second == 1.0) expect_part(b.graph(), 2, {0}, {0});
+    EXPECT_EQ(batch_part(b.graph(), 2).has_value(), second == 1.0);
+  }
+}
+
 }  // namespace
 }  // namespace presil::graph

@@ -48,8 +48,9 @@ Result<void> check_header(std::span<const std::byte> file, uint64_t table_hash) 
   }
   if (file.size() < kHeaderBytes) return truncated(kHeaderBytes, file.size());
   uint64_t version = get(file, 8, 4);
-  if (version == 0 || version > kFormatVersion) {
-    return bad_input(fmt::format("file is version {}, this presil reads up to {}", version, kFormatVersion));
+  if (version != kFormatVersion) {
+    return bad_input(fmt::format("file is version {}, this presil reads {}", version, kFormatVersion), {},
+                     "compile the model again");
   }
   if (get(file, 12, 4) > kSectionsMax) {
     return bad_input(fmt::format("{} sections, at most {}", get(file, 12, 4), kSectionsMax));

@@ -94,6 +94,11 @@ HbmTensor read_tensor(ByteReader& r, bool& has_data) {
   t.address = r.number<uint64_t>("address");
   t.bytes = r.number<uint64_t>("bytes");
   for (size_t n = r.count("dimensions"); n > 0 && !r.failed(); --n) t.shape.push_back(r.signed_number("dimension"));
+  const int64_t split = r.signed_number("split axis");
+  if (split < HbmTensor::kNotSplit || split >= static_cast<int64_t>(t.shape.size())) {
+    r.fail(fmt::format("split axis {} of {} dimensions", split, t.shape.size()));
+  }
+  t.split_axis = static_cast<int32_t>(split);
   has_data = r.number<uint8_t>("data", 2) != 0;
   return t;
 }
@@ -108,6 +113,8 @@ Summary read_summary(ByteReader& r) {
   Summary s;
   Executable& e = s.executable;
   for (std::string* text : {&e.chip, &e.model, &e.precision}) *text = r.text("text");
+  e.cores = r.number<uint32_t>("cores");
+  if (e.cores == 0) r.fail("no core");
   e.semaphores = r.number<uint32_t>("semaphores");
   e.hbm_bytes = r.number<uint64_t>("hbm bytes");
   s.queues = r.number<uint32_t>("queues");

@@ -68,12 +68,14 @@ void write_tensor(ByteWriter& w, const HbmTensor& t) {
   w.number(t.bytes);
   w.number(t.shape.size());
   for (int64_t d : t.shape) w.signed_number(d);
+  w.signed_number(t.split_axis);
   w.number(t.data.empty() ? 0 : 1);  // 1: one of the constant sections, in order
 }
 
 Bytes summary_bytes(const Executable& e) {
   ByteWriter w;
   for (const std::string* s : {&e.chip, &e.model, &e.precision}) w.text(*s);
+  w.number(e.cores);
   w.number(e.semaphores);
   w.number(e.hbm_bytes);
   w.number(e.queues.size());

@@ -7,4 +7,14 @@ std::string_view role_name(TensorRole r) {
   return names[static_cast<size_t>(r)];
 }
 
+std::vector<int64_t> whole_shape(const HbmTensor& tensor, uint32_t cores) {
+  std::vector<int64_t> shape = tensor.shape;
+  if (tensor.split_axis != HbmTensor::kNotSplit) shape[static_cast<size_t>(tensor.split_axis)] *= cores;
+  return shape;
+}
+
+uint64_t whole_bytes(const HbmTensor& tensor, uint32_t cores) {
+  return tensor.split_axis == HbmTensor::kNotSplit ? tensor.bytes : tensor.bytes * cores;
+}
+
 }  // namespace presil::isa

@@ -14,7 +14,10 @@ enum class TensorRole : uint8_t { input, output, constant, scratch };
 std::string_view role_name(TensorRole r);
 
 // A tensor in HBM, row-major from `address`. Constants may come with their bytes (`data` empty when compiled without).
+// Where an executable runs on several cores, shape and bytes are those of one core; with a split axis each core has its
+// part of the whole tensor, in the order of the cores, otherwise all have the same.
 struct HbmTensor {
+  static constexpr int32_t kNotSplit = -1;
   std::string name;
   DType dtype = DType::fp32;
   std::vector<int64_t> shape;
@@ -22,6 +25,7 @@ struct HbmTensor {
   uint64_t address = 0;
   uint64_t bytes = 0;
   std::vector<std::byte> data;
+  int32_t split_axis = kNotSplit;
   bool operator==(const HbmTensor&) const = default;
 };
 
@@ -46,6 +50,7 @@ struct Executable {
   std::string chip;   // spec name, for messages
   std::string model;  // model file or kernel name
   std::string precision = "fp32";
+  uint32_t cores = 1;  // that run it, each with its own memories, queues and semaphores, and its part of split tensors
   uint32_t semaphores = 0;  // used: 0 .. semaphores-1
   uint64_t hbm_bytes = 0;   // used, from address 0
   std::vector<HbmTensor> tensors;
@@ -54,5 +59,9 @@ struct Executable {
   std::vector<Layer> layers;
   bool operator==(const Executable&) const = default;
 };
+
+// Of the tensor that the cores have together.
+std::vector<int64_t> whole_shape(const HbmTensor& tensor, uint32_t cores);
+uint64_t whole_bytes(const HbmTensor& tensor, uint32_t cores);
 
 }  // namespace presil::isa

@@ -125,13 +125,18 @@ Result<HbmTensor> parse_tensor(Lines& lines, Cursor& c) {
   while (!c.accept("]")) t.shape.push_back(TRY(c.integer<int64_t>("a dimension or ]")));
   t.address = TRY(field<uint64_t>(c, "address"));
   t.bytes = TRY(field<uint64_t>(c, "bytes"));
+  if (c.accept("split=")) {
+    const auto rank = static_cast<int32_t>(t.shape.size());
+    t.split_axis = TRY(c.integer<int32_t>("an axis", 0));
+    if (t.split_axis >= rank) return c.error_at(fmt::format("split axis {} of {} dimensions", t.split_axis, rank));
+  }
   if (!c.done()) t.data = TRY(parse_data(lines, c));
   return t;
 }
 
 Result<void> parse_item(Lines& lines, Executable& e) {
   static const std::vector<std::string> items{"chip",  "model", "precision", "semaphores", "hbm_bytes",
-                                              "queue", "layer", "source",    "tensor"};
+                                              "queue", "layer", "source",    "tensor",     "cores"};
   Cursor c = lines.cursor();
   switch (TRY(c.one_of("an item of an executable", items))) {
     case 0:
@@ -162,6 +167,9 @@ Result<void> parse_item(Lines& lines, Executable& e) {
     case 8:
       e.tensors.push_back(TRY(parse_tensor(lines, c)));
       return {};
+    case 9:
+      e.cores = TRY(c.integer<uint32_t>("a number of cores", 1));
+      break;
   }
   return c.expect_end();
 }

@@ -121,6 +121,7 @@ void append_tensor(std::string& out, const HbmTensor& t) {
   auto to = std::back_inserter(out);
   fmt::format_to(to, "tensor {} {} {}[{}] address={} bytes={}", role_name(t.role), in_quotes(t.name),
                  dtype_name(t.dtype), fmt::join(t.shape, " "), t.address, t.bytes);
+  if (t.split_axis != HbmTensor::kNotSplit) fmt::format_to(to, " split={}", t.split_axis);
   if (!t.data.empty()) {
     fmt::format_to(to, " data={} xxh3={} {{\n", t.data.size(), hash_name(hash_bytes(t.data)));
     std::string digits = base64(packed(t.data));
@@ -168,6 +169,7 @@ std::string print(const Executable& e) {
   auto to = std::back_inserter(out);
   fmt::format_to(to, "chip {} {}\nmodel {}\nprecision {}\n", in_quotes(e.chip), hash_name(e.spec_hash),
                  in_quotes(e.model), in_quotes(e.precision));
+  if (e.cores != 1) fmt::format_to(to, "cores {}\n", e.cores);
   fmt::format_to(to, "semaphores {}\nhbm_bytes {}\n", e.semaphores, e.hbm_bytes);
   for (const Program& queue : e.queues) {
     out += "queue {\n";

@@ -97,6 +97,7 @@ class RandomPrograms {
                 any<uint64_t>(),
                 {}};
     while (random_.below(3) > 0) t.shape.push_back(any<int64_t>());
+    t.split_axis = static_cast<int32_t>(random_.below(t.shape.size() + 1)) - 1;
     if (random_.below(2)) t.data.resize(random_.below(3000));
     if (random_.below(2)) {
       for (std::byte& b : t.data) b = static_cast<std::byte>(random_.next());
@@ -105,7 +106,9 @@ class RandomPrograms {
   }
 
   Executable executable() {
-    Executable e{any<uint64_t>(), text(), text(), text(), any<uint32_t>(), any<uint64_t>(), {}, {}, {}, {}};
+    Executable e{any<uint64_t>(), text(), text(), text()};
+    e.cores = 1 + static_cast<uint32_t>(random_.below(4));
+    e.semaphores = any<uint32_t>(), e.hbm_bytes = any<uint64_t>();
     for (uint64_t n = random_.below(4); n-- > 0;) e.tensors.push_back(tensor());
     for (uint64_t n = random_.below(4); n-- > 0;) e.queues.push_back(program(random_.below(20)));
     for (uint64_t n = random_.below(4); n-- > 0;) e.sources.push_back({any<uint32_t>(), text(), text()});

@@ -69,12 +69,13 @@ using Dims = std::vector<std::pair<std::string, int64_t>>;
 using Shapes = std::vector<std::pair<std::string, std::vector<int64_t>>>;
 
 Program load(const std::string& path, const std::optional<std::string>& chip, const std::string& precision,
-             const Dims& dims, const Shapes& shapes, bool double_as_fp32, bool data, bool retime) {
+             const Dims& dims, const Shapes& shapes, bool double_as_fp32, bool data, bool retime, uint32_t cores) {
   runtime::WorkloadOptions options{.path = path, .precision = precision, .dims = dims};
   options.shapes.assign(shapes.begin(), shapes.end());
   options.double_as_fp32 = double_as_fp32;
   options.with_data = data;
   options.retime = retime;
+  options.cores = cores;
   if (chip) options.chip = value_or_raise(spec::load_chip(*chip));
   auto loaded = Work().run([&options](const Cancel* cancel) {
     options.cancel = cancel;
@@ -92,8 +93,8 @@ using TensorType = std::tuple<std::string, std::string, std::vector<int64_t>>;
 
 std::vector<TensorType> tensors(const Program& program, isa::TensorRole role) {
   std::vector<TensorType> list;
-  for (const isa::HbmTensor& t : program.workload->executable.tensors) {
-    if (t.role == role) list.emplace_back(t.name, std::string(dtype_name(t.dtype)), t.shape);
+  for (const isa::HbmTensor& t : runtime::whole_tensors(program.workload->executable, role)) {
+    list.emplace_back(t.name, std::string(dtype_name(t.dtype)), t.shape);
   }
   return list;
 }
@@ -130,9 +131,9 @@ using View = nb::ndarray<nb::numpy, uint8_t, nb::ndim<1>>;
 nb::list outputs(nb::object self) {
   Outcome& outcome = nb::cast<Outcome&>(self);
   nb::list list;
-  for (const isa::HbmTensor& t : outcome.workload->executable.tensors) {
+  for (const isa::HbmTensor& t : runtime::whole_tensors(outcome.workload->executable, isa::TensorRole::output)) {
     auto value = std::ranges::find(outcome.run.result.outputs, t.name, &system::Output::name);
-    if (t.role != isa::TensorRole::output || value == outcome.run.result.outputs.end()) continue;
+    if (value == outcome.run.result.outputs.end()) continue;
     View view(value->bytes.data(), {value->bytes.size()}, self);
     list.append(nb::make_tuple(t.name, std::string(dtype_name(t.dtype)), t.shape, view));
   }
@@ -159,7 +160,7 @@ NB_MODULE(_core, m) {
   m.attr("__version__") = PRESIL_VERSION;
   m.def("chips_json", [] { return value_or_raise(runtime::chips_json()); });
   m.def("load", &load, "path"_a, "chip"_a.none(), "precision"_a, "dims"_a, "shapes"_a, "double_as_fp32"_a, "data"_a,
-        "retime"_a);
+        "retime"_a, "cores"_a);
   nb::class_<Program>(m, "Program")
       .def("save", &save, "path"_a)
       .def("run", &run, "inputs"_a, "data"_a, "check"_a, "seed"_a, "threads"_a)

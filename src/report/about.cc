@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <set>
 
+#include "base/check.h"
 #include "isa/slots.h"
 #include "report/confidence.h"
 #include "spec/fields.h"
@@ -41,10 +43,13 @@ trace::Unit dma_unit(const chip::DmaCounters& engine, size_t index) {
   return unit;
 }
 
-trace::Layer layer_of(const isa::Layer& layer, const chip::LayerCounters& counted) {
-  trace::Layer l{.name = layer.name, .kind = layer.kind, .macs = layer.macs, .compulsory_bytes = layer.bytes};
-  l.hbm_bytes = counted.hbm_read_bytes + counted.hbm_write_bytes;
-  l.instructions = counted.instructions;
+// Of `cores` that do the same.
+trace::Layer layer_of(const isa::Layer& layer, const chip::LayerCounters& counted, uint64_t cores) {
+  trace::Layer l{.name = layer.name, .kind = layer.kind};
+  l.macs = cores * layer.macs;
+  l.compulsory_bytes = cores * layer.bytes;
+  l.hbm_bytes = cores * (counted.hbm_read_bytes + counted.hbm_write_bytes);
+  l.instructions = cores * counted.instructions;
   l.time = counted.time;
   for (size_t e = 0; e < counted.busy.size(); ++e) l.busy.push_back({kind_name(e), counted.busy[e]});
   return l;
@@ -74,30 +79,38 @@ std::map<uint64_t, uint64_t> fetched_bytes(const isa::Executable& executable) {
   return fetched;
 }
 
-// Inputs, weights and outputs cross the HBM at least once; of tables, the rows that are fetched.
-uint64_t compulsory_bytes(const isa::Executable& executable) {
+// Inputs, weights and outputs cross the HBM at least once; of tables, the rows that are fetched. Every core has inputs
+// and outputs of its own.
+uint64_t compulsory_bytes(const isa::Executable& executable, uint64_t cores) {
   const std::map<uint64_t, uint64_t> fetched = fetched_bytes(executable);
   uint64_t bytes = 0;
   for (const isa::HbmTensor& t : executable.tensors) {
     if (t.role == isa::TensorRole::scratch) continue;
     auto table = fetched.find(t.address);
-    bytes += table == fetched.end() ? t.bytes : std::min(t.bytes, table->second);
+    const uint64_t times = t.role == isa::TensorRole::constant ? 1 : cores;
+    bytes += times * (table == fetched.end() ? t.bytes : std::min(t.bytes, table->second));
   }
   return bytes;
 }
 
 // A transfer within the HBM reads and writes it at once.
-bool hbm_can_limit(const isa::Executable& executable, const spec::ChipSpec& spec) {
-  uint64_t sides = 1;
+bool hbm_can_limit(const isa::Executable& executable, const spec::ChipSpec& spec, uint64_t attached) {
+  uint64_t sides = attached;
   for (const isa::Program& queue : executable.queues) {
     for (const isa::Instruction& i : queue.code) {
       if (!isa::is_dma(i.opcode)) continue;
       const bool within =
           std::ranges::all_of(queue.operands(i), [](const isa::View& v) { return v.memory == isa::Memory::hbm; });
-      if (within) sides = 2;
+      if (within) sides = 2 * attached;
     }
   }
   return sides * spec.dma.engines * spec.dma.engine_bytes_per_s > spec.hbm.bytes_per_s;
+}
+
+std::set<uint32_t> stacks_of(const spec::ChipSpec& spec, std::span<const system::CoreRun> cores) {
+  std::set<uint32_t> stacks;
+  for (const system::CoreRun& core : cores) stacks.insert(stack_of(spec, core.core));
+  return stacks;
 }
 
 std::string operand_text(const isa::View& view) {
@@ -128,32 +141,43 @@ std::string confidence_text(const spec::ChipSpec& chip) {
 }  // namespace
 
 trace::About about(const isa::Executable& executable, const spec::ChipSpec& spec, const system::RunResult& run) {
+  return about_cores(executable, spec, run, run.cores);
+}
+
+trace::About about_cores(const isa::Executable& executable, const spec::ChipSpec& spec, const system::RunResult& run,
+                         std::span<const system::CoreRun> cores) {
+  CHECK(!cores.empty(), "a run has a core");
+  const chip::Counters& first = cores.front().counters;
+  const std::set<uint32_t> stacks = stacks_of(spec, cores);
   trace::About a{.model = executable.model, .chip = spec.name};
   a.precision = matmul_precision(executable);
   a.confidence = confidence_text(spec);
   if (!run.outcome.ok()) a.outcome = chip::outcome_text(run.outcome);
   a.spec_hash = spec_hash(spec);
-  a.trace_hash = run.trace_hash;
-  a.elapsed = run.elapsed;
-  a.instructions = run.counters.instructions;
-  for (const isa::Layer& layer : executable.layers) a.macs += layer.macs;
-  a.compulsory_bytes = compulsory_bytes(executable);
-  a.hbm_read_bytes = run.counters.read_bytes[static_cast<size_t>(isa::Memory::hbm)];
-  a.hbm_write_bytes = run.counters.written_bytes[static_cast<size_t>(isa::Memory::hbm)];
-  a.peak_macs_per_s = static_cast<uint64_t>(peak_macs_per_s(spec, a.precision));
-  a.bf16_macs_per_s = static_cast<uint64_t>(peak_macs_per_s(spec, "bf16"));
-  a.hbm_bound_bytes_per_s = static_cast<uint64_t>(hbm_bound_bytes_per_s(spec));
-  a.hbm_can_limit = hbm_can_limit(executable, spec);
+  a.trace_hash = cores.size() == run.cores.size() ? run.trace_hash : cores.front().trace_hash;
+  a.cores = static_cast<uint32_t>(cores.size());
+  for (const system::CoreRun& core : cores) {
+    a.elapsed = std::max(a.elapsed, core.elapsed);
+    a.instructions += core.counters.instructions;
+    a.hbm_read_bytes += core.counters.read_bytes[static_cast<size_t>(isa::Memory::hbm)];
+    a.hbm_write_bytes += core.counters.written_bytes[static_cast<size_t>(isa::Memory::hbm)];
+  }
+  for (const isa::Layer& layer : executable.layers) a.macs += a.cores * layer.macs;
+  a.compulsory_bytes = compulsory_bytes(executable, a.cores);
+  a.peak_macs_per_s = a.cores * static_cast<uint64_t>(peak_macs_per_s(spec, a.precision));
+  a.bf16_macs_per_s = a.cores * static_cast<uint64_t>(peak_macs_per_s(spec, "bf16"));
+  a.hbm_bound_bytes_per_s = static_cast<uint64_t>(hbm_bound_bytes_per_s(spec, a.cores, stacks.size()));
+  a.hbm_can_limit = hbm_can_limit(executable, spec, (a.cores + stacks.size() - 1) / stacks.size());
   a.wake = spec.semaphores.wake;
   for (size_t k = 0; k < isa::kEngineKindCount; ++k) {
     a.clocks.push_back({kind_name(k), engines_of(spec)[k]->clock_hz});
   }
   for (const isa::Source& s : executable.sources) a.sources.push_back({s.layer, s.tile_op, s.graph_node});
   for (size_t l = 0; l < executable.layers.size(); ++l) {
-    a.layers.push_back(layer_of(executable.layers[l], run.counters.layers[l]));
+    a.layers.push_back(layer_of(executable.layers[l], first.layers[l], a.cores));
   }
-  for (const chip::EngineCounters& engine : run.counters.engines) a.units.push_back(engine_unit(engine, spec));
-  for (size_t e = 0; e < run.counters.dma.size(); ++e) a.units.push_back(dma_unit(run.counters.dma[e], e));
+  for (const chip::EngineCounters& engine : first.engines) a.units.push_back(engine_unit(engine, spec));
+  for (size_t e = 0; e < first.dma.size(); ++e) a.units.push_back(dma_unit(first.dma[e], e));
   return a;
 }
 
@@ -201,8 +225,9 @@ double peak_macs_per_s(const spec::ChipSpec& spec, const std::string& precision)
   return precision == "fp32" ? full / t.fp32_passes : full;
 }
 
-double hbm_bound_bytes_per_s(const spec::ChipSpec& spec) {
-  return static_cast<double>(std::min(spec.hbm.bytes_per_s, spec.dma.engines * spec.dma.engine_bytes_per_s));
+double hbm_bound_bytes_per_s(const spec::ChipSpec& spec, uint64_t cores, uint64_t stacks) {
+  return static_cast<double>(
+      std::min(stacks * spec.hbm.bytes_per_s, cores * spec.dma.engines * spec.dma.engine_bytes_per_s));
 }
 
 }  // namespace presil::report

@@ -19,7 +19,10 @@ std::string_view kind_name(Kind kind) {
 }
 
 void write_headline(JsonWriter& json, const trace::About& about, const Summary& s) {
-  json.member("model", about.model).member("chip", about.chip).member("chipFile", about.chip_file);
+  json.member("model", about.model)
+      .member("cores", about.cores)
+      .member("chip", about.chip)
+      .member("chipFile", about.chip_file);
   json.member("specHash", hash_name(about.spec_hash)).member("traceHash", hash_name(about.trace_hash));
   json.member("precision", s.precision).member("outcome", about.outcome).member("confidence", about.confidence);
   json.member("seconds", s.seconds).member("elapsedFs", about.elapsed).member("idealSeconds", s.ideal_seconds);

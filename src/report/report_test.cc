@@ -86,17 +86,19 @@ struct Case {
     executable.tensors = {{.name = "x", .role = isa::TensorRole::input, .bytes = 100'000},
                           {.name = "s", .role = isa::TensorRole::scratch, .bytes = 900'000}};
     run.elapsed = 1'000'000'000;
+    chip::Counters counters;
     chip::EngineCounters tensor{.name = "tensor", .kind = isa::EngineKind::tensor, .busy = 600'000'000};
     tensor.waits[static_cast<size_t>(chip::WaitCause::dma)] = 400'000'000;
-    run.counters.engines = {tensor};
-    run.counters.dma.resize(2);
-    for (chip::DmaCounters& d : run.counters.dma) d.busy = 300'000'000, d.idle = 700'000'000;
-    run.counters.layers.resize(2);
-    run.counters.layers[0].time = 750'000'000;
-    run.counters.layers[0].busy[0] = 600'000'000;
-    run.counters.layers[1].time = 250'000'000;
-    run.counters.layers[1].hbm_read_bytes = 80'000;
-    run.counters.read_bytes[static_cast<size_t>(isa::Memory::hbm)] = 80'000;
+    counters.engines = {tensor};
+    counters.dma.resize(2);
+    for (chip::DmaCounters& d : counters.dma) d.busy = 300'000'000, d.idle = 700'000'000;
+    counters.layers.resize(2);
+    counters.layers[0].time = 750'000'000;
+    counters.layers[0].busy[0] = 600'000'000;
+    counters.layers[1].time = 250'000'000;
+    counters.layers[1].hbm_read_bytes = 80'000;
+    counters.read_bytes[static_cast<size_t>(isa::Memory::hbm)] = 80'000;
+    run.cores = {{.elapsed = run.elapsed, .counters = counters}};
   }
   Summary summary() const { return summarize(executable, chip, run); }
 };
@@ -130,7 +132,7 @@ TEST(Summary, LayersSayWhatBoundsThem) {
   EXPECT_EQ(layers[0].bound_by, "tensor");  // 80 % of its time
   EXPECT_EQ(layers[1].bound_by, "hbm");     // 80 kB in 250 ns at 368 GB/s: 87 %
   EXPECT_DOUBLE_EQ(layers[0].share + layers[1].share, 1.0);
-  r.run.counters.layers[0].busy[0] = 300'000'000;
+  r.run.cores[0].counters.layers[0].busy[0] = 300'000'000;
   EXPECT_EQ(r.summary().layers[0].bound_by, "latency");
 }
 

@@ -104,4 +104,9 @@ Summary summarize(const isa::Executable& executable, const spec::ChipSpec& spec,
   return summarize(about(executable, spec, run));
 }
 
+Summary summarize(const isa::Executable& executable, const spec::ChipSpec& spec, const system::RunResult& run,
+                  const system::CoreRun& core) {
+  return summarize(about_cores(executable, spec, run, {&core, 1}));
+}
+
 }  // namespace presil::report

@@ -45,5 +45,8 @@ struct Summary {
 Summary summarize(const trace::About& about);
 // Of about(executable, spec, run).
 Summary summarize(const isa::Executable& executable, const spec::ChipSpec& spec, const system::RunResult& run);
+// Of one core of the run.
+Summary summarize(const isa::Executable& executable, const spec::ChipSpec& spec, const system::RunResult& run,
+                  const system::CoreRun& core);
 
 }  // namespace presil::report

@@ -33,7 +33,8 @@ struct presil_chip {
 // Shared with its results, which outlive it.
 struct ProgramState {
   presil::runtime::Workload workload;
-  std::vector<presil_tensor> inputs, outputs;  // names and shapes are the executable's
+  std::vector<presil::isa::HbmTensor> whole_inputs, whole_outputs;
+  std::vector<presil_tensor> inputs, outputs;  // names and shapes are those of the whole ones
 };
 struct presil_program {
   std::shared_ptr<const ProgramState> state;
@@ -117,11 +118,9 @@ presil_tensor tensor_of(const presil::isa::HbmTensor& t, const void* data) {
   return {t.name.c_str(), static_cast<presil_dtype>(t.dtype), t.shape.size(), t.shape.data(), data, t.bytes};
 }
 
-std::vector<presil_tensor> tensors_of(const presil::isa::Executable& executable, presil::isa::TensorRole role) {
+std::vector<presil_tensor> list_of(const std::vector<presil::isa::HbmTensor>& tensors) {
   std::vector<presil_tensor> list;
-  for (const auto& t : executable.tensors) {
-    if (t.role == role) list.push_back(tensor_of(t, nullptr));
-  }
+  for (const auto& t : tensors) list.push_back(tensor_of(t, nullptr));
   return list;
 }
 
@@ -154,10 +153,9 @@ Result<presil::runtime::NamedArray> array_of(const presil_tensor& t, size_t inde
 
 std::vector<presil_tensor> outputs_of(const ProgramState& program, const presil::runtime::Run& run) {
   std::vector<presil_tensor> list;
-  for (const auto& t : program.workload.executable.tensors) {
+  for (const auto& t : program.whole_outputs) {
     auto value = std::ranges::find(run.result.outputs, t.name, &presil::system::Output::name);
-    const bool output = t.role == presil::isa::TensorRole::output;
-    if (output && value != run.result.outputs.end()) list.push_back(tensor_of(t, value->bytes.data()));
+    if (value != run.result.outputs.end()) list.push_back(tensor_of(t, value->bytes.data()));
   }
   return list;
 }
@@ -176,8 +174,10 @@ presil_chip* new_chip(presil::spec::ChipSpec spec) {
 presil_program* new_program(presil::runtime::Workload workload) {
   auto state = std::make_shared<ProgramState>();
   state->workload = std::move(workload);
-  state->inputs = tensors_of(state->workload.executable, presil::isa::TensorRole::input);
-  state->outputs = tensors_of(state->workload.executable, presil::isa::TensorRole::output);
+  state->whole_inputs = presil::runtime::whole_tensors(state->workload.executable, presil::isa::TensorRole::input);
+  state->whole_outputs = presil::runtime::whole_tensors(state->workload.executable, presil::isa::TensorRole::output);
+  state->inputs = list_of(state->whole_inputs);
+  state->outputs = list_of(state->whole_outputs);
   return new presil_program{std::move(state)};
 }
 
@@ -201,6 +201,7 @@ Result<presil::runtime::WorkloadOptions> workload_options(const char* path, cons
   options.double_as_fp32 = o.double_as_fp32;
   options.with_data = !o.no_data;
   options.cancel = cancel_of(o.cancel);
+  options.cores = o.cores;
   return options;
 }
 

@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "graph/host_tensor.h"
 #include "numerics/convert.h"
+#include "runtime/workload.h"
 
 namespace presil::runtime {
 namespace {
@@ -80,9 +81,9 @@ Result<Array> fitted(Array array, const isa::HbmTensor& tensor) {
   return array;
 }
 
-Result<void> check_names(const std::vector<const isa::HbmTensor*>& wanted, const std::vector<NamedArray>& given) {
+Result<void> check_names(const std::vector<isa::HbmTensor>& wanted, const std::vector<NamedArray>& given) {
   std::vector<std::string> names;
-  for (const isa::HbmTensor* tensor : wanted) names.push_back(tensor->name);
+  for (const isa::HbmTensor& tensor : wanted) names.push_back(tensor.name);
   for (size_t i = 0; i < given.size(); ++i) {
     const std::string& name = given[i].name;
     if (std::ranges::find(names, name) == names.end()) {
@@ -108,17 +109,14 @@ Result<NamedArray> read_named(const std::string& argument) {
 
 Result<std::vector<NamedArray>> make_inputs(const isa::Executable& executable, std::vector<NamedArray> given,
                                             uint64_t seed, bool draw, const Cancel* cancel) {
-  std::vector<const isa::HbmTensor*> wanted;
-  for (const isa::HbmTensor& tensor : executable.tensors) {
-    if (tensor.role == isa::TensorRole::input) wanted.push_back(&tensor);
-  }
+  const std::vector<isa::HbmTensor> wanted = whole_tensors(executable, isa::TensorRole::input);
   TRY(check_names(wanted, given));
   std::vector<NamedArray> inputs;
-  for (const isa::HbmTensor* tensor : wanted) {
-    auto it = std::ranges::find(given, tensor->name, &NamedArray::name);
+  for (const isa::HbmTensor& tensor : wanted) {
+    auto it = std::ranges::find(given, tensor.name, &NamedArray::name);
     if (it == given.end() && !draw) continue;
-    Array array = it == given.end() ? TRY(drawn(*tensor, seed, cancel)) : TRY(fitted(std::move(it->array), *tensor));
-    inputs.push_back({tensor->name, std::move(array)});
+    Array array = it == given.end() ? TRY(drawn(tensor, seed, cancel)) : TRY(fitted(std::move(it->array), tensor));
+    inputs.push_back({tensor.name, std::move(array)});
   }
   return inputs;
 }

@@ -38,9 +38,6 @@ void describe(const Workload& workload, const system::RunResult& run, trace::Tra
 
 Result<Run> run(const Workload& workload, const RunOptions& options, std::vector<NamedArray> inputs,
                 trace::Trace* trace) {
-  if (options.cores != 1) {
-    return unsupported(fmt::format("{} cores asked for; a run uses one core", options.cores), "--cores");
-  }
   inputs = TRY(make_inputs(workload.executable, std::move(inputs), options.seed, options.data, options.cancel));
   std::vector<system::Input> views;
   for (const NamedArray& input : inputs) views.push_back({input.name, input.array.bytes});
@@ -67,8 +64,7 @@ Result<std::vector<OutputRow>> write_outputs(const Workload& workload, const Run
   if (!folder.empty()) TRY(make_folder(folder));
   std::vector<OutputRow> rows;
   const std::vector<system::Output>& values = run.result.outputs;
-  for (const isa::HbmTensor& tensor : workload.executable.tensors) {
-    if (tensor.role != isa::TensorRole::output) continue;
+  for (const isa::HbmTensor& tensor : whole_tensors(workload.executable, isa::TensorRole::output)) {
     OutputRow row{tensor.name, std::string(dtype_name(tensor.dtype)), tensor.shape, {}};
     auto value = std::ranges::find(values, tensor.name, &system::Output::name);
     if (!folder.empty() && run.result.outcome.ok() && value != values.end()) {

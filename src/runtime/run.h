@@ -13,7 +13,6 @@
 namespace presil::runtime {
 
 struct RunOptions {
-  uint32_t cores = 1;
   bool data = true;      // compute tensor values, not only time
   bool check = true;     // with data: chip/checker.h
   uint64_t seed = 0;     // of the inputs that are not given
@@ -29,7 +28,7 @@ struct Run {
   double simulate_seconds = 0;  // on the host
 };
 
-// Inputs that are not given are drawn; without data none is needed and none may be wrong. Errors: more than one core,
+// Inputs that are not given are drawn; without data none is needed and none may be wrong. Errors:
 // inputs that make_inputs refuses, a workload without data that is to run with it, `cancelled`.
 // A trace gets the events and what a report says about them, but for About::what_ifs (runtime/artifacts.h).
 Result<Run> run(const Workload& workload, const RunOptions& options, std::vector<NamedArray> inputs,

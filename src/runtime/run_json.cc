@@ -28,6 +28,18 @@ void write_engines(JsonWriter& json, const report::Summary& s) {
   json.end_object();
 }
 
+void write_cores(JsonWriter& json, const Workload& w, const system::RunResult& result) {
+  json.key("per_core").begin_array();
+  for (const system::CoreRun& core : result.cores) {
+    const report::Summary s = report::summarize(w.executable, w.chip, result, core);
+    json.begin_object().member("core", core.core).member("seconds", s.seconds);
+    json.member("trace_hash", hash_name(core.trace_hash)).member("instructions", s.instructions);
+    write_engines(json, s);
+    json.member("hbm_read_bytes", s.hbm_read_bytes).member("hbm_write_bytes", s.hbm_write_bytes).end_object();
+  }
+  json.end_array();
+}
+
 void write_confidence(JsonWriter& json, const report::Confidence& c) {
   json.key("confidence").begin_object().member("level", c.level).key("suite");
   c.suite.empty() ? json.null() : json.value(c.suite);
@@ -71,7 +83,7 @@ std::string run_json(const Workload& w, const RunOptions& options, const Run& ru
   JsonWriter json;
   json.begin_object().member("model", w.executable.model);
   json.key("chip").begin_object().member("name", w.chip.name).member("spec_hash", hash_name(w.executable.spec_hash));
-  json.end_object().member("cores", options.cores).member("precision", s.precision);
+  json.end_object().member("cores", w.executable.cores).member("precision", s.precision);
   json.key("dims").begin_object();
   for (const auto& [name, value] : w.dims) json.member(name, value);
   json.end_object().member("seed", options.seed).member("data", options.data);
@@ -98,6 +110,7 @@ std::string run_json(const Workload& w, const RunOptions& options, const Run& ru
   } else {
     json.null();
   }
+  write_cores(json, w, run.result);
   write_confidence(json, report::confidence_in(w.chip));
   write_layers(json, s);
   write_output_rows(json, outputs);

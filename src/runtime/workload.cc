@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "base/hash.h"
+#include "base/text.h"
 #include "isa/encode.h"
 #include "isa/parse.h"
 #include "isa/rules.h"
@@ -57,6 +58,11 @@ Result<Workload> load_executable(const WorkloadOptions& options) {
     w.executable = TRY(isa::decode(bytes, options.path));
   }
   TRY(refuse_model_options(options));
+  if (options.cores != 0 && options.cores != w.executable.cores) {
+    return bad_input(fmt::format("'{}' is compiled for {}, {} asked for", options.path,
+                                 count_text(w.executable.cores, "core"), options.cores),
+                     "--cores", "compile the model again");
+  }
   w.chip = TRY(chip_or(options, w.executable.chip));
   const uint64_t hash = spec_hash(w.chip);
   if (w.executable.spec_hash != hash && !options.retime) {
@@ -80,21 +86,36 @@ Result<Workload> compile_model(const WorkloadOptions& options) {
   spec::ChipSpec chip = TRY(chip_or(options, kDefaultChip));
   auto graph = TRY(load_graph(options));
   TRY(go_on_unless(options.cancel));
-  auto compiled = compile_workload(std::move(graph), std::move(chip), {options.precision, options.cancel});
+  auto compiled =
+      compile_workload(std::move(graph), std::move(chip), {options.precision, options.cancel, options.cores});
   if (!compiled) return in_file(options.path, compiled.error());
   Workload w = std::move(*compiled);
   w.dims.insert(options.dims.begin(), options.dims.end());
   w.executable.model = std::filesystem::path(options.path).filename().string();
-  w.compile_for = [options](const spec::ChipSpec& chip, const Cancel* cancel) -> Result<isa::Executable> {
+  w.compile_for = [options, cores = w.executable.cores](const spec::ChipSpec& chip,
+                                                        const Cancel* cancel) -> Result<isa::Executable> {
     WorkloadOptions again = options;
     again.with_data = false;
     auto graph = TRY(load_graph(again));
-    return TRY(compile_workload(std::move(graph), chip, {options.precision, cancel})).executable;
+    return TRY(compile_workload(std::move(graph), chip, {options.precision, cancel, cores})).executable;
   };
   return w;
 }
 
 }  // namespace
+
+std::vector<isa::HbmTensor> whole_tensors(const isa::Executable& executable, isa::TensorRole role) {
+  std::vector<isa::HbmTensor> tensors;
+  for (const isa::HbmTensor& t : executable.tensors) {
+    if (t.role != role) continue;
+    tensors.push_back({.name = t.name,
+                       .dtype = t.dtype,
+                       .shape = isa::whole_shape(t, executable.cores),
+                       .role = role,
+                       .bytes = isa::whole_bytes(t, executable.cores)});
+  }
+  return tensors;
+}
 
 bool is_executable_file(const std::string& path) { return path.ends_with(".presil") || path.ends_with(".txt"); }
 

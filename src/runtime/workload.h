@@ -25,6 +25,7 @@ struct WorkloadOptions {
   bool double_as_fp32 = false;
   bool with_data = true;  // false: weights are not read, the executable can be timed only
   bool retime = false;    // accept an executable that was compiled for another chip
+  uint32_t cores = 0;     // at most so many of the chip's share the batch; 0: all. An executable has been given its own
   const Cancel* cancel = nullptr;
 };
 
@@ -38,6 +39,9 @@ struct Workload {
   // The same workload compiled for another chip, to be timed; null: it cannot be compiled again.
   std::function<Result<isa::Executable>(const spec::ChipSpec&, const Cancel*)> compile_for;
 };
+
+// An executable's tensors of that role as all cores have them together, without data.
+std::vector<isa::HbmTensor> whole_tensors(const isa::Executable& executable, isa::TensorRole role);
 
 bool is_executable_file(const std::string& path);
 

@@ -167,8 +167,8 @@ TEST(ChipFile, ErrorsNamePlaceFoundAndExpected) {
 TEST(ChipFile, ErrorsOfWholeFiles) {
   EXPECT_EQ(parse_chip("", "my.toml").error().text(), "my.toml: missing key 'name': the name of the chip");
   EXPECT_EQ(parse_chip("name = \"x\"\ngeneration = 3\n", "my.toml").error().text(),
-            "my.toml: missing key 'cores' at the top level: cores on the chip; a run uses one, such as 128 (or extend "
-            "a chip that has it)");
+            "my.toml: missing key 'cores' at the top level: cores on the chip, such as 128 (or extend a chip that "
+            "has it)");
   EXPECT_EQ(parse_chip("extends = \"trm2\"", "my.toml").error().text(),
             "my.toml: extends: \"trm2\" is neither a bundled chip nor a readable file (did you mean 'trn2'?)");
   EXPECT_EQ(load_chip("trn4").error().text(),
@@ -275,7 +275,7 @@ TEST(ChipFile, EveryValueKnowsWhereItComesFrom) {
   EXPECT_EQ(known.sources.at("vector.reads"), "my.toml:6");
   EXPECT_EQ(known.sources.at("vector.latency"), "fitted: I32 I23");
   EXPECT_EQ(known.sources.size(), chip_fields().size());
-  EXPECT_THAT(known.notes, testing::StartsWith("Trainium2, one NeuronCore-v3 at a time."));
+  EXPECT_THAT(known.notes, testing::StartsWith("Trainium2. What the keys mean"));
   EXPECT_THAT(known.notes, testing::HasSubstr("\n  ISA     nki/api/nki/isa/__init__.py"));
 }
 

@@ -89,9 +89,11 @@ struct DmaSpec {
   bool operator==(const DmaSpec&) const = default;
 };
 
+// Cores are attached to stacks in order: with 8 cores and 4 stacks, cores 0 and 1 to stack 0.
 struct HbmSpec {
-  uint64_t bytes = 0;        // reachable by a core
-  uint64_t bytes_per_s = 0;  // of the stacks attached to one core, reads and writes together
+  uint32_t stacks = 1;       // of the chip
+  uint64_t bytes = 0;        // of a stack: what a core reaches
+  uint64_t bytes_per_s = 0;  // of a stack, reads and writes of all its cores together
   bool operator==(const HbmSpec&) const = default;
 };
 
@@ -126,7 +128,7 @@ struct Origin {
 struct ChipSpec {
   std::string name;
   uint32_t generation = 3;  // instruction table generation
-  uint32_t cores = 1;       // on the chip; a run uses one
+  uint32_t cores = 1;       // on the chip
   TensorSpec tensor;
   VectorSpec vector;
   ScalarSpec scalar;
@@ -140,6 +142,11 @@ struct ChipSpec {
   Origin origin;
   bool operator==(const ChipSpec&) const = default;
 };
+
+// The stack of HBM that a core is attached to.
+inline uint32_t stack_of(const ChipSpec& spec, uint32_t core) {
+  return static_cast<uint32_t>(uint64_t{core} * spec.hbm.stacks / spec.cores);
+}
 
 // Of the resolved values; comments, order and spelling of a file do not matter, nor does the name of the chip.
 uint64_t spec_hash(const ChipSpec& spec);

@@ -196,7 +196,7 @@ Fields make_fields() {
   using enum Unit;
   Fields out;
   out.push_back(top<&ChipSpec::generation>("generation", {2, 4}, "generation of the instruction table"));
-  out.push_back(top<&ChipSpec::cores>("cores", {1, 1024}, "cores on the chip; a run uses one"));
+  out.push_back(top<&ChipSpec::cores>("cores", {1, 1024}, "cores on the chip"));
   tensor(out);
   vector(out);
   scalar(out);
@@ -205,10 +205,13 @@ Fields make_fields() {
   sram<&ChipSpec::sbuf>(out, "sbuf");
   sram<&ChipSpec::psum>(out, "psum");
   dma(out);
+  constexpr auto H = &ChipSpec::hbm;
+  out.push_back(field<H, &HbmSpec::stacks>("hbm", "stacks", count, {1, 1024},
+                                           "stacks of the chip, each attached to as many cores, in their order"));
   out.push_back(
-      field<&ChipSpec::hbm, &HbmSpec::bytes>("hbm", "size", bytes, {1 << 20, kSizeMax}, "reachable by a core"));
-  out.push_back(field<&ChipSpec::hbm, &HbmSpec::bytes_per_s>(
-      "hbm", "bandwidth", bytes_per_second, kRate, "of the stacks attached to one core, reads and writes together"));
+      field<H, &HbmSpec::bytes>("hbm", "size", bytes, {1 << 20, kSizeMax}, "of a stack: what a core reaches"));
+  out.push_back(field<H, &HbmSpec::bytes_per_s>("hbm", "bandwidth", bytes_per_second, kRate,
+                                                "of a stack, reads and writes of all its cores together"));
   constexpr auto S = &ChipSpec::semaphores;
   out.push_back(field<S, &SemaphoreSpec::count>("semaphores", "count", count, {8, 65535}, "semaphores of a core"));
   out.push_back(field<S, &SemaphoreSpec::maximum>("semaphores", "maximum", count, {1 << 10, (1ull << 32) - 1},

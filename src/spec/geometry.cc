@@ -77,6 +77,12 @@ void check_dma(const ChipSpec& s, Findings& out) {
   }
 }
 
+void check_stacks(const ChipSpec& s, Findings& out) {
+  if (s.cores % s.hbm.stacks == 0) return;
+  out.push_back({{"hbm.stacks", "cores"},
+                 fmt::format("{} stacks for {} cores: every stack is attached to as many", s.hbm.stacks, s.cores)});
+}
+
 void check_names(const ChipSpec& s, Findings& out) {
   const std::vector<std::string> known{"sbuf", "psum", "hbm"};
   ChipSpec copy = s;
@@ -97,6 +103,7 @@ std::vector<Finding> check_geometry(const ChipSpec& spec) {
   check_partitions(spec, out);
   check_memories(spec, out);
   check_dma(spec, out);
+  check_stacks(spec, out);
   return out;
 }
 

@@ -10,16 +10,23 @@ namespace presil::system {
 
 struct Filled {};
 
-// Constants and inputs at their addresses: lent, so that both outlive the memory. The executable is one that chip::load
-// accepted. Errors: a constant without its bytes; an input that is missing, unknown, given twice or of another size.
-Result<Filled> fill_hbm(const isa::Executable& executable, const std::vector<Input>& inputs, chip::CoreMemory& memory);
+// Constants and inputs of core `part` at their addresses: lent, so that both outlive the memory, and `storage` too,
+// which takes what had to be copied. The executable is one that chip::load accepted. Errors: a constant without its
+// bytes; an input that is missing, unknown, given twice or of another size.
+Result<Filled> fill_hbm(const isa::Executable& executable, const std::vector<Input>& inputs, uint32_t part,
+                        chip::CoreMemory& memory, std::vector<std::vector<std::byte>>& storage);
 
-// What is at hand of them: constants with bytes, inputs that are given. Returns those tensors. Errors: an input that is
-// unknown, given twice or of another size.
+// What is at hand of core `part`: constants with bytes, inputs that are given. Returns those tensors. Errors: an input
+// that is unknown, given twice or of another size.
 Result<std::vector<const isa::HbmTensor*>> fill_known(const isa::Executable& executable,
-                                                      const std::vector<Input>& inputs, chip::CoreMemory& memory);
+                                                      const std::vector<Input>& inputs, uint32_t part,
+                                                      chip::CoreMemory& memory,
+                                                      std::vector<std::vector<std::byte>>& storage);
 
-// Of an executable that fill_hbm accepted.
-std::vector<Output> outputs_of(const isa::Executable& executable, chip::CoreMemory& memory);
+// Outputs of the whole size, zero.
+std::vector<Output> empty_outputs(const isa::Executable& executable);
+// What core `part` has in its memory, of an executable that fill_hbm accepted.
+void collect_outputs(const isa::Executable& executable, uint32_t part, chip::CoreMemory& memory,
+                     std::vector<Output>& outputs);
 
 }  // namespace presil::system

@@ -64,8 +64,8 @@ class Known final : public KnownMemory {
         hbm_(executable.hbm_bytes),
         data_(executable, memory_) {}
 
-  Result<Filled> fill(const std::vector<Input>& inputs) {
-    for (const isa::HbmTensor* t : TRY(fill_known(exe_, inputs, memory_)))
+  Result<Filled> fill(const std::vector<Input>& inputs, uint32_t part) {
+    for (const isa::HbmTensor* t : TRY(fill_known(exe_, inputs, part, memory_, storage_)))
       hbm_.insert(static_cast<int64_t>(t->address), static_cast<int64_t>(t->address + t->bytes));
     return Filled{};
   }
@@ -130,6 +130,7 @@ class Known final : public KnownMemory {
   }
 
   const isa::Executable& exe_;
+  std::vector<std::vector<std::byte>> storage_;  // before the memory, to which it is lent
   chip::CoreMemory memory_;
   chip::ExecuteState state_;
   chip::PartitionedSet sbuf_, psum_;
@@ -144,9 +145,9 @@ std::unique_ptr<chip::RegisterMemory> registers_of_data(const isa::Executable& e
 }
 
 Result<std::unique_ptr<KnownMemory>> known_memory(const isa::Executable& executable, const spec::ChipSpec& spec,
-                                                  const std::vector<Input>& inputs) {
+                                                  const std::vector<Input>& inputs, uint32_t part) {
   auto known = std::make_unique<Known>(executable, spec);
-  TRY(known->fill(inputs));
+  TRY(known->fill(inputs, part));
   return std::unique_ptr<KnownMemory>(std::move(known));
 }
 

@@ -14,8 +14,8 @@ std::unique_ptr<chip::RegisterMemory> registers_of_data(const isa::Executable& e
 // Without data: what follows from the constants whose values were read and the inputs that are given. An observer that
 // executes the instructions whose operands are all known, and remembers what is.
 class KnownMemory : public chip::Observer, public chip::RegisterMemory {};
-// Errors: an input that is unknown, given twice or of another size.
+// Of core `part`. Errors: an input that is unknown, given twice or of another size.
 Result<std::unique_ptr<KnownMemory>> known_memory(const isa::Executable& executable, const spec::ChipSpec& spec,
-                                                  const std::vector<Input>& inputs);
+                                                  const std::vector<Input>& inputs, uint32_t part);
 
 }  // namespace presil::system

@@ -1,4 +1,4 @@
-// Runs an Executable on one core of a chip: in time, and with data also in bits.
+// Runs an Executable on cores of a chip: in time, and with data also in bits.
 //
 //   auto r = system::run(executable, spec);                                          // time only
 //   auto r = system::run(executable, spec, {.data = true, .check = true}, {{"x", bytes}});
@@ -30,10 +30,14 @@ struct Options {
   const Cancel* cancel = nullptr;
   chip::Assumptions assume;              // in place of values that are not known without data
   uint64_t jumps_max = chip::kJumpsMax;  // backwards, before a run counts as endless
-  chip::Observer* observer = nullptr;    // sees every instruction; changes nothing
+  chip::Observer* observer = nullptr;    // sees every instruction of the first core; changes nothing
+  // Simulate every core, beside one another. Otherwise cores that do the same at the same time are simulated once,
+  // which changes no result: those of an executable run the same program and meet at their stack only. What branches
+  // on computed values is simulated on every core in any case.
+  bool every_core = false;
 };
 
-// Row-major bytes of the HBM tensor of that name, in its dtype.
+// Row-major bytes of the whole HBM tensor of that name, in its dtype.
 struct Input {
   std::string name;
   std::span<const std::byte> bytes;
@@ -43,20 +47,33 @@ struct Output {
   std::vector<std::byte> bytes;
 };
 
+// One of several cores.
+struct CoreRun {
+  uint32_t core = 0;  // on the chip
+  Time elapsed = 0;
+  uint64_t trace_hash = 0;
+  chip::Counters counters;
+};
+
 struct RunResult {
   chip::Outcome outcome;
-  Time elapsed = 0;         // from the first instruction to the end of the last instruction or transfer
-  uint64_t trace_hash = 0;  // of all events in time; the same with and without a trace, data, checker or threads
-  chip::Counters counters;
+  Time elapsed = 0;            // from the first instruction to the end of the last instruction or transfer
+  uint64_t trace_hash = 0;     // of all events in time; the same with and without a trace, data, checker or threads
+  chip::Counters counters;     // of the first core; no other one's stack is attached to more cores of the run
+  std::vector<CoreRun> cores;  // each, in the order of their parts of tensors
   std::vector<chip::Finding> findings;  // of the checker; the first one is also the outcome of a run that got through
   std::vector<Output> outputs;          // with data, in the order of the executable's tensors
 };
 
+// The cores of a run are spread over the stacks: the first ones take one stack each. With a sink, the first core is
+// recorded. The checker looks at the first core: the others run the same program.
+std::vector<uint32_t> cores_of_run(const spec::ChipSpec& spec, uint32_t cores);
+
 // Without data, `inputs` may be given for what decides branches, loops and addresses.
-// Errors: an executable that does not hold together for this chip; with data, inputs that are missing, unknown or of
-// another size, constants without bytes; without data, a branch, loop or address that depends on a value that is
-// neither known nor assumed; `cancelled`, within milliseconds of the request. What goes wrong inside the machine is an
-// Outcome.
+// Errors: an executable that does not hold together for this chip, or that has more cores; with data, inputs that are
+// missing, unknown or of another size, constants without bytes; without data, a branch, loop or address that depends on
+// a value that is neither known nor assumed; `cancelled`, within milliseconds of the request. What goes wrong inside
+// the machine is an Outcome.
 Result<RunResult> run(const isa::Executable& executable, const spec::ChipSpec& spec, const Options& options = {},
                       const std::vector<Input>& inputs = {}, trace::Sink* sink = nullptr);
 

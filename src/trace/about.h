@@ -94,6 +94,7 @@ struct Residency {
 struct About {
   std::string model, chip, chip_file, chip_notes, precision, outcome, confidence;
   uint64_t spec_hash = 0, trace_hash = 0;
+  uint32_t cores = 1;  // of the run. Units, texts, layers' times and memories are those of its first one
   Time elapsed = 0;
   uint64_t instructions = 0;
   uint64_t macs = 0;  // useful
@@ -141,9 +142,9 @@ void each_field(V& visit, T& x) {
   } else {
     static_assert(std::is_same_v<U, About>);
     visit(x.model, x.chip, x.chip_file, x.chip_notes, x.precision, x.outcome, x.confidence, x.spec_hash, x.trace_hash,
-          x.elapsed, x.instructions, x.macs, x.compulsory_bytes, x.hbm_read_bytes, x.hbm_write_bytes, x.peak_macs_per_s,
-          x.bf16_macs_per_s, x.hbm_bound_bytes_per_s, x.hbm_can_limit, x.wake, x.clocks, x.texts, x.sources, x.layers,
-          x.units, x.fields, x.what_ifs, x.memories);
+          x.cores, x.elapsed, x.instructions, x.macs, x.compulsory_bytes, x.hbm_read_bytes, x.hbm_write_bytes,
+          x.peak_macs_per_s, x.bf16_macs_per_s, x.hbm_bound_bytes_per_s, x.hbm_can_limit, x.wake, x.clocks, x.texts,
+          x.sources, x.layers, x.units, x.fields, x.what_ifs, x.memories);
   }
 }
 

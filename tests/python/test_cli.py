@@ -49,8 +49,10 @@ CONV = ["--c", "4", "--h", "6", "--w", "5", "--k", "6", "--s", "1"]
      "--report: 'x.pdf' ends in neither .html nor .md"),
     (["bench", "gemm", "--m", "8", "--n", "8", "--k", "8", "--no-data", "--trace", "x.json"],
      "--trace: 'x.json' ends in neither .pftrace nor .trace"),
-    (["bench", "gemm", "--m", "8", "--n", "8", "--k", "8", "--no-data", "--cores", "2"],
-     "--cores: 2 cores asked for; a run uses one core"),
+    (["bench", "gemm", "--m", "8", "--n", "8", "--k", "8", "--no-data", "--cores", "9"],
+     "--cores: 9 cores asked for, chip 'trn2' has 8"),
+    (["bench", "gemm", "--m", "8", "--n", "8", "--k", "8", "--cores", "0"],
+     "--cores: '0' is not a whole number above 0 (see --help)"),
     (["run", "m.onnx", "--dim", "n=0"], "--dim: 'n=0' is not NAME=N with N > 0"),
     (["run", "m.onnx", "--shape", "x=1x0"], "--shape: 'x=1x0' is not NAME=1x3x224x224 with positive sizes"),
     (["bench", "elementwise", "--bytes", "many"], None),
@@ -132,7 +134,7 @@ def test_progress_is_for_terminals_and_long_work_only(presil, tmp_path):
         return text.decode()
 
     assert stderr_on_a_terminal("chips") == ""
-    long = stderr_on_a_terminal(*"bench gemm --m 8000000 --n 64 --k 64 --no-data".split())
+    long = stderr_on_a_terminal(*"bench gemm --m 8000000 --n 64 --k 64 --cores 1 --no-data".split())
     assert "presil: compiling ..." in long and long.endswith("\r\033[K")
 
 

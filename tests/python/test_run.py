@@ -123,7 +123,7 @@ def test_an_executable_runs_as_its_model(result, call, model, tmp_path):
 
 
 def test_an_executable_belongs_to_its_chip(call, model, tmp_path):
-    call("compile", "small.onnx", "--dim", "batch=3", "-o", "small.presil")
+    call("compile", "small.onnx", "--dim", "batch=3", "--cores", 1, "-o", "small.presil")
     refused = call("run", "small.presil", "--chip", "trn1", code=2)
     assert refused.stderr.startswith("presil: error: small.presil: compiled for chip 'trn2' with spec ")
     assert refused.stderr.endswith("(compile it again, or run it as it is with --retime)\n")
@@ -133,7 +133,7 @@ def test_an_executable_belongs_to_its_chip(call, model, tmp_path):
 
 def test_a_fault_of_the_simulated_program(call, model):
     """trn1 has less SBUF than the program uses: exit code 1 with engine, instruction, node and what happened."""
-    call("compile", "small.onnx", "--dim", "batch=3", "-o", "small.presil")
+    call("compile", "small.onnx", "--dim", "batch=3", "--cores", 1, "-o", "small.presil")
     failed = call("run", "small.presil", "--chip", "trn1", "--retime", "--json", code=1)
     outcome = json.loads(failed.stdout)["outcome"]
     assert outcome["kind"] == "fault" and outcome["engine"] and outcome["source"] != ""
@@ -142,7 +142,7 @@ def test_a_fault_of_the_simulated_program(call, model):
 
 def test_a_program_that_breaks_its_chips_rules(call, model, tmp_path):
     """Edited by hand: refused with everything that is wrong before anything runs, or run as it is with --retime."""
-    call("compile", "small.onnx", "--dim", "batch=3", "-o", "small.presil")
+    call("compile", "small.onnx", "--dim", "batch=3", "--cores", 1, "-o", "small.presil")
     (tmp_path / "small.txt").write_text(text := call("show", "small.presil").stdout)
     call("run", "small.txt", "--no-data")
     damaged = re.sub(r"moving=sbuf\.fp32\[p0\+", "moving=sbuf.fp32[p16+", text, count=1)
@@ -188,7 +188,7 @@ def flipped(data):
     if (name, damage) != ("small.onnx", flipped)
 ])
 def test_a_damaged_file_is_refused(call, model, tmp_path, name, damage):
-    call("compile", "small.onnx", "--dim", "batch=3", "-o", "small.presil")
+    call("compile", "small.onnx", "--dim", "batch=3", "--cores", 1, "-o", "small.presil")
     bad = f"bad_{name}"
     (tmp_path / bad).write_bytes(damage((tmp_path / name).read_bytes()))
     refused = call("run", bad, *([] if name.endswith(".presil") else ["--dim", "batch=3"]), code=2)
@@ -206,12 +206,13 @@ def test_reports(call, model, tmp_path):
 
 
 def test_large_gemm_keeps_the_tensor_engine_busy(result):
-    assert result("bench", "gemm", "--m", 4096, "--n", 4096, "--k", 4096, "--no-data")["mfu"] >= 0.95
+    assert result("bench", "gemm", "--m", 4096, "--n", 4096, "--k", 4096, "--cores", 1, "--no-data")["mfu"] >= 0.95
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
 def test_long_elementwise_chain_reaches_the_hbm_bound(result, precision):
-    r = result("bench", "elementwise", "--bytes", "1 GiB", "--precision", precision, "--no-data")
+    r = result("bench", "elementwise", "--bytes", "1 GiB", "--precision", precision, "--cores", 1,
+               "--no-data")
     assert r["hbm"]["bound_fraction"] >= 0.90
 
 
@@ -226,4 +227,4 @@ def test_a_chain_with_two_functions_reaches_the_hbm_bound_in_bf16(result, tmp_pa
     graph = helper.make_graph(nodes, "chain", [helper.make_tensor_value_info("x", TensorProto.BFLOAT16, shape)],
                               [helper.make_tensor_value_info("y", TensorProto.BFLOAT16, shape)], values)
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), tmp_path / "chain.onnx")
-    assert result("run", "chain.onnx", "--chip", "trn2", "--no-data")["hbm"]["bound_fraction"] >= 0.90
+    assert result("run", "chain.onnx", "--chip", "trn2", "--cores", 1, "--no-data")["hbm"]["bound_fraction"] >= 0.90

@@ -9,7 +9,7 @@ import pytest
 @pytest.fixture(scope="module")
 def run(presil, root, tmp_path_factory):
     folder = tmp_path_factory.mktemp("trace")
-    done = subprocess.run([presil, *"bench gemm --m 512 --n 512 --k 512 --no-data --json --trace t.pftrace".split()],
+    done = subprocess.run([presil, *"bench gemm --m 512 --n 512 --k 512 --cores 1 --no-data --json --trace t.pftrace".split()],
                           cwd=folder, capture_output=True, check=True)
     trace = perfetto_format.read(root, (folder / "t.pftrace").read_bytes())
     return json.loads(done.stdout), trace

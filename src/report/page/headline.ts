@@ -32,7 +32,7 @@ export function headline(run: Run): HTMLElement {
   return h(
     "header",
     { class: "headline" },
-    h("h1", {}, run.model || "run", h("span", { class: "on" }, ` on one ${run.chip} core, ${run.precision}`)),
+    h("h1", {}, run.model || "run", h("span", { class: "on" }, ` on ${run.cores === 1 ? "one" : run.cores} ${run.chip} core${run.cores === 1 ? "" : "s"}, ${run.precision}`)),
     run.outcome ? h("p", { class: "failed", role: "alert" }, `The simulated program failed: ${run.outcome}`) : null,
     h("p", { class: "time", id: "time" }, seconds(run.seconds)),
     h("p", { class: "bound", id: "bound-by" }, boundSentence(run)),

@@ -31,6 +31,7 @@ export interface WhatIf {
 export interface Run {
   model: string;
   chip: string;
+  cores: number;
   chipFile: string;
   specHash: string;
   traceHash: string;
