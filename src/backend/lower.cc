@@ -6,6 +6,7 @@
 #include "backend/emit.h"
 #include "backend/queues.h"
 #include "backend/repeats.h"
+#include "backend/spread.h"
 #include "backend/synchronize.h"
 #include "base/text.h"
 #include "tile/verify.h"
@@ -40,6 +41,7 @@ Result<isa::Executable> lower(tile::TileProgram program, const spec::ChipSpec& s
   Statistics counts;
   if (options.verify) TRY(check(program, spec));
   std::vector<std::vector<std::byte>> data = take_data(program);
+  spread_engines(program, spec);
   std::vector<LiveRange> ranges = live_ranges(program);
   Placement placement = TRY(arrange(program, ranges, spec, options, counts));
   TRY(go_on_unless(options.cancel));

@@ -7,6 +7,7 @@
 #include "backend/lower.h"
 #include "backend/random_program.h"
 #include "backend/repeats.h"
+#include "backend/spread.h"
 #include "backend/test_chip.h"
 
 namespace presil::backend {
@@ -81,11 +82,13 @@ struct Totals {
 };
 
 // Lowers and executes programs of `shape`.
-Totals expect_same_meaning(const ProgramShape& shape, uint64_t seeds) {
+Totals expect_same_meaning(const ProgramShape& shape, uint64_t seeds, uint32_t engines = 1) {
   Totals totals;
   spec::ChipSpec spec = small_chip(shape);
+  spec.tensor.count = spec.vector.count = spec.scalar.count = engines;
   for (uint64_t seed = 1; seed <= seeds; ++seed) {
     tile::TileProgram program = RandomProgram(seed, shape).make();
+    spread_engines(program, spec);
     Statistics statistics;
     Result<isa::Executable> executable =
         lower(program, spec, {.verify = false, .reorder_gain_percent = 0}, &statistics);
@@ -117,6 +120,8 @@ TEST(LowerProperty, OddChipsKeepTheMeaning) {
     expect_same_meaning({.partitions = partitions, .vector_engines = 2}, 15);
   }
 }
+
+TEST(LowerProperty, SeveralEnginesOfAKindKeepTheMeaning) { expect_same_meaning({}, 60, 4); }
 
 // Few tiles and many accesses to each: records of accesses are summarized.
 TEST(LowerProperty, LongHistoriesKeepTheMeaning) {

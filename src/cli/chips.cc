@@ -10,10 +10,10 @@ namespace presil::cli {
 namespace {
 
 void print_table(const std::vector<spec::ChipSpec>& chips) {
-  fmt::print("{:<8}{:>6}{:>10}{:>16}{:>12}{:>12}{:>14}  {}\n", "chip", "cores", "array", "bf16 Tmac/s", "SBUF", "PSUM",
+  fmt::print("{:<12}{:>6}{:>10}{:>16}{:>12}{:>12}{:>14}  {}\n", "chip", "cores", "array", "bf16 Tmac/s", "SBUF", "PSUM",
              "HBM GB/s", "spec hash");
   for (const spec::ChipSpec& chip : chips) {
-    fmt::print("{:<8}{:>6}{:>10}{:>16.1f}{:>12}{:>12}{:>14.1f}  {}\n", chip.name, chip.cores,
+    fmt::print("{:<12}{:>6}{:>10}{:>16.1f}{:>12}{:>12}{:>14.1f}  {}\n", chip.name, chip.cores,
                fmt::format("{}x{}", chip.tensor.rows, chip.tensor.columns),
                report::peak_macs_per_s(chip, "bf16") * 1e-12,
                bytes_text(chip.sbuf.partitions * chip.sbuf.bytes_per_partition),

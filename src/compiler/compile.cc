@@ -12,6 +12,7 @@
 #include "graph/raise_scalars.h"
 #include "graph/simplify.h"
 #include "graph/split_batch.h"
+#include "isa/rules.h"
 #include "isa/slots.h"
 #include "timing/cost.h"
 
@@ -37,13 +38,13 @@ void choose_blockings(const graph::Graph& graph, const spec::ChipSpec& spec, Pla
   }
 }
 
-// Busy time of the busiest engine per layer, which are the steps in order.
+// Busy time of the busiest engines per layer, which are the steps in order.
 void estimate(const tile::TileProgram& program, const spec::ChipSpec& spec, Plan& plan) {
   std::vector<std::array<Time, isa::kEngineKindCount>> busy(program.layers.size());
   for (const isa::Instruction& i : program.code.code) {
     if (isa::is_dma(i.opcode) || i.source == isa::kNoSource) continue;
     busy[program.sources[i.source].layer][static_cast<size_t>(i.engine)] +=
-        timing::cost(program.code, i, spec).occupancy;
+        timing::cost(program.code, i, spec).occupancy / isa::engine_spec(spec, i.engine).count;
   }
   for (size_t s = 0; s < plan.steps.size() && s < busy.size(); ++s)
     plan.steps[s].estimate_seconds = to_seconds(*std::max_element(busy[s].begin(), busy[s].end()));

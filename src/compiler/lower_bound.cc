@@ -141,7 +141,7 @@ double tensor_seconds(const Graph& graph, const Plan& plan, const spec::ChipSpec
   std::map<uint32_t, bool> wide;
   for (const auto& [tensor, p] : products_of(graph, plan, shares, wide))
     cycles += p.share * array_cycles(p, wide[tensor], spec.tensor);
-  return cycles / static_cast<double>(spec.tensor.clock_hz);
+  return cycles / (static_cast<double>(spec.tensor.clock_hz) * spec.tensor.count);
 }
 
 double elementwise_seconds(const Graph& graph, const spec::ChipSpec& spec, const std::map<uint32_t, double>& shares) {
@@ -160,8 +160,8 @@ double elementwise_seconds(const Graph& graph, const spec::ChipSpec& spec, const
     if (!from_product && !products.contains(node.inputs[0].value)) either += wanted(node.output);
   }
   const auto lanes = static_cast<double>(spec.sbuf.partitions);
-  const auto vector_hz = static_cast<double>(spec.vector.clock_hz),
-             scalar_hz = static_cast<double>(spec.scalar.clock_hz);
+  const double vector_hz = static_cast<double>(spec.vector.clock_hz) * spec.vector.count,
+               scalar_hz = static_cast<double>(spec.scalar.clock_hz) * spec.scalar.count;
   return std::max(scalar / scalar_hz, either / (vector_hz + scalar_hz)) / lanes;
 }
 

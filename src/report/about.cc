@@ -44,14 +44,16 @@ trace::Unit dma_unit(const chip::DmaCounters& engine, size_t index) {
 }
 
 // Of `cores` that do the same.
-trace::Layer layer_of(const isa::Layer& layer, const chip::LayerCounters& counted, uint64_t cores) {
+trace::Layer layer_of(const isa::Layer& layer, const chip::LayerCounters& counted, uint64_t cores,
+                      const spec::ChipSpec& spec) {
   trace::Layer l{.name = layer.name, .kind = layer.kind};
   l.macs = cores * layer.macs;
   l.compulsory_bytes = cores * layer.bytes;
   l.hbm_bytes = cores * (counted.hbm_read_bytes + counted.hbm_write_bytes);
   l.instructions = cores * counted.instructions;
   l.time = counted.time;
-  for (size_t e = 0; e < counted.busy.size(); ++e) l.busy.push_back({kind_name(e), counted.busy[e]});
+  for (size_t e = 0; e < counted.busy.size(); ++e)
+    l.busy.push_back({kind_name(e), counted.busy[e] / engines_of(spec)[e]->count});
   return l;
 }
 
@@ -174,7 +176,7 @@ trace::About about_cores(const isa::Executable& executable, const spec::ChipSpec
   }
   for (const isa::Source& s : executable.sources) a.sources.push_back({s.layer, s.tile_op, s.graph_node});
   for (size_t l = 0; l < executable.layers.size(); ++l) {
-    a.layers.push_back(layer_of(executable.layers[l], first.layers[l], a.cores));
+    a.layers.push_back(layer_of(executable.layers[l], first.layers[l], a.cores, spec));
   }
   for (const chip::EngineCounters& engine : first.engines) a.units.push_back(engine_unit(engine, spec));
   for (size_t e = 0; e < first.dma.size(); ++e) a.units.push_back(dma_unit(first.dma[e], e));

@@ -25,6 +25,9 @@ EngineRow engine_row(const trace::Unit& unit, Time elapsed) {
   return row;
 }
 
+// "tensor" of "tensor2".
+std::string kind_of(const std::string& engine) { return engine.substr(0, engine.find_last_not_of("0123456789") + 1); }
+
 // All DMA engines as one; their waits have the same causes.
 EngineRow dma_row(const std::vector<trace::Unit>& units, Time elapsed) {
   trace::Unit all{.name = "dma", .kind = "dma"};
@@ -92,8 +95,8 @@ Summary summarize(const trace::About& about) {
   }
   std::vector<std::pair<std::string, double>> busy = {{"hbm", s.hbm_bound_fraction}};
   for (EngineRow& row : s.engines) {
-    if (row.name == "tensor" && s.seconds > 0) row.utilization = macs / (s.seconds * peak);
-    busy.emplace_back(row.name, row.busy_fraction);
+    if (kind_of(row.name) == "tensor" && s.seconds > 0) row.utilization = macs / (s.seconds * peak);
+    busy.emplace_back(kind_of(row.name), row.busy_fraction);
   }
   s.bound_by = busiest(busy);
   s.layers = layer_rows(about);
