@@ -20,8 +20,9 @@ struct Options {
   // spreads transfers over queues, but not for a kernel that puts them all on one (K05 of the suite: 76 instead of 52
   // ms).
   uint32_t transfers_ahead = 4;
-  uint32_t load_queues_percent = 50;  // of the DMA queues carry loads, the others stores and moves
-  const Cancel* cancel = nullptr;     // asked between passes
+  uint32_t load_queues_percent = 50;     // of the DMA queues carry loads, the others stores and moves
+  uint32_t semaphores_max = UINT32_MAX;  // of those that the core has
+  const Cancel* cancel = nullptr;        // asked between passes
 };
 
 struct Statistics {

@@ -33,7 +33,8 @@ Result<Synchronization> number_events(const TileProgram& program, const spec::Ch
   for (auto& [queue, r] : queues) r = rank++;
   uint32_t ahead = 1;
   if (!queues.empty()) {
-    uint32_t free = spec.semaphores.count > sequencers ? spec.semaphores.count - sequencers : 0;
+    const uint32_t count = std::min(spec.semaphores.count, options.semaphores_max);
+    uint32_t free = count > sequencers ? count - sequencers : 0;
     ahead = std::min(options.transfers_ahead, free / static_cast<uint32_t>(queues.size()));
   }
   if (ahead == 0 || sequencers > spec.semaphores.count) {

@@ -22,6 +22,8 @@ Result<int> run_compile(const CompileOptions& options) {
   auto w = TRY(runtime::load_workload(load));
   progress.phase("writing");
   const uint64_t bytes = TRY(runtime::save_executable(w, options.output, "-o", cancel));
+  if (!options.plan_out.empty() && !w.plan)
+    return unsupported("a model with branches is compiled in pieces, which have a plan each", "--plan-out");
   if (!options.plan_out.empty()) {
     TRY(runtime::write_file(options.plan_out, compiler::print(*w.plan, &*w.graph), cancel));
   }

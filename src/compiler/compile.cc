@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "backend/link.h"
 #include "base/text.h"
 #include "compiler/emit.h"
 #include "compiler/stages.h"
@@ -12,6 +13,7 @@
 #include "graph/raise_scalars.h"
 #include "graph/simplify.h"
 #include "graph/split_batch.h"
+#include "graph/split_control.h"
 #include "isa/rules.h"
 #include "isa/slots.h"
 #include "timing/cost.h"
@@ -88,7 +90,8 @@ Result<Attempt> attempt(graph::Graph graph, const spec::ChipSpec& spec, const Op
   TRY(go_on_unless(options.cancel));
   estimate(program, spec, plan);
   backend::Statistics statistics;
-  isa::Executable executable = TRY(backend::lower(std::move(program), spec, {.cancel = options.cancel}, &statistics));
+  isa::Executable executable = TRY(backend::lower(
+      std::move(program), spec, {.semaphores_max = options.semaphores_max, .cancel = options.cancel}, &statistics));
   Attempt out;
   for (const Step& step : plan.steps) out.busy_seconds += step.estimate_seconds;
   const uint64_t rate = std::min(spec.hbm.bytes_per_s, spec.dma.engines * spec.dma.engine_bytes_per_s);
@@ -121,7 +124,8 @@ Result<Share> share_of(graph::Graph graph, const spec::ChipSpec& spec, uint32_t 
 
 // Marks inputs and outputs as parts of the whole.
 void split_tensors(const Share& share, Compilation& c) {
-  c.plan.cores = c.executable.cores = share.cores;
+  c.executable.cores = share.cores;
+  if (c.plan) c.plan->cores = share.cores;
   auto mark = [&](isa::TensorRole role, const std::vector<graph::TensorId>& tensors, const std::vector<int>& axes) {
     for (isa::HbmTensor& t : c.executable.tensors) {
       for (size_t n = 0; n < tensors.size() && t.role == role; ++n) {
@@ -166,11 +170,70 @@ Result<Plan> make_plan(const graph::Graph& graph, const spec::ChipSpec& spec, co
   return plan;
 }
 
+namespace {
+
+// Parts that run one after the other, whichever way branches go.
+size_t longest_way(const graph::Pieces& pieces) {
+  size_t parts = 0;
+  for (const graph::Piece& p : pieces)
+    parts += p.node.empty() ? 1 : std::max(longest_way(p.then), longest_way(p.otherwise));
+  return parts;
+}
+
+Result<backend::LinkParts> compile_pieces(graph::Pieces pieces, const spec::ChipSpec& spec, const Options& options) {
+  backend::LinkParts parts;
+  for (graph::Piece& p : pieces) {
+    backend::LinkPart& part = parts.emplace_back();
+    if (p.node.empty()) {
+      part.code = TRY(compile(std::move(p.graph), spec, options)).executable;
+      continue;
+    }
+    part.node = p.node, part.condition = p.condition;
+    part.then_halts = p.then_impossible, part.otherwise_halts = p.otherwise_impossible;
+    part.then = TRY(compile_pieces(std::move(p.then), spec, options));
+    part.otherwise = TRY(compile_pieces(std::move(p.otherwise), spec, options));
+  }
+  return parts;
+}
+
+// The graph's inputs and outputs as they lie in HBM.
+std::vector<isa::HbmTensor> ends_of(const graph::Graph& graph) {
+  std::vector<isa::HbmTensor> ends;
+  auto add = [&](graph::TensorId id, isa::TensorRole role) {
+    const graph::Tensor& t = graph.at(id);
+    const DType dtype = boundary_dtype(t.dtype);
+    ends.push_back({t.name,
+                    dtype,
+                    t.shape,
+                    role,
+                    0,
+                    static_cast<uint64_t>(graph::element_count(t.shape)) * dtype_bytes(dtype),
+                    {}});
+  };
+  for (graph::TensorId t : graph.inputs) add(t, isa::TensorRole::input);
+  for (graph::TensorId t : graph.outputs) add(t, isa::TensorRole::output);
+  return ends;
+}
+
+Result<Compilation> compile_branches(graph::Graph graph, const spec::ChipSpec& spec, Options options) {
+  graph::Pieces pieces = graph::split_control(graph);
+  options.cores = 1;
+  options.semaphores_max = backend::part_semaphores(spec, longest_way(pieces));
+  const backend::LinkParts parts = TRY(compile_pieces(std::move(pieces), spec, options));
+  Compilation out;
+  out.executable = TRY(backend::link(parts, ends_of(graph), spec));
+  out.graph = std::move(graph);
+  return out;
+}
+
+}  // namespace
+
 Result<Compilation> compile(graph::Graph graph, const spec::ChipSpec& spec, const Options& options) {
   graph = TRY(graph::raise_scalars(TRY(graph::simplify(std::move(graph)))));
   TRY(go_on_unless(options.cancel));
   const Share share = TRY(share_of(std::move(graph), spec, options.cores));
-  Compilation compilation = TRY(compile_core(share.graph, spec, options));
+  Compilation compilation = graph::has_choices(share.graph) ? TRY(compile_branches(share.graph, spec, options))
+                                                            : TRY(compile_core(share.graph, spec, options));
   if (share.cores > 1) split_tensors(share, compilation);
   return compilation;
 }

@@ -15,11 +15,12 @@ struct Options {
   const Cancel* cancel = nullptr;  // asked between passes
   // Of the chip, at most; 0: all. As many are used as divide the batch evenly, each with its part of it.
   uint32_t cores = 1;
+  uint32_t semaphores_max = UINT32_MAX;  // of a core's, that the program may use
 };
 
 struct Compilation {
-  graph::Graph graph;  // simplified, of one core: what the plan's numbers refer to
-  Plan plan;
+  graph::Graph graph;        // simplified, of one core: what the plan's numbers refer to
+  std::optional<Plan> plan;  // none of a graph with branches, whose pieces have one each
   isa::Executable executable;
 };
 

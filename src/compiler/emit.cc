@@ -24,13 +24,6 @@ Emitter::Emitter(const graph::Graph& graph, const Plan& plan, const spec::ChipSp
   for (const graph::Node& node : graph.nodes) producers_[node.output.value] = &node;
 }
 
-namespace {
-
-// HBM keeps the model's own types at its ends; the core has no 64-bit integers and no booleans of its own.
-DType boundary_dtype(DType t) { return t == DType::int64 ? DType::int32 : t == DType::boolean ? DType::uint8 : t; }
-
-}  // namespace
-
 void Emitter::declare_inputs() {
   for (TensorId t : graph_.inputs) {
     const graph::Tensor& tensor = graph_.at(t);

@@ -6,6 +6,11 @@
 
 namespace presil::compiler {
 
+// HBM keeps the model's own types at its ends; the core has no 64-bit integers and no booleans of its own.
+inline DType boundary_dtype(DType t) {
+  return t == DType::int64 ? DType::int32 : t == DType::boolean ? DType::uint8 : t;
+}
+
 Result<tile::TileProgram> emit(const graph::Graph&, const Plan&, const spec::ChipSpec&);
 
 }  // namespace presil::compiler

@@ -151,6 +151,8 @@ Interval of_node(const Graph& graph, const Node& node, const std::vector<Interva
     case Op::gather:
     case Op::expand:
       return x[0];
+    case Op::select:
+      return hull(x[1], x.back());
     default:
       return of_type(to);
   }
@@ -225,6 +227,7 @@ Result<void> check_exact(const Graph& graph, const Node& node, const std::vector
     case Op::concat:
     case Op::gather:
     case Op::expand:
+    case Op::select:
       return {};
     case Op::pad:
       break;

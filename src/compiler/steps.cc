@@ -145,6 +145,8 @@ Result<StepKind> kind_of(const Graph& graph, const TensorUses& uses, const Node&
       return StepKind::gather;
     case Op::expand:
       return StepKind::expand;
+    case Op::select:
+      return unsupported("a choice that no branch makes", node.source);
   }
   return StepKind::elementwise;
 }

@@ -25,7 +25,8 @@ inline constexpr AttributeField<float> kFloatFields[] = {{"alpha", &Attributes::
                                                          {"epsilon", &Attributes::epsilon}};
 inline constexpr AttributeField<bool> kBoolFields[] = {{"count_include_pad", &Attributes::count_include_pad},
                                                        {"keepdims", &Attributes::keepdims},
-                                                       {"integers", &Attributes::integers}};
+                                                       {"integers", &Attributes::integers},
+                                                       {"expected", &Attributes::expected}};
 
 // Enumerations: names in the order of their values.
 inline constexpr std::string_view kPoolNames[] = {"max", "average"};

@@ -42,6 +42,12 @@ Result<std::vector<std::byte>> evaluate(const Graph& graph, const Node& node,
       return evaluate_gather(e);
     case Op::expand:
       return evaluate_expand(e);
+    case Op::select: {
+      const bool holds = e.integers(0)[0] != 0;
+      if (inputs.size() == 2 && holds != node.attrs.expected) return e.error("the branch taken cannot run");
+      const auto& chosen = inputs[inputs.size() == 2 || holds ? 1 : 2];
+      return ByteVector(chosen.begin(), chosen.end());
+    }
   }
   return e.error("unknown op");
 }

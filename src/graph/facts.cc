@@ -79,6 +79,8 @@ class Walk {
       case Op::gather:
       case Op::expand:
         return of(node.inputs[0]);
+      case Op::select:
+        return node.inputs.size() == 2 ? of(node.inputs[1]) : hull(of(node.inputs[1]), of(node.inputs[2]));
       case Op::concat: {
         Facts all = of(node.inputs[0]);
         for (size_t i = 1; i < node.inputs.size(); ++i) all = hull(all, of(node.inputs[i]));

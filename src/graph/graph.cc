@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::array<std::string_view, kOpCount> kOpNames = {
     "elementwise", "cast",    "matmul",    "conv",  "conv_transpose", "pool", "reduce", "softmax", "layer_norm",
-    "resize",      "reshape", "transpose", "slice", "concat",         "pad",  "gather", "expand"};
+    "resize",      "reshape", "transpose", "slice", "concat",         "pad",  "gather", "expand",  "select"};
 
 constexpr std::array<std::string_view, kElementwiseFnCount> kElementwiseNames = {
     "identity",      "neg",         "abs",        "sign",        "exp",        "log",         "sqrt",

@@ -62,8 +62,10 @@ enum class Op : uint8_t {
   pad,     // constant, reflect, edge; pads are not negative
   gather,  // data, indices (negative ones count from the end), axis
   expand,  // broadcast to the output's shape
+  select,  // condition of one boolean element, then, else, of one type: what is not chosen need not be computed. With
+           // two inputs only one choice exists: the condition has to equal `expected`
 };
-inline constexpr int kOpCount = static_cast<int>(Op::expand) + 1;
+inline constexpr int kOpCount = static_cast<int>(Op::select) + 1;
 std::string_view op_name(Op op);
 
 enum class ElementwiseFn : uint8_t {
@@ -157,6 +159,7 @@ struct Attributes {
   ResizeRounding rounding = ResizeRounding::round_prefer_floor;
   std::vector<float> scales;
   float epsilon = 0;
+  bool expected = true;  // select
 };
 
 struct Node {

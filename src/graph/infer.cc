@@ -355,6 +355,17 @@ Result<TensorType> infer_cast(const Context& c) {
   return TensorType{c.graph.at(c.node.output).dtype, c.in(0).shape};
 }
 
+Result<TensorType> infer_select(const Context& c) {
+  TRY(want_inputs(c, 2, 3));
+  if (c.in(0).dtype != DType::boolean || element_count(c.in(0).shape) != 1)
+    return c.error(fmt::format("the condition '{}' is {} {}, expected one boolean", c.in(0).name,
+                               dtype_name(c.in(0).dtype), shape_text(c.in(0).shape)));
+  TRY(want_same_dtype(c, 1));
+  if (c.inputs() == 3 && c.in(1).shape != c.in(2).shape)
+    return c.error(fmt::format("gives {} or {}", shape_text(c.in(1).shape), shape_text(c.in(2).shape)));
+  return TensorType{c.in(1).dtype, c.in(1).shape};
+}
+
 Result<TensorType> dispatch(const Context& c) {
   switch (c.node.op) {
     case Op::elementwise:
@@ -390,6 +401,8 @@ Result<TensorType> dispatch(const Context& c) {
       return infer_gather(c);
     case Op::expand:
       return infer_expand(c);
+    case Op::select:
+      return infer_select(c);
   }
   return c.error("unknown op");
 }

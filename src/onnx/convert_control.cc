@@ -92,13 +92,22 @@ Result<Tensors> convert_if(Conversion& c) {
   }
   const std::optional<bool> known = TRY(known_condition(c, c.inputs[0], "the condition"));
   if (known) return c.convert_body(*branches[*known], {});
-  Tensors otherwise = TRY(c.convert_body(*branches[0], {})), then = TRY(c.convert_body(*branches[1], {}));
-  TRY(check_same_types(c, otherwise, then, "with the branch, output"));
-  TensorId condition = TRY(c.builder.reshape(c.inputs[0], {}));
+  // A branch whose shapes contradict each other for these inputs can only fail when it is taken.
+  const Result<Tensors> taken[2] = {c.convert_body(*branches[0], {}), c.convert_body(*branches[1], {})};
+  for (const bool which : {false, true}) {
+    if (taken[which]) continue;
+    const bool contradicts = taken[which].error().code == ErrorCode::bad_input;
+    if (!contradicts || !taken[!which]) return taken[which].error();
+  }
+  c.builder.set_source(c.node.title());
+  if (taken[0] && taken[1]) TRY(check_same_types(c, *taken[0], *taken[1], "with the branch, output"));
   Tensors results;
-  for (size_t i = 0; i < then.size(); ++i) {
-    results.push_back(
-        TRY(c.builder.add(Op::elementwise, {condition, then[i], otherwise[i]}, {.fn = ElementwiseFn::where})));
+  for (size_t i = 0; i < c.node.outputs.size(); ++i) {
+    Tensors inputs{c.inputs[0]};
+    for (const bool which : {true, false}) {
+      if (taken[which]) inputs.push_back((*taken[which])[i]);
+    }
+    results.push_back(TRY(c.builder.add(Op::select, inputs, {.expected = taken[1].has_value()})));
   }
   return results;
 }

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "isa/control.h"
 #include "report/page.h"
 #include "report/perfetto.h"
 #include "report/run_document.h"
@@ -41,6 +42,8 @@ Result<void> check_trace_path(const std::string& path, const std::string& option
 
 Result<void> try_changes(const Workload& workload, const Run& run, trace::Trace& trace, const Cancel* cancel) {
   if (!run.result.outcome.ok()) return {};
+  // Other chips are tried in time only, where nobody knows which way a branch goes.
+  if (isa::has_control(workload.executable)) return {};
   report::Judge judge;
   if (workload.compile_for) {
     judge = [&](const spec::ChipSpec& chip) -> Result<Time> {

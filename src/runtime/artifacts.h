@@ -11,7 +11,8 @@ namespace presil::runtime {
 Result<void> check_report_path(const std::string& path, const std::string& option);
 Result<void> check_trace_path(const std::string& path, const std::string& option);
 
-// Adds what the run would take on other chips (report/what_if.h), for a run that got through.
+// Adds what the run would take on other chips (report/what_if.h), for a run that got through, of
+// a program without branches.
 Result<void> try_changes(const Workload& workload, const Run& run, trace::Trace& trace, const Cancel* cancel = nullptr);
 
 // By the ending of a checked path.

@@ -82,6 +82,8 @@ MODELS = {
     "hey_jarvis_v0.1": Model("small", noise(**{"x.1": (1, 16, 96)})),
     "silero_v4": Model("voice", speech(16000, 512, h=(2, 1, 64), c=(2, 1, 64)), file="silero_vad_legacy"),
     "silero_v4_8k": Model("voice", speech(8000, 256, h=(2, 1, 64), c=(2, 1, 64)), file="silero_vad_legacy"),
+    "silero_v5": Model("voice", speech(16000, 576, state=(2, 1, 128)), file="silero_vad_v5"),
+    "silero_v6": Model("voice", speech(16000, 576, state=(2, 1, 128)), file="silero_vad_v6"),
     "silero_v5_8k": Model("voice", speech(8000, 288, state=(2, 1, 128)), file="silero_vad_v5"),
     "silero_v6_8k": Model("voice", speech(8000, 288, state=(2, 1, 128)), file="silero_vad_v6"),
     "need_help_now": Model("wakeword", noise(**{"onnx::Flatten_0": (1, 28, 96)}), slow=True),
