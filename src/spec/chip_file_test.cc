@@ -36,7 +36,7 @@ std::string error_of(const std::string& text) {
 }
 
 TEST(ChipFile, BundledChipsAreTheFiles) {
-  EXPECT_THAT(chip_names(), testing::ElementsAre("inf2", "trn1", "trn2", "trn3"));
+  EXPECT_THAT(chip_names(), testing::ElementsAre("edge-npu", "inf2", "tpu-v4-like", "trn1", "trn2", "trn3"));
   for (const std::string& name : chip_names()) {
     const auto bundled = load_chip(name), file = load_chip(chip_path(name));
     ASSERT_TRUE(bundled) << bundled.error().text();
@@ -172,7 +172,7 @@ TEST(ChipFile, ErrorsOfWholeFiles) {
   EXPECT_EQ(parse_chip("extends = \"trm2\"", "my.toml").error().text(),
             "my.toml: extends: \"trm2\" is neither a bundled chip nor a readable file (did you mean 'trn2'?)");
   EXPECT_EQ(load_chip("trn4").error().text(),
-            "unknown chip 'trn4'; bundled: inf2, trn1, trn2, trn3 (did you mean 'trn1'?)");
+            "unknown chip 'trn4'; bundled: edge-npu, inf2, tpu-v4-like, trn1, trn2, trn3 (did you mean 'trn1'?)");
   EXPECT_EQ(load_chip("no/such.toml").error().text(), "no/such.toml: no such file");
 }
 

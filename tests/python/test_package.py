@@ -236,7 +236,7 @@ def test_bad_options(small, program, tmp_path):
     assert refused(None) == "model: None is no path"
     assert refused(b"bytes") == "model: b'bytes' is no path"
     assert refused(chip="trn4", dims={"batch": 2}) == \
-        "unknown chip 'trn4'; bundled: inf2, trn1, trn2, trn3 (did you mean 'trn1'?)"
+        "unknown chip 'trn4'; bundled: edge-npu, inf2, tpu-v4-like, trn1, trn2, trn3 (did you mean 'trn1'?)"
     assert refused(chip=3, dims={"batch": 2}) == "chip: 3 is no path"
     assert refused() == f"{path}: input 'x': has dynamic dimension 'batch' (give dims={{'batch': N}} or shapes={{'x': ...}})"
     assert refused(dims={"bach": 2}) == f"{path}: dims: the model has no dynamic dimension 'bach' (did you mean 'batch'?)"
