@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "isa/control.h"
 #include "isa/slots.h"
 
 namespace presil::chip {
@@ -32,7 +33,7 @@ void add_operands(const isa::Program& program, const isa::Instruction& i, uint64
 // The next instruction of a stopped queue that would raise `semaphore`: ahead of it, or in a repeat that is still open.
 bool next_raiser(const isa::Program& program, const LoadedQueue& queue, const Cursor& c, uint16_t semaphore,
                  uint32_t* instruction) {
-  uint32_t first = c.pc;
+  uint32_t first = isa::has_control(program) ? 0 : c.pc;  // branches may lead anywhere
   for (uint32_t pc = c.pc; pc < program.code.size(); ++pc) {
     if (program.code[pc].signal == semaphore) return *instruction = pc, true;
   }

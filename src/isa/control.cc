@@ -192,7 +192,8 @@ class Controls {
 }  // namespace
 
 bool has_control(const Program& program) {
-  return std::ranges::any_of(program.code, [](const Instruction& i) { return is_control(i.opcode); });
+  return std::ranges::any_of(program.code, [](const Instruction& i) { return is_control(i.opcode); }) ||
+         std::ranges::any_of(program.deltas, &Delta::of_register);
 }
 
 bool has_control(const Executable& executable) {

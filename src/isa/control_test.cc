@@ -60,6 +60,13 @@ TEST(Control, EveryRuleHasItsMessage) {
               ElementsAre("instruction 0: wait: waits for register 3 times 2, a wait adds a register as it is"));
 }
 
+TEST(Control, AnAddressFromARegisterIsControlToo) {
+  const Program p = *parse_program("sync wait wait=s0>=1{r200+1}\n", "a.txt");
+  EXPECT_TRUE(has_control(p));
+  EXPECT_THAT(findings("sync wait wait=s0>=1{r200+1}\n"),
+              ElementsAre("instruction 0: wait: register 200, a sequencer has 64"));
+}
+
 TEST(Control, RegistersAreWrittenOnEveryWayToTheirReader) {
   constexpr std::string_view one_way =
       "sync register_load src=hbm.int32[@8] dst=r0\n"

@@ -68,6 +68,7 @@ void check_references(Verifier& v, uint32_t queue, uint32_t n, const Instruction
 }
 
 void check_queue(Verifier& v, uint32_t queue, const Program& p) {
+  const bool open = has_control(p);  // nobody knows how often
   walk(p, [&](uint32_t n, const std::vector<Repeat>& around) {
     size_t before = v.findings.size();
     const Instruction& i = p.code[n];
@@ -83,7 +84,7 @@ void check_queue(Verifier& v, uint32_t queue, const Program& p) {
     if (i.signal >= v.signalled.size()) return;
     uint64_t times = c.is_dma() ? v.spec.dma.engines : 1;
     for (const Repeat& r : around) times = saturating_product(times, r.count);
-    if (has_control(p)) times = kUncounted;
+    if (open) times = kUncounted;
     v.signalled[i.signal] = saturating_sum(v.signalled[i.signal], times);
   });
 }
