@@ -62,7 +62,7 @@ TEST(CApi, ChipsByNameAndText) {
   ASSERT_EQ(presil_chip_parse(presil_chip_toml(bundled), nullptr, &parsed), PRESIL_OK) << presil_error_message();
   Owned<presil_chip> own_parsed(parsed);
   EXPECT_STREQ(presil_chip_hash(parsed), presil_chip_hash(bundled));
-  EXPECT_STREQ(presil_bundled_chip(0), "inf2");
+  EXPECT_STREQ(presil_bundled_chip(0), "edge-npu");
   EXPECT_EQ(presil_bundled_chip(99), nullptr);
   EXPECT_EQ(presil_chip_load("trn4", &parsed), PRESIL_BAD_INPUT);
   EXPECT_EQ(presil_chip_parse("extends = \"trn2\"\nname = \"x\"\n[tensr]\n", "x.toml", &parsed), PRESIL_BAD_INPUT);
