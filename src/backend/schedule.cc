@@ -1,6 +1,7 @@
 #include "backend/schedule.h"
 
 #include <algorithm>
+#include <bit>
 #include <map>
 #include <queue>
 
@@ -28,6 +29,9 @@ Work work_of(const TileProgram& program, const Instruction& i, const spec::ChipS
   }
   timing::Cost c = timing::cost(program.code, i, spec);
   w.occupancy = c.occupancy, w.latency = c.latency, w.prepare = c.prepare;
+  // Of an instruction on a part of the array, its share of the whole.
+  w.occupancy =
+      std::max(w.occupancy, c.parts_busy * std::popcount(c.parts) / (timing::kArrayParts * timing::kArrayParts));
   w.table = timing::table_of(program.code, i);
   return w;
 }

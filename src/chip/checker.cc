@@ -9,7 +9,7 @@
 
 #include "chip/access_log.h"
 #include "chip/byte_set.h"
-#include "isa/slots.h"
+#include "isa/touched.h"
 
 namespace presil::chip {
 namespace {
@@ -58,14 +58,14 @@ struct Checker::State {
       Static& s = all.emplace_back();
       s.dma = isa::is_dma(i.opcode);
       s.tensor = i.engine == isa::EngineKind::tensor && !s.dma;
-      s.accumulates = i.opcode == isa::Opcode::nc_matmul && program.word(i, isa::slots::nc_matmul::accumulate) != 0;
+      s.accumulates = isa::accumulates(program, i);
       for (int k = 0; k < i.operand_count; ++k) {
-        const isa::View& view = program.operand(i, k);
-        if (!view.present()) continue;
-        Placed p = place(view);
-        if (p.shape.run == 0) continue;
-        s.operands.push_back({static_cast<uint8_t>(k), view.memory, isa::access_of(program, i, k), false,
-                              shapes.intern(p.shape), p.begin, p.shape.extent()});
+        for (const isa::View& view : isa::touched(program, i, k)) {
+          Placed p = place(view);
+          if (p.shape.run == 0) continue;
+          s.operands.push_back({static_cast<uint8_t>(k), view.memory, isa::access_of(program, i, k), false,
+                                shapes.intern(p.shape), p.begin, p.shape.extent()});
+        }
       }
     }
   }

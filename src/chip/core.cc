@@ -37,11 +37,27 @@ struct Engine {
   Time completed = 0;                        // of the last instruction
   Time busy = 0;
   std::array<Time, kWaitCauseCount> waits{};
+  Time parted_until = 0;  // some part of the array is taken until then by an instruction that left others free
+  std::array<Time, timing::kArrayParts * timing::kArrayParts> parts_free{};
 };
 
 void wait_until(Engine& engine, Time time, WaitCause cause) {
+  if (time <= engine.accounted) return;  // a part of the array still works
   engine.waits[static_cast<size_t>(cause)] += time - engine.accounted;
   engine.accounted = time;
+}
+
+// When the parts of the array that an instruction uses are free.
+Time parts_free(const Engine& engine, const Step& step) {
+  Time free = 0;
+  for (unsigned left = step.parts; left != 0; left &= left - 1)
+    free = std::max(free, engine.parts_free[static_cast<size_t>(std::countr_zero(left))]);
+  return free;
+}
+void take_parts(Engine& engine, const Step& step, Time until) {
+  for (unsigned left = step.parts; left != 0; left &= left - 1)
+    engine.parts_free[static_cast<size_t>(std::countr_zero(left))] = until;
+  engine.parted_until = std::max(engine.parted_until, until);
 }
 
 class Core final : DmaEngines::Listener {
@@ -177,8 +193,12 @@ class Core final : DmaEngines::Listener {
     } else if (step.kind == Step::Kind::table && engine.table != step.extra) {
       start = load_table(engine, step.extra, start);
     }
-    engine.busy += step.occupancy;
-    engine.free = engine.accounted = start + step.occupancy;
+    if (engine.parted_until > start) start = std::max(start, parts_free(engine, step));
+    engine.free = start + step.occupancy;
+    const Time until = step.parts_busy > 0 ? start + step.parts_busy : engine.free;
+    if (step.parts_busy > 0) take_parts(engine, step, until);
+    engine.busy += std::max<Time>(0, until - std::max(start, engine.accounted));
+    engine.accounted = std::max(engine.accounted, until);
     engine.completed = std::max(engine.completed, start + step.latency);
     ++executed_[q][engine.cursor.pc];
     layers_.occupy(q, step.layer, start, engine.free);
@@ -236,7 +256,7 @@ class Core final : DmaEngines::Listener {
     engine.release = trace::Release::stationary_load;
     engine.setup = duration;
     wait_until(engine, events_.now() + duration, WaitCause::stationary_load);
-    return engine.accounted;
+    return events_.now() + duration;
   }
 
   void raise(const Event& e) {

@@ -294,5 +294,39 @@ TEST(Core, LayerTimesAddUp) {
   EXPECT_EQ(r.result.elapsed, 380 * ns);
 }
 
+// Parts of the array work side by side; whoever needs a part that is taken, or all of them, waits for it.
+TEST(Core, TilesOfTheArrayWorkInParallel) {
+  namespace s = isa::slots::nc_matmul;
+  const spec::ChipSpec spec = round_chip();
+  const auto tile = [](Assembler& a, uint32_t row, uint32_t n) {
+    return a.matmul(psum(32, 2048 * (row / 32), n), sbuf(32, 0, 32), sbuf(32, 4096, n))
+        .word(s::tile_row, row)
+        .word(s::tile_rows, 32)
+        .word(s::tile_columns, 128);
+  };
+  const auto cost_of = [&](const Assembler& a, size_t k) {
+    return timing::cost(a.exe.queues[0], a.exe.queues[0].code[k], spec);
+  };
+  Assembler a;
+  for (uint32_t row : {0u, 32u, 64u, 96u, 0u}) tile(a, row, 500);
+  a.matmul(psum(32, 0, 500), sbuf(128, 0, 32), sbuf(128, 4096, 500));
+  Timed r = run(a);
+  const timing::Cost part = cost_of(a, 0), whole = cost_of(a, 5);
+  ASSERT_GT(part.parts_busy, 4 * part.occupancy);
+  const Time first = part.prepare;
+  const std::vector<Time> found = starts(r.engine(kTensor));
+  for (size_t k = 0; k < 4; ++k)
+    EXPECT_EQ(found[k], first + static_cast<Time>(k) * std::max(part.occupancy, part.prepare));
+  EXPECT_EQ(found[4], first + part.parts_busy);                         // row 0 again
+  EXPECT_EQ(found[5], std::max(found[4], found[3]) + part.parts_busy);  // all rows
+  const EngineCounters& tensor = r.result.counters.engines[0];
+  EXPECT_EQ(r.result.elapsed, found[5] + whole.latency);
+  // Busy is the time in which some part works: without a gap from the first to the last.
+  EXPECT_EQ(tensor.busy, found[5] - first + whole.occupancy);
+  Time waits = 0;
+  for (Time w : tensor.waits) waits += w;
+  EXPECT_EQ(tensor.busy + waits, r.result.elapsed);
+}
+
 }  // namespace
 }  // namespace presil::chip

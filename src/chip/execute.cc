@@ -120,6 +120,12 @@ void run(Context& c) {
       return execute_nonzero(c);
     case Opcode::topk:
       return execute_topk(c);
+    case Opcode::nc_matmul_mx:
+      return execute_matmul_mx(c);
+    case Opcode::nc_matmul_sparse:
+      return execute_matmul_sparse(c);
+    case Opcode::quantize_mx:
+      return execute_quantize_mx(c);
     case Opcode::register_store:
       CHECK(false, "the core stores its registers");
     case Opcode::wait:

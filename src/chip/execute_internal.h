@@ -151,6 +151,9 @@ Strided row_of(const Strided& s, uint32_t p);
 
 // One function per instruction or family; the operands are resolved and inside their memories.
 void execute_matmul(Context& c);
+void execute_matmul_mx(Context& c);
+void execute_matmul_sparse(Context& c);
+void execute_quantize_mx(Context& c);
 void execute_nc_transpose(Context& c);
 void execute_dma_transpose(Context& c);
 void execute_dma_gather(Context& c);

@@ -1,13 +1,13 @@
 // The meaning of every instruction once more, as plainly as it can be written: all inputs are read into vectors,
 // element by element, then all outputs are written. Tests compare chip/execute.h against it.
 #pragma once
-#include "chip/reference_search.h"
+#include "chip/reference_products.h"
 
 namespace presil::chip::reference {
 
-class Run : public SearchRun {
+class Run : public ProductRun {
  public:
-  using SearchRun::SearchRun;
+  using ProductRun::ProductRun;
 
   void execute() {
     using isa::Opcode;
@@ -89,6 +89,12 @@ class Run : public SearchRun {
         return partition_reduce();
       case Opcode::dma_gather:
         return dma_gather();
+      case Opcode::nc_matmul_mx:
+        return matmul_mx();
+      case Opcode::nc_matmul_sparse:
+        return matmul_sparse();
+      case Opcode::quantize_mx:
+        return quantize_mx();
       case Opcode::register_move:
       case Opcode::register_alu:
       case Opcode::register_load:
@@ -103,37 +109,6 @@ class Run : public SearchRun {
   }
 
  private:
-  void matmul() {
-    namespace s = isa::slots::nc_matmul;
-    const size_t k_count = v(s::stationary).partitions, m_count = v(s::dst).partitions, n_count = row(s::dst);
-    const Floats a = floats(s::stationary), b = floats(s::moving);
-    if (word(s::is_transpose) != 0) {
-      const Words bits = read_words(m_, v(s::stationary));
-      Words out(m_count * n_count, 0);
-      for (size_t m = 0; m < m_count; ++m) {
-        for (size_t n = 0; n < n_count; ++n) {
-          for (size_t k = 0; k < k_count; ++k) {
-            if (b[k * n_count + n] != 0.0f) out[m * n_count + n] = bits[k * m_count + m];
-          }
-        }
-      }
-      return write_words(m_, v(s::dst), out);
-    }
-    const auto at = places(m_, v(s::dst));
-    const DType t = v(s::dst).dtype;
-    for (size_t m = 0; m < m_count; ++m) {
-      for (size_t n = 0; n < n_count; ++n) {
-        float sum = 0.0f;
-        for (size_t k = 0; k < k_count; ++k) sum = std::fma(a[k * m_count + m], b[k * n_count + n], sum);
-        uint64_t old = 0;
-        std::memcpy(&old, at[m * n_count + n], dtype_bytes(t));
-        if (word(s::accumulate) != 0) sum = numerics::to_fp32(t, old) + numerics::canonical(sum);
-        const uint64_t result = numerics::from_fp32(t, numerics::canonical(sum));
-        std::memcpy(at[m * n_count + n], &result, dtype_bytes(t));
-      }
-    }
-  }
-
   template <class Values>
   Values turned(const Values& in) const {
     const size_t p_count = v(0).partitions, f_count = row(0);

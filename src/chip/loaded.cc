@@ -21,11 +21,11 @@ using isa::is_dma;
 
 uint64_t amount_of(const isa::Program& p, const isa::Instruction& i) {
   if (i.operand_count == 0 || isa::is_control(i.opcode)) return 0;
-  if (i.opcode == isa::Opcode::nc_matmul) {
-    namespace slot = isa::slots::nc_matmul;
-    if (p.word(i, slot::is_transpose) != 0) return 0;
-    const isa::View& stationary = p.operand(i, slot::stationary);
-    return stationary.elements() * p.operand(i, slot::moving).elements_per_partition();
+  if (isa::is_matmul(i.opcode)) {
+    const bool moves_bits = i.opcode == isa::Opcode::nc_matmul && p.word(i, isa::slots::nc_matmul::is_transpose) != 0;
+    if (moves_bits) return 0;
+    const isa::View& stationary = p.operand(i, 1);  // all of its numbers meet every column of the result
+    return stationary.elements() * dtype_numbers(stationary.dtype) * p.operand(i, 0).elements_per_partition();
   }
   if (i.engine == isa::EngineKind::tensor && !is_dma(i.opcode)) return 0;
   const isa::View& dst = p.operand(i, 0);
@@ -257,6 +257,7 @@ class Loader {
     step.latency = cost.latency;
     step.prepare = cost.prepare;
     if (isa::is_control(i.opcode)) step.kind = Step::Kind::control;
+    step.parts = cost.parts, step.parts_busy = cost.parts_busy;
     if (const int table = timing::table_of(p, i); table != 0) {
       step.extra = static_cast<uint32_t>(table), step.kind = Step::Kind::table;
     }

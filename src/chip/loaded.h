@@ -29,11 +29,12 @@ struct Growth {
 // One static instruction.
 struct Step {
   enum class Kind : uint8_t { compute, table, transfer, control };
-  Time occupancy = 0, latency = 0, prepare = 0;  // timing::Cost
-  uint64_t amount = 0;                           // macs of the tensor engine, bytes of a transfer, else elements
+  Time occupancy = 0, latency = 0, prepare = 0, parts_busy = 0;  // timing::Cost
+  uint64_t amount = 0;  // macs of the tensor engine, bytes of a transfer, else elements
   uint32_t wait_begin = 0;
   uint16_t signal = isa::kNoSemaphore;
   uint8_t wait_count = 0;
+  uint16_t parts = timing::kWholeArray;
   Kind kind = Kind::compute;
   uint32_t extra = 0;  // table: the activation table; transfer: index into Loaded::transfers
   uint32_t layer = 0;

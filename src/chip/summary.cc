@@ -85,7 +85,7 @@ void count_executed(const isa::Executable& executable, const Loaded& loaded,
       layer.busy[static_cast<size_t>(loaded.queues[q].engine)] += static_cast<Time>(times) * step.occupancy;
       counters.engines[q].instructions += times;
       counters.instructions += times;
-      if (program.code[pc].opcode == isa::Opcode::nc_matmul) {
+      if (isa::is_matmul(program.code[pc].opcode)) {
         layer.macs += times * step.amount;
         counters.macs += times * step.amount;
       }

@@ -1,5 +1,5 @@
 // What each instruction asks of its operands beyond the table: shapes, types, operators (fact sheet, section 9). Those
-// of the vector engine are in vector_constraints.cc.
+// of the vector engine are in vector_constraints.cc, products of the tensor engine in matmul_constraints.cc.
 #include "isa/constraints.h"
 
 #include <fmt/format.h>
@@ -9,42 +9,6 @@
 
 namespace presil::isa {
 namespace {
-
-void check_matmul_types(const Check& c) {
-  namespace s = slots::nc_matmul;
-  DType stationary = c.operand(s::stationary).dtype, moving = c.operand(s::moving).dtype;
-  for (int k : {s::stationary, s::moving}) type_is_float(c, k);
-  auto wide = [](DType t) { return t == DType::fp32 || t == DType::tf32; };
-  if (wide(stationary) != wide(moving)) {
-    c.fail_operand(s::moving, fmt::format("type is {}, stationary has {}; fp32 and tf32 do not mix with narrower types",
-                                          dtype_name(moving), dtype_name(stationary)));
-  }
-  if (c.word(s::is_transpose) != 0) {
-    if (c.spec.generation < 3) c.fail_attribute(s::is_transpose, "needs generation 3");
-    type_among(c, s::stationary, {DType::fp32, DType::bf16, DType::fp16});
-    same_type(c, s::moving, s::stationary);
-    same_type(c, s::dst, s::stationary);
-    if (c.word(s::accumulate) != 0) c.fail_attribute(s::accumulate, "does not combine with is_transpose");
-  } else if (c.spec.generation < 4) {
-    type_among(c, s::dst, {DType::fp32});
-  } else {
-    type_among(c, s::dst, {DType::fp32, DType::bf16});
-  }
-}
-
-void check_matmul(const Check& c) {
-  namespace s = slots::nc_matmul;
-  same_partitions(c, s::moving, s::stationary);
-  partitions_at_most(c, s::stationary, c.spec.tensor.rows, "the array's rows take");
-  elements_within(c, s::stationary, 1, c.spec.tensor.columns);
-  elements_within(c, s::moving, 1, c.spec.tensor.moving_max);
-  same_elements(c, s::dst, s::moving);
-  if (c.operand(s::dst).partitions != c.elements(s::stationary)) {
-    c.fail_operand(s::dst, fmt::format("{} partitions, stationary has {} columns", c.operand(s::dst).partitions,
-                                       c.elements(s::stationary)));
-  }
-  check_matmul_types(c);
-}
 
 // dst[f,p] = data[p,f].
 void transposed_shape(const Check& c, int dst, uint64_t rows, uint64_t columns) {
@@ -263,6 +227,12 @@ void check_constraints(const Check& c) {
       return check_one_element(c, slots::register_load::src);
     case Opcode::register_store:
       return check_one_element(c, slots::register_store::dst);
+    case Opcode::nc_matmul_mx:
+      return check_matmul_mx(c);
+    case Opcode::nc_matmul_sparse:
+      return check_matmul_sparse(c);
+    case Opcode::quantize_mx:
+      return check_quantize_mx(c);
     case Opcode::wait:
     case Opcode::register_move:
     case Opcode::register_alu:

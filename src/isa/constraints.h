@@ -62,6 +62,12 @@ void check_tensor_scalar_cumulative(const Check& c);
 void check_match_replace8(const Check& c);
 void check_dropout(const Check& c);
 
+// Products of the tensor engine and their operands (matmul_constraints.cc).
+void check_matmul(const Check& c);
+void check_matmul_mx(const Check& c);
+void check_matmul_sparse(const Check& c);
+void check_quantize_mx(const Check& c);
+
 // Random numbers, and instructions of the gpsimd engine's groups of partitions (gpsimd_constraints.cc).
 void check_rng(const Check& c);
 void check_rng_seed(const Check& c);

@@ -29,7 +29,7 @@ struct Definition {
   EngineSet engines;
   uint32_t first_generation;
   List<OperandRow, 6> operands;
-  List<AttributeRow, 8> attributes;
+  List<AttributeRow, 9> attributes;
   std::string_view summary;
 };
 
@@ -60,6 +60,7 @@ constexpr AttributeRow alu(std::string_view name, AluOp initial = AluOp::bypass)
 constexpr AttributeRow function(std::string_view name) {
   return {name, AttributeKind::activation, static_cast<uint32_t>(Activation::copy)};
 }
+constexpr AttributeRow mode(std::string_view name) { return {name, AttributeKind::matmul_mode}; }
 constexpr AttributeRow command(std::string_view name, ReduceCommand initial = ReduceCommand::idle) {
   return {name, AttributeKind::reduce_command, static_cast<uint32_t>(initial)};
 }
@@ -72,7 +73,8 @@ constexpr AttributeRow target(std::string_view name) { return {name, AttributeKi
 constexpr std::array<Definition, kOpcodeCount> kTable = {{
     {Opcode::nc_matmul, "nc_matmul", kTensor, 2,
      {writes("dst", P), reads("stationary", S), reads("moving", S)},
-     {flag("accumulate"), flag("is_transpose")},
+     {flag("accumulate"), flag("is_transpose"), mode("perf_mode"), flag("is_stationary_onezero"),
+      flag("is_moving_onezero"), i32("tile_row"), i32("tile_column"), i32("tile_rows"), i32("tile_columns")},
      "dst[m,n] (+)= sum over k of stationary[k,m] * moving[k,n]; accumulate adds to dst, is_transpose moves bits"},
     {Opcode::nc_transpose, "nc_transpose", kTensor | kVector, 2,
      {writes("dst", S | P), reads("data", S | P)},
@@ -262,6 +264,19 @@ constexpr std::array<Definition, kOpcodeCount> kTable = {{
      {target("to")},
      "`to` is a loop, whose counter grows by its step; goes on behind it as long as counter < until"},
     {Opcode::halt, "halt", kAny, 2, {}, {}, "the machine faults: what cannot go on ends here"},
+    {Opcode::nc_matmul_mx, "nc_matmul_mx", kTensor, 4,
+     {writes("dst", P), reads("stationary", S), reads("moving", S), reads("stationary_scale", S),
+      reads("moving_scale", S)},
+     {flag("accumulate"), i32("tile_row"), i32("tile_rows")},
+     "dst[m,n] (+)= sum over p, q < 4 of scaled stationary[p,m][q] * scaled moving[p,n][q]; a scale per 8 p and 4 q"},
+    {Opcode::nc_matmul_sparse, "nc_matmul_sparse", kTensor, 3,
+     {writes("dst", P), reads("stationary", S), reads("moving", S), reads("tags", S)},
+     {flag("accumulate"), i32("kept", 4), i32("of", 16)},
+     "dst[m,n] (+)= sum over p of stationary[p,m] * the one of moving's `of` candidates that p's tag for m names"},
+    {Opcode::quantize_mx, "quantize_mx", kVector, 4,
+     {writes("dst", S), reads("src", S), writes("dst_scale", S)},
+     {flag("tight_scale")},
+     "per 8 partitions and 4 elements: dst_scale = a power of two by the largest, dst[p,f] = src[p,4f..] / it, packed"},
 }};
 // clang-format on
 
@@ -290,10 +305,12 @@ int index_of(const Rows& rows, Opcode opcode, std::string_view name) {
   CHECK(false, std::string(row(opcode).name) + " has no '" + std::string(name) + "'");
 }
 
+constexpr std::string_view kMatmulModeNames[kMatmulModeCount] = {"none", "double_row"};
 constexpr std::string_view kEngineNames[kEngineKindCount] = {"tensor", "vector", "scalar", "gpsimd", "sync"};
 
 }  // namespace
 
+std::string_view matmul_mode_name(MatmulMode m) { return kMatmulModeNames[static_cast<size_t>(m)]; }
 std::string_view engine_name(EngineKind e) { return kEngineNames[static_cast<size_t>(e)]; }
 
 std::optional<EngineKind> engine_from_name(std::string_view name) {

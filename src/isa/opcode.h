@@ -79,12 +79,25 @@ enum class Opcode : uint8_t {
   loop,
   loop_end,
   halt,
+  // tensor: operands of the MX formats and with structured sparsity; vector: what quantizes for the former
+  nc_matmul_mx,
+  nc_matmul_sparse,
+  quantize_mx,
 };
 // clang-format on
-inline constexpr int kOpcodeCount = static_cast<int>(Opcode::halt) + 1;
+inline constexpr int kOpcodeCount = static_cast<int>(Opcode::quantize_mx) + 1;
 // Whether the DMA engines do the work; operand 0 is the destination, operand 1 the source.
 constexpr bool is_dma(Opcode o) {
   return o == Opcode::dma_copy || o == Opcode::dma_transpose || o == Opcode::dma_gather;
+}
+
+// Products of the tensor engine: operand 0 is the destination in PSUM, 1 stationary, 2 moving; attribute 0 accumulates.
+constexpr bool is_matmul(Opcode o) {
+  return o == Opcode::nc_matmul || o == Opcode::nc_matmul_mx || o == Opcode::nc_matmul_sparse;
+}
+// Whether operand k holds the scales of MX data, of which only some partitions count (touched.h).
+constexpr bool is_mx_scale(Opcode o, int k) {
+  return (o == Opcode::nc_matmul_mx && k >= 3) || (o == Opcode::quantize_mx && k == 2);
 }
 
 using MemorySet = uint8_t;  // bit per Memory
@@ -113,8 +126,13 @@ enum class AttributeKind : uint8_t {
   reduce_command,
   sequencer_register,
   target,
+  matmul_mode,
 };
 inline constexpr uint32_t kNoRegister = UINT32_MAX;
+// How an nc_matmul uses the array. double_row: two fp8 numbers per row, k = (partition, half of the free elements).
+enum class MatmulMode : uint8_t { none, double_row };
+inline constexpr int kMatmulModeCount = 2;
+std::string_view matmul_mode_name(MatmulMode m);
 
 struct AttributeRow {
   std::string_view name;

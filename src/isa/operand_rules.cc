@@ -88,8 +88,10 @@ void check_type(const InstructionCheck& c, int k) {
   if (c.spec.generation < first_generation(v.dtype)) {
     c.fail_operand(k, fmt::format("type is {}, needs generation {}", dtype_name(v.dtype), first_generation(v.dtype)));
   }
-  if (!is_packed(v.dtype)) return;
-  if (!moves_elements(c.instruction.opcode)) {
+  const Opcode opcode = c.instruction.opcode;
+  const bool takes_packed = opcode == Opcode::nc_matmul_mx || opcode == Opcode::quantize_mx;
+  if (!is_packed(v.dtype) || takes_packed) return;
+  if (!moves_elements(opcode)) {
     return c.fail_operand(k, fmt::format("type is {}, expected one number per element", dtype_name(v.dtype)));
   }
   const DType other = c.operand(1 - std::min(k, 1)).dtype;  // destination and source come first
@@ -127,7 +129,8 @@ void check_partitions(const InstructionCheck& c, int k, uint32_t total) {
     return c.fail_operand(k, fmt::format("partitions {} to {}, {} has {}", v.partition, v.partition + v.partitions - 1,
                                          memory_name(v.memory), total));
   }
-  if (!c.is_dma() && !is_control(c.instruction.opcode)) check_start_partition(c, k, total);
+  const Opcode opcode = c.instruction.opcode;
+  if (!c.is_dma() && !is_control(opcode) && !is_mx_scale(opcode, k)) check_start_partition(c, k, total);
 }
 
 // Offsets of operand k over all iterations, one for each place in a bank. All lie inside a partition, so they are few.

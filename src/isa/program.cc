@@ -24,10 +24,12 @@ Instruction& Program::append(Opcode opcode, EngineKind engine) {
   return code.emplace_back(i);
 }
 
+bool accumulates(const Program& program, const Instruction& i) {
+  return is_matmul(i.opcode) && program.word(i, 0) != 0;
+}
+
 Access access_of(const Program& program, const Instruction& i, int k) {
-  if (i.opcode == Opcode::nc_matmul && k == slots::nc_matmul::dst) {
-    return program.word(i, slots::nc_matmul::accumulate) != 0 ? Access::read_write : Access::write;
-  }
+  if (k == 0 && is_matmul(i.opcode)) return accumulates(program, i) ? Access::read_write : Access::write;
   // Partitions that are not its own it keeps.
   if (i.opcode == Opcode::nonzero_with_count && k == slots::nonzero_with_count::dst) {
     return program.operand(i, k).partitions > 1 ? Access::read_write : Access::write;

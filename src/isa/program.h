@@ -90,6 +90,9 @@ struct Program {
   bool operator==(const Program& other) const;
 };
 
+// Whether a product of the tensor engine adds to its destination.
+bool accumulates(const Program& program, const Instruction& i);
+
 // What instruction `i` does to its operand `k`: the row's access, but a matmul that accumulates also reads dst, and so
 // does a shuffle that keeps partitions.
 Access access_of(const Program& program, const Instruction& i, int k);

@@ -14,7 +14,7 @@ TEST(Program, AppendCreatesEverySlotAbsentAndInitial) {
   EXPECT_EQ(i.engine, EngineKind::scalar);
   EXPECT_EQ(i.operand_begin, 3u);
   EXPECT_EQ(i.operand_count, 5);
-  EXPECT_EQ(i.attribute_begin, 2u);
+  EXPECT_EQ(i.attribute_begin, row(Opcode::nc_matmul).attributes.size());
   EXPECT_EQ(i.attribute_count, 5);
   for (const View& v : p.operands(i)) EXPECT_FALSE(v.present());
   EXPECT_EQ(p.word(i, slots::activation::op), static_cast<uint32_t>(Activation::copy));

@@ -75,7 +75,7 @@ bytes (8), XXH3 of the stored bytes (8); XXH3 of everything so far (8); then the
 )";
 
 constexpr std::string_view kKindNames[] = {"fp32",     "int32",   "32 bits",  "flag", "operator",
-                                           "function", "command", "register", "place"};
+                                           "function", "command", "register", "place", "mode"};
 constexpr std::string_view kAccessNames[] = {"read", "write", "read and write"};
 
 std::string_view access_name(Access a) { return kAccessNames[static_cast<size_t>(a)]; }

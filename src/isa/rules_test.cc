@@ -12,7 +12,8 @@ using namespace testing;
 TEST(Rules, LegalInstancesAreLegalOnEveryArraySize) {
   for (const InstructionRow& r : all_rows()) {
     for (uint32_t array : {32u, 64u, 128u, 256u}) {
-      EXPECT_EQ(findings_of(legal(r.opcode), chip(array)), Strings{}) << r.name << " on " << array;
+      EXPECT_EQ(findings_of(legal(r.opcode), chip(array, std::max(3u, r.first_generation))), Strings{})
+          << r.name << " on " << array;
     }
   }
 }
@@ -24,7 +25,7 @@ TEST(Rules, EveryOperandThatIsNotOptionalMustBePresent) {
       Last{p}.operand(o.name, View{});
       Strings expected;
       if (!o.optional) expected = {fmt::format("instruction 0: {} {}: is missing", r.name, o.name)};
-      EXPECT_EQ(findings_of(p, chip()), expected);
+      EXPECT_EQ(findings_of(p, chip(128, std::max(3u, r.first_generation))), expected);
     }
   }
 }
@@ -35,7 +36,7 @@ TEST(Rules, OperandsStayInTheMemoriesOfTheTable) {
       if (r.operands[k].memories & memory_bit(Memory::hbm)) continue;
       Program p = legal(r.opcode);
       p.views[k] = hbm({4});
-      Strings found = findings_of(p, chip());
+      Strings found = findings_of(p, chip(128, std::max(3u, r.first_generation)));
       ASSERT_FALSE(found.empty());
       EXPECT_EQ(found[0].find(fmt::format("instruction 0: {} {}: is in hbm; legal: ", r.name, r.operands[k].name)), 0u)
           << found[0];

@@ -6,7 +6,10 @@ namespace presil::isa::slots {
 
 // clang-format off
 // nc_matmul: dst[M,N] (+)= sum_k stationary[k,M] * moving[k,N]
-namespace nc_matmul { enum { dst, stationary, moving }; enum { accumulate, is_transpose }; }
+// tile_*: the part of the array that it uses, from row tile_row and column tile_column; sizes of 0 mean all of it
+namespace nc_matmul { enum { dst, stationary, moving };
+  enum { accumulate, is_transpose, perf_mode, is_stationary_onezero, is_moving_onezero, tile_row, tile_column,
+         tile_rows, tile_columns }; }
 // nc_transpose: dst[f,p] = data[p,f]; tensor engine (SBUF to PSUM) or vector engine (32 x 32)
 namespace nc_transpose { enum { dst, data }; }
 namespace tensor_copy { enum { dst, src }; }
@@ -72,6 +75,12 @@ namespace register_store { enum { dst }; enum { src }; }
 namespace branch { enum { op, a, b, imm, to }; }
 namespace loop { enum { counter, from, from_imm, until, until_imm, step, to }; }
 namespace loop_end { enum { to }; }
+namespace nc_matmul_mx { enum { dst, stationary, moving, stationary_scale, moving_scale };
+  enum { accumulate, tile_row, tile_rows }; }
+// nc_matmul_sparse: k = (p, c), c < of / kept; candidates of p are the k of its group of `kept` partitions, in order
+namespace nc_matmul_sparse { enum { dst, stationary, moving, tags }; enum { accumulate, kept, of }; }
+// quantize_mx: tight_scale is the rule before NKI 0.5.0, one power of two less, and saturates
+namespace quantize_mx { enum { dst, src, dst_scale }; enum { tight_scale }; }
 // clang-format on
 
 }  // namespace presil::isa::slots

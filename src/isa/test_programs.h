@@ -228,6 +228,20 @@ inline Program legal(Opcode opcode) {
     case Opcode::loop:
       i.word("counter", 0);
       break;
+    case Opcode::nc_matmul_mx:
+      i.operand("dst", psum(16, {100})).operand("stationary", sbuf(32, {16}, DType::fp8_e4m3fn_x4));
+      i.operand("moving", sbuf(32, {100}, DType::fp4_e2m1fn_x4));
+      i.operand("stationary_scale", sbuf(4, {16}, DType::fp8_e8m0))
+          .operand("moving_scale", sbuf(4, {100}, DType::uint8));
+      break;
+    case Opcode::nc_matmul_sparse:
+      i.operand("dst", psum(16, {100})).operand("stationary", sbuf(32, {16}, DType::bf16));
+      i.operand("moving", sbuf(32, {4, 100}, DType::bf16)).operand("tags", sbuf(32, {4}, DType::uint16));
+      break;
+    case Opcode::quantize_mx:
+      i.operand("dst", sbuf(32, {5}, DType::fp8_e5m2_x4)).operand("src", sbuf(32, {20}, DType::bf16));
+      i.operand("dst_scale", sbuf(4, {5}, DType::fp8_e8m0));
+      break;
     case Opcode::wait:
     case Opcode::branch:
     case Opcode::loop_end:

@@ -32,6 +32,7 @@ const Vocabulary& vocabulary() {
       .alu_ops = names<AluOp>(alu_op_name, kAluOpCount),
       .activations = names<Activation>(activation_name, kActivationCount),
       .reduce_commands = names<ReduceCommand>(reduce_command_name, kReduceCommandCount),
+      .matmul_modes = names<MatmulMode>(matmul_mode_name, kMatmulModeCount),
       .roles = names<TensorRole>(role_name, static_cast<int>(TensorRole::scratch) + 1),
   };
   return all;
@@ -48,6 +49,8 @@ std::span<const std::string> value_names(AttributeKind kind) {
       return vocabulary().activations;
     case AttributeKind::reduce_command:
       return vocabulary().reduce_commands;
+    case AttributeKind::matmul_mode:
+      return vocabulary().matmul_modes;
     case AttributeKind::f32:
     case AttributeKind::i32:
     case AttributeKind::bits:

@@ -10,7 +10,8 @@
 namespace presil::isa {
 
 struct Vocabulary {
-  std::vector<std::string> engines, opcodes, memories, dtypes, alu_ops, activations, reduce_commands, roles;
+  std::vector<std::string> engines, opcodes, memories, dtypes, alu_ops, activations, reduce_commands, matmul_modes,
+      roles;
 };
 const Vocabulary& vocabulary();
 

@@ -48,6 +48,7 @@ constexpr size_t dtype_bytes(DType t) {
 }
 constexpr bool is_float(DType t) { return t <= DType::fp8_e8m0; }
 constexpr bool is_packed(DType t) { return t >= DType::fp8_e4m3fn_x4 && t <= DType::fp4_e2m1fn_x4; }
+constexpr size_t dtype_numbers(DType t) { return is_packed(t) ? 4 : 1; }  // in one element
 constexpr bool is_integer(DType t) { return t >= DType::int8 && t <= DType::int64; }
 constexpr bool is_signed(DType t) {
   return t == DType::int8 || t == DType::int16 || t == DType::int32 || t == DType::int64;

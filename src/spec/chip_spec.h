@@ -31,6 +31,8 @@ struct TensorSpec : EngineSpec {
   uint32_t fp32_passes = 4;            // rate divisor for fp32
   uint32_t fp32_transpose_passes = 4;  // rate divisor for fp32 transposes
   uint32_t fp32_instructions = 2;      // MATMUL instructions per fp32 nc_matmul
+  uint32_t fp32_onezero_passes = 2;    // rate divisor for fp32 where one operand is said to hold ones and zeros only
+  uint32_t tile_min = 32;              // least rows and columns of a part of the array that works for itself
   bool operator==(const TensorSpec&) const = default;
 };
 

@@ -94,6 +94,11 @@ void tensor(Fields& out) {
                                                              "the same for transposes of 4-byte elements"));
   out.push_back(field<S, &TensorSpec::fp32_instructions>("tensor", "fp32_instructions", count, passes,
                                                          "hardware MATMUL instructions of one fp32 nc_matmul"));
+  out.push_back(field<S, &TensorSpec::fp32_onezero_passes>(
+      "tensor", "fp32_onezero_passes", count, passes,
+      "cycles per moving column in fp32 where an operand is said to hold ones and zeros only"));
+  out.push_back(field<S, &TensorSpec::tile_min>("tensor", "tile_min", count, {1, 512},
+                                                "least rows and columns of a part of the array that works for itself"));
 }
 
 void vector(Fields& out) {

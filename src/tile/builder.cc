@@ -173,7 +173,20 @@ uint32_t Builder::emit_dma(Opcode opcode, const View& dst, const View& src, cons
 }
 
 uint32_t Builder::matmul(const Matmul& a) {
-  return emit(Opcode::nc_matmul, a.engine, {a.dst, a.stationary, a.moving}, {a.accumulate, a.is_transpose});
+  return emit(Opcode::nc_matmul, a.engine, {a.dst, a.stationary, a.moving},
+              {a.accumulate, a.is_transpose, word_of(a.perf_mode), a.is_stationary_onezero, a.is_moving_onezero,
+               word(a.tile.row), word(a.tile.column), word(a.tile.rows), word(a.tile.columns)});
+}
+uint32_t Builder::matmul_mx(const MatmulMx& a) {
+  return emit(Opcode::nc_matmul_mx, a.engine, {a.dst, a.stationary, a.moving, a.stationary_scale, a.moving_scale},
+              {a.accumulate, word(a.tile.row), word(a.tile.rows)});
+}
+uint32_t Builder::matmul_sparse(const MatmulSparse& a) {
+  return emit(Opcode::nc_matmul_sparse, a.engine, {a.dst, a.stationary, a.moving, a.tags},
+              {a.accumulate, word(a.kept), word(a.of)});
+}
+uint32_t Builder::quantize_mx(const QuantizeMx& a) {
+  return emit(Opcode::quantize_mx, a.engine, {a.dst, a.src, a.dst_scale}, {a.tight_scale});
 }
 uint32_t Builder::transpose(const Transpose& a) { return emit(Opcode::nc_transpose, a.engine, {a.dst, a.data}, {}); }
 uint32_t Builder::tensor_copy(const TensorCopy& a) { return emit(Opcode::tensor_copy, a.engine, {a.dst, a.src}, {}); }

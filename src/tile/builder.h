@@ -78,6 +78,9 @@ class Builder {
   void order(uint32_t before, uint32_t after);
 
   uint32_t matmul(const Matmul& a);
+  uint32_t matmul_mx(const MatmulMx& a);
+  uint32_t matmul_sparse(const MatmulSparse& a);
+  uint32_t quantize_mx(const QuantizeMx& a);
   uint32_t transpose(const Transpose& a);
   uint32_t tensor_copy(const TensorCopy& a);
   uint32_t tensor_tensor(const TensorTensor& a);

@@ -35,10 +35,35 @@ struct Scalar {
 
 inline constexpr uint8_t kAnyQueue = UINT8_MAX;  // the backend chooses the DMA queue
 
+// A part of the tensor engine's array; no rows mean all of it.
+struct ArrayTile {
+  int32_t row = 0, column = 0, rows = 0, columns = 0;
+};
+
 struct Matmul {
   View dst, stationary, moving;
   bool accumulate = false, is_transpose = false;
+  isa::MatmulMode perf_mode = isa::MatmulMode::none;
+  bool is_stationary_onezero = false, is_moving_onezero = false;
+  ArrayTile tile{};
   Engine engine = EngineKind::tensor;
+};
+struct MatmulMx {
+  View dst, stationary, moving, stationary_scale, moving_scale;
+  bool accumulate = false;
+  ArrayTile tile{};  // rows only
+  Engine engine = EngineKind::tensor;
+};
+struct MatmulSparse {
+  View dst, stationary, moving, tags;
+  bool accumulate = false;
+  int32_t kept = 4, of = 16;
+  Engine engine = EngineKind::tensor;
+};
+struct QuantizeMx {
+  View dst, src, dst_scale;
+  bool tight_scale = false;
+  Engine engine = EngineKind::vector;
 };
 struct Transpose {
   View dst, data;

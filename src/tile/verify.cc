@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "isa/slots.h"
 #include "tile/instructions.h"
 
 namespace presil::tile {
@@ -91,11 +92,35 @@ bool check_place(Verifier& v, uint32_t n, int k, const View& view, bool dma) {
   }
   const spec::SramSpec& memory = view.memory == Memory::psum ? v.spec.psum : v.spec.sbuf;
   uint32_t step = start_step(view.partitions, memory.partitions);
-  if (!hbm && !dma && view.partition % step != 0) {
+  if (!hbm && !dma && !isa::is_mx_scale(row.opcode, k) && view.partition % step != 0) {
     fail(fmt::format("starts at partition {} of '{}', {} partitions start at a multiple of {}", view.partition, name,
                      view.partitions, step));
   }
   return true;
+}
+
+// Operands of an instruction that uses a part of the array lie where that part is: whoever asks for it fixes their
+// tiles.
+void check_array_tile(Verifier& v, const isa::Program& code, uint32_t n) {
+  const isa::Instruction& i = code.code[n];
+  uint32_t row = 0, column = 0;
+  if (i.opcode == isa::Opcode::nc_matmul && code.word(i, isa::slots::nc_matmul::tile_rows) != 0) {
+    row = code.word(i, isa::slots::nc_matmul::tile_row), column = code.word(i, isa::slots::nc_matmul::tile_column);
+  } else if (i.opcode == isa::Opcode::nc_matmul_mx && code.word(i, isa::slots::nc_matmul_mx::tile_rows) != 0) {
+    row = code.word(i, isa::slots::nc_matmul_mx::tile_row);
+  } else {
+    return;
+  }
+  for (int k = 0; k <= 2; ++k) {
+    const View& view = code.operand(i, k);
+    if (view.base >= v.program.tiles.size()) continue;
+    const Tile& t = v.program.tiles[view.base];
+    const uint32_t expected = k == 0 ? column : row;
+    if (t.fixed_partition && uint32_t{*t.fixed_partition} + view.partition == expected) continue;
+    const isa::InstructionRow& r = isa::row(i.opcode);
+    v.fail(n, fmt::format("{} {}", r.name, r.operands[static_cast<size_t>(k)].name),
+           fmt::format("is not fixed to partition {}, where its part of the array is", expected));
+  }
 }
 
 void check_written(Verifier& v, uint32_t n, bool reads) {
@@ -127,6 +152,7 @@ void check_instruction(Verifier& v, const isa::Program& code, uint32_t n) {
   if (i.source != isa::kNoSource && i.source >= v.program.sources.size()) {
     v.fail(n, std::string(isa::row(i.opcode).name), fmt::format("source {} of {}", i.source, v.program.sources.size()));
   }
+  check_array_tile(v, code, n);
   check_written(v, n, true);
   check_written(v, n, false);
 }

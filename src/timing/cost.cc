@@ -47,18 +47,45 @@ struct Matmul {
 
 bool is_4byte(DType t) { return dtype_bytes(t) == 4 && t != DType::tf32; }
 
-Matmul matmul_of(const spec::TensorSpec& t, DType dtype, bool is_transpose) {
-  if (!is_4byte(dtype)) return {};
-  const uint64_t passes = is_transpose ? t.fp32_transpose_passes : t.fp32_passes;
+Matmul passes_of(const spec::TensorSpec& t, uint64_t passes) {
   const uint64_t instructions = std::min<uint64_t>(t.fp32_instructions, passes);
   return {instructions, ceil_div(passes, instructions)};
+}
+Matmul transpose_of(const spec::TensorSpec& t, DType dtype) {
+  return is_4byte(dtype) ? passes_of(t, t.fp32_transpose_passes) : Matmul{};
+}
+// The hint about ones and zeros counts for an fp32 operand (documented: up to twice as fast).
+Matmul product_of(const Program& p, const Instruction& i, const spec::TensorSpec& t) {
+  namespace s = slots::nc_matmul;
+  const bool stationary = p.operand(i, s::stationary).dtype == DType::fp32,
+             moving = p.operand(i, s::moving).dtype == DType::fp32;
+  if (p.word(i, s::is_transpose) != 0) return transpose_of(t, p.operand(i, s::moving).dtype);
+  if (!stationary && !moving) return {};
+  const bool hint =
+      (stationary && p.word(i, s::is_stationary_onezero) != 0) || (moving && p.word(i, s::is_moving_onezero) != 0);
+  return passes_of(t, hint ? std::min(t.fp32_onezero_passes, t.fp32_passes) : t.fp32_passes);
 }
 
 struct MatmulShape {
   uint64_t stationary_columns = 0, moving_columns = 0;
   uint64_t port_cycles = 0;  // least cycles of one pass's reads and writes
   Matmul kind;
+  uint16_t parts = kWholeArray;
 };
+
+// The parts of the array, a sixteenth each, that a tile covers.
+uint16_t parts_of(uint32_t row, uint32_t rows, uint32_t column, uint32_t columns, const spec::TensorSpec& t) {
+  uint16_t parts = 0;
+  for (uint32_t r = 0; r < kArrayParts; ++r) {
+    for (uint32_t c = 0; c < kArrayParts; ++c) {
+      const bool in_rows = r * t.rows < (row + rows) * kArrayParts && (r + 1) * t.rows > row * kArrayParts;
+      const bool in_columns =
+          c * t.columns < (column + columns) * kArrayParts && (c + 1) * t.columns > column * kArrayParts;
+      if (in_rows && in_columns) parts |= static_cast<uint16_t>(1u << (r * kArrayParts + c));
+    }
+  }
+  return parts;
+}
 
 Cost matmul_cost(const MatmulShape& m, const spec::TensorSpec& t) {
   const uint64_t data = std::max(m.moving_columns * m.kind.passes, m.port_cycles) + t.issue_overhead_cycles;
@@ -66,9 +93,15 @@ Cost matmul_cost(const MatmulShape& m, const spec::TensorSpec& t) {
   const uint64_t interval = std::max({data, load, uint64_t{t.initiation_min_cycles}});
   // All but the last instruction pay their interval before the last one's data flows.
   const uint64_t last_data = (m.kind.instructions - 1) * interval + data;
-  return {.occupancy = duration_up(m.kind.instructions * interval, t.clock_hz),
-          .latency = duration_up(last_data, t.clock_hz) + t.latency,
-          .prepare = duration_up(load, t.clock_hz)};
+  const Time busy = duration_up(m.kind.instructions * interval, t.clock_hz);
+  Cost cost{.occupancy = busy,
+            .latency = duration_up(last_data, t.clock_hz) + t.latency,
+            .prepare = duration_up(load, t.clock_hz)};
+  if (m.parts == kWholeArray) return cost;
+  // Elsewhere on the array the next instruction may start as soon as the engine can issue it (assumed).
+  cost.occupancy = duration_up(t.initiation_min_cycles, t.clock_hz);
+  cost.parts = m.parts, cost.parts_busy = busy;
+  return cost;
 }
 
 // Ports deliver half their rate at large innermost strides (fact sheet, section 2.4).
@@ -78,18 +111,49 @@ bool half_rate(const View& v, const spec::ChipSpec& spec) {
   return innermost_stride_bytes(v) >= memory.half_rate_stride_bytes;
 }
 
+// The shape of an instruction that multiplies: `parts` elements per column and partition, in one pass.
+MatmulShape shape_of(const Program& p, const Instruction& i, uint64_t parts, const spec::ChipSpec& spec) {
+  constexpr int kDst = 0, kStationary = 1, kMoving = 2;
+  const View& moving = p.operand(i, kMoving);
+  const uint64_t n = moving.elements_per_partition() / parts;
+  const bool strided = half_rate(moving, spec) || half_rate(p.operand(i, kDst), spec);
+  return {.stationary_columns = p.operand(i, kStationary).elements_per_partition(),
+          .moving_columns = n,
+          .port_cycles = strided ? 2 * n : n};
+}
+
+Cost nc_matmul_cost(const Program& p, const Instruction& i, const spec::ChipSpec& spec) {
+  namespace s = slots::nc_matmul;
+  const bool doubled = p.word(i, s::perf_mode) == static_cast<uint32_t>(isa::MatmulMode::double_row);
+  MatmulShape shape = shape_of(p, i, doubled ? 2 : 1, spec);
+  if (doubled) shape.stationary_columns /= 2;  // both numbers of a place are loaded together (assumed)
+  shape.kind = product_of(p, i, spec.tensor);
+  if (p.word(i, s::tile_rows) != 0) {
+    shape.parts = parts_of(p.word(i, s::tile_row), p.word(i, s::tile_rows), p.word(i, s::tile_column),
+                           p.word(i, s::tile_columns), spec.tensor);
+  }
+  return matmul_cost(shape, spec.tensor);
+}
+
 Cost tensor_cost(const Program& p, const Instruction& i, const spec::ChipSpec& spec) {
-  if (i.opcode == Opcode::nc_matmul) {
-    const View& stationary = p.operand(i, slots::nc_matmul::stationary);
-    const View& moving = p.operand(i, slots::nc_matmul::moving);
-    const uint64_t n = moving.elements_per_partition();
-    const bool strided = half_rate(moving, spec) || half_rate(p.operand(i, slots::nc_matmul::dst), spec);
-    const bool is_transpose = p.word(i, slots::nc_matmul::is_transpose) != 0;
-    return matmul_cost({.stationary_columns = stationary.elements_per_partition(),
-                        .moving_columns = n,
-                        .port_cycles = strided ? 2 * n : n,
-                        .kind = matmul_of(spec.tensor, moving.dtype, is_transpose)},
-                       spec.tensor);
+  switch (i.opcode) {
+    case Opcode::nc_matmul:
+      return nc_matmul_cost(p, i, spec);
+    case Opcode::nc_matmul_mx: {
+      namespace s = slots::nc_matmul_mx;
+      MatmulShape shape = shape_of(p, i, 1, spec);
+      // Four products per place and cycle (documented), so that a column of packed elements takes one.
+      if (const uint32_t rows = p.word(i, s::tile_rows); rows != 0)
+        shape.parts = parts_of(p.word(i, s::tile_row), rows, 0, spec.tensor.columns, spec.tensor);
+      return matmul_cost(shape, spec.tensor);
+    }
+    case Opcode::nc_matmul_sparse: {
+      namespace s = slots::nc_matmul_sparse;
+      const uint32_t kept = std::max(1u, p.word(i, s::kept));
+      return matmul_cost(shape_of(p, i, std::max(1u, p.word(i, s::of) / kept), spec), spec.tensor);
+    }
+    default:
+      break;
   }
   CHECK(i.opcode == Opcode::nc_transpose, "an instruction of the tensor engine");
   // The data is stationary and a P x P identity moves: cost max(P, min(64, F)) in the documents.
@@ -99,7 +163,7 @@ Cost tensor_cost(const Program& p, const Instruction& i, const spec::ChipSpec& s
   return matmul_cost({.stationary_columns = data.elements_per_partition(),
                       .moving_columns = n,
                       .port_cycles = strided ? 2 * n : n,
-                      .kind = matmul_of(spec.tensor, data.dtype, true)},
+                      .kind = transpose_of(spec.tensor, data.dtype)},
                      spec.tensor);
 }
 
@@ -224,7 +288,13 @@ uint64_t vector_cycles(const Program& p, const Instruction& i, const spec::ChipS
     case Opcode::bn_stats:
     case Opcode::nc_stream_shuffle:
       return n * port;
+    case Opcode::quantize_mx: {  // documented: half the tensor engine's rate, so one element of dst per cycle
+      const uint64_t rate = std::max<uint64_t>(1, spec.vector.fast_copy_16bit);
+      return ceil_div(p.operand(i, slots::quantize_mx::src).elements_per_partition(), rate) * port;
+    }
     case Opcode::nc_matmul:
+    case Opcode::nc_matmul_mx:
+    case Opcode::nc_matmul_sparse:
     case Opcode::activation:
     case Opcode::iota:
     case Opcode::affine_select:
@@ -371,7 +441,8 @@ int table_of(const Program& p, const Instruction& i) {
 }
 
 Time stationary_load_duration(uint32_t columns, DType dtype, const spec::ChipSpec& spec) {
-  const uint64_t load = ceil_div(columns, spec.tensor.load_speedup) * matmul_of(spec.tensor, dtype, false).passes;
+  const uint64_t load = ceil_div(columns, spec.tensor.load_speedup) *
+                        (is_4byte(dtype) ? passes_of(spec.tensor, spec.tensor.fp32_passes) : Matmul{}).passes;
   return duration_up(load, spec.tensor.clock_hz) + spec.tensor.latency;
 }
 

@@ -12,10 +12,19 @@
 
 namespace presil::timing {
 
+// Parts of the tensor engine's array, a quarter of its rows by a quarter of its columns each. An instruction that uses
+// only some (parts_busy > 0) also waits until those are free, and holds them longer than it holds the engine's queue:
+//   start = max(above, end of parts_busy of the instructions before it on any of its parts)
+// An instruction of the whole array uses all of them.
+inline constexpr uint32_t kArrayParts = 4;
+inline constexpr uint16_t kWholeArray = UINT16_MAX;
+
 struct Cost {
   Time occupancy = 0;  // start to the earliest start of the engine's next instruction
   Time latency = 0;    // start to results visible and the signal raised
   Time prepare = 0;    // runs behind the previous instruction: loading the stationary operand of the tensor engine
+  uint16_t parts = kWholeArray;  // bit per part of the array, row by row
+  Time parts_busy = 0;           // how long they are taken; 0: the whole array, for the occupancy
   bool operator==(const Cost&) const = default;
 };
 

@@ -95,6 +95,72 @@ TEST(TensorCost, StridedMovingOperandHalvesThePortNotTheArray) {
   expect_cycles(strided(F, 4), 2 * 517, 2'400'000'000);
 }
 
+// k = (partition, half): 256 rows of contraction in the cycles of 128.
+TEST(TensorCost, DoubleRowTakesTwoNumbersPerRowAndCycle) {
+  const auto doubled = [](uint32_t m, uint32_t n) {
+    const DType t = DType::fp8_e4m3;
+    return One(Opcode::nc_matmul, kTensor,
+               {psum(F, static_cast<uint16_t>(m), n), view(Memory::sbuf, t, 128, {{1, 2}, {2, m}}),
+                view(Memory::sbuf, t, 128, {{1, 2}, {2, n}})},
+               {{slots::nc_matmul::perf_mode, static_cast<uint32_t>(isa::MatmulMode::double_row)}});
+  };
+  EXPECT_EQ(cost_of(doubled(128, 512)), cost_of(matmul(B, 128, 128, 512)));
+}
+
+TEST(TensorCost, MxTakesFourNumbersPerRowAndCycle) {
+  const spec::ChipSpec trn3 = *spec::load_chip("trn3");
+  const DType t = DType::fp8_e4m3fn_x4, scale = DType::fp8_e8m0;
+  const One mx(Opcode::nc_matmul_mx, kTensor,
+               {psum(F, 128, 512), sbuf(t, 128, 128), sbuf(t, 128, 512), sbuf(scale, 128, 128), sbuf(scale, 128, 512)});
+  EXPECT_EQ(cost_of(mx, trn3), cost_of(matmul(B, 128, 128, 512), trn3));
+}
+
+TEST(TensorCost, SparseTakesAllCandidatesInOneCycle) {
+  const One sparse(Opcode::nc_matmul_sparse, kTensor,
+                   {psum(F, 128, 512), sbuf(B, 128, 128), view(Memory::sbuf, B, 128, {{512, 4}, {1, 512}}),
+                    sbuf(DType::uint16, 128, 32)});
+  EXPECT_EQ(cost_of(sparse), cost_of(matmul(B, 128, 128, 512)));
+}
+
+// Documented: up to twice as fast where an fp32 operand holds ones and zeros; nothing for other types.
+TEST(TensorCost, OnesAndZerosHalveFp32) {
+  const auto hinted = [](DType t, int hint) {
+    return One(Opcode::nc_matmul, kTensor, {psum(F, 128, 512), sbuf(t, 128, 128), sbuf(t, 128, 512)}, {{hint, 1}});
+  };
+  for (int hint : {slots::nc_matmul::is_stationary_onezero, slots::nc_matmul::is_moving_onezero}) {
+    expect_cycles(hinted(F, hint), 2 * (512 + 5), 2'400'000'000);
+    expect_cycles(hinted(B, hint), 512 + 5, 2'400'000'000);
+  }
+  // fp32 on either side makes the product one of fp32.
+  const auto mixed = [](DType a, DType b, int hint) {
+    return One(Opcode::nc_matmul, kTensor, {psum(F, 128, 512), sbuf(a, 128, 128), sbuf(b, 128, 512)}, {{hint, 1}});
+  };
+  expect_cycles(mixed(DType::tf32, F, slots::nc_matmul::accumulate), 2 * (2 * 512 + 5), 2'400'000'000);
+  expect_cycles(mixed(F, DType::tf32, slots::nc_matmul::accumulate), 2 * (2 * 512 + 5), 2'400'000'000);
+  expect_cycles(mixed(F, DType::tf32, slots::nc_matmul::is_moving_onezero), 2 * (2 * 512 + 5), 2'400'000'000);
+}
+
+// A part of the array is taken for the data's time; the engine goes on after its least interval.
+TEST(TensorCost, TilesTakeTheirPartOfTheArray) {
+  namespace s = slots::nc_matmul;
+  const auto tile = [](uint32_t row, uint32_t column, uint32_t rows, uint32_t columns) {
+    return cost_of(
+        One(Opcode::nc_matmul, kTensor, {psum(F, 32, 512), sbuf(B, 32, 32), sbuf(B, 32, 512)},
+            {{s::tile_row, row}, {s::tile_column, column}, {s::tile_rows, rows}, {s::tile_columns, columns}}));
+  };
+  const Cost whole = cost_of(matmul(B, 32, 32, 512)), part = tile(32, 64, 32, 64);
+  EXPECT_EQ(whole.parts, kWholeArray);
+  EXPECT_EQ(whole.parts_busy, 0);
+  EXPECT_EQ(part.occupancy, duration_up(64, 2'400'000'000));
+  EXPECT_EQ(part.parts_busy, whole.occupancy);
+  EXPECT_EQ(part.latency, whole.latency);
+  EXPECT_EQ(part.prepare, whole.prepare);
+  EXPECT_EQ(part.parts, 0x00c0);
+  EXPECT_EQ(tile(0, 0, 64, 128).parts, 0x00ff);
+  EXPECT_EQ(tile(96, 96, 32, 32).parts, 0x8000);
+  EXPECT_EQ(tile(0, 0, 128, 128), whole);
+}
+
 // A profiler shows 193 to 203 ns for an fp32 LoadStationary of 128 columns on trn2 (I30).
 TEST(TensorCost, StationaryLoadDuration) {
   EXPECT_EQ(stationary_load_duration(128, F, trn2()), duration_up(64, 2'400'000'000) + trn2().tensor.latency);
@@ -259,6 +325,18 @@ TEST(Cost, FasterClocksNeverCostMore) {
       EXPECT_LE(b.prepare, a.prepare);
     }
   }
+}
+
+// Documented: MX data at half the tensor engine's rate, which is one packed element per cycle and partition on trn3.
+TEST(VectorCost, QuantizeMx) {
+  const spec::ChipSpec trn3 = *spec::load_chip("trn3");
+  const auto quantize = [](int32_t q_step) {
+    return One(Opcode::quantize_mx, kVector,
+               {sbuf(DType::fp8_e4m3fn_x4, 128, 512),
+                view(Memory::sbuf, B, 128, {{q_step == 1 ? 4 : 1, 512}, {q_step, 4}}), sbuf(DType::uint8, 128, 512)});
+  };
+  expect_vector(quantize(1), 512, trn3);
+  expect_vector(quantize(512), 1024, trn3);
 }
 
 }  // namespace

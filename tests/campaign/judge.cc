@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <map>
 
-#include "isa/slots.h"
+#include "isa/touched.h"
 
 namespace presil::campaign {
 namespace {
@@ -98,18 +98,19 @@ class Judge {
     const auto node = static_cast<uint32_t>(nodes_.size());
     nodes_.push_back({q, index, transfer, !transfer && i.engine == isa::EngineKind::tensor, i.dma_queue});
     for (int k = 0; k < i.operand_count; ++k) {
-      const View& v = p.operand(i, k);
-      if (!v.present() || v.elements() == 0) continue;
-      const isa::Access access = isa::access_of(p, i, k);
-      Access a{node, access != isa::Access::read, false, v.memory, v.partition, v.partitions, runs_of(v)};
-      a.accumulates = i.opcode == isa::Opcode::nc_matmul && access == isa::Access::read_write;
-      if (access == isa::Access::read_write && !a.accumulates) {  // reads, then writes
-        a.write = false;
-        accesses_.push_back(a);
-        a.write = true;
-      }
-      accesses_.push_back(std::move(a));
+      for (const View& v : isa::touched(p, i, k)) add_access(node, v, isa::access_of(p, i, k), isa::accumulates(p, i));
     }
+  }
+  void add_access(uint32_t node, const View& v, isa::Access access, bool accumulates) {
+    if (v.elements() == 0) return;
+    Access a{node, access != isa::Access::read, false, v.memory, v.partition, v.partitions, runs_of(v)};
+    a.accumulates = accumulates && access == isa::Access::read_write;
+    if (access == isa::Access::read_write && !a.accumulates) {  // reads, then writes
+      a.write = false;
+      accesses_.push_back(a);
+      a.write = true;
+    }
+    accesses_.push_back(std::move(a));
   }
 
   // How many instructions of each queue start if `held` never completes. `order`: in which order, if wanted.

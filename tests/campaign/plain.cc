@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "chip/execute_reference.h"
+#include "isa/touched.h"
 
 namespace presil::campaign {
 namespace {
@@ -95,25 +96,31 @@ class Interpreter {
   void mark(const isa::Instruction& i) {
     const bool tensor = i.engine == isa::EngineKind::tensor && i.opcode != isa::Opcode::dma_copy;
     for (int k = 0; k < i.operand_count; ++k) {
-      const View& v = placed_.operand(i, k);
-      if (!v.present() || isa::access_of(placed_, i, k) == isa::Access::read) continue;
-      each_byte(v, [&](std::byte& b) { return b = std::byte{tensor ? kByTensorEngine : kByOther}, true; });
+      if (isa::access_of(placed_, i, k) == isa::Access::read) continue;
+      for (const View& v : isa::touched(placed_, i, k))
+        each_byte(v, [&](std::byte& b) { return b = std::byte{tensor ? kByTensorEngine : kByOther}, true; });
     }
   }
 
   std::string problem(const isa::Instruction& i) {
     const std::string name(isa::row(i.opcode).name);
     for (int k = 0; k < i.operand_count; ++k) {
-      const View& v = placed_.operand(i, k);
-      if (!v.present() || isa::access_of(placed_, i, k) == isa::Access::write) continue;
-      const bool accumulates = i.opcode == isa::Opcode::nc_matmul && k == isa::slots::nc_matmul::dst;
-      const bool fine = each_byte(
-          v, [&](std::byte b) { return accumulates ? b == std::byte{kByTensorEngine} : b != std::byte{kNothing}; });
+      if (isa::access_of(placed_, i, k) == isa::Access::write) continue;
+      const bool accumulates = isa::is_matmul(i.opcode) && k == 0;
+      bool fine = true;
+      for (const View& v : isa::touched(placed_, i, k)) {
+        fine = fine && each_byte(v, [&](std::byte b) {
+                 return accumulates ? b == std::byte{kByTensorEngine} : b != std::byte{kNothing};
+               });
+      }
       if (!fine) return name + (accumulates ? " accumulates onto what no matmul started" : " reads what nothing wrote");
     }
     if (i.opcode == isa::Opcode::nc_n_gather && !indices_fit(i)) return name + " has an index outside its table";
+    if (i.opcode == isa::Opcode::local_gather && !places_exist(i)) return name + " has an index outside its table";
     if (i.opcode == isa::Opcode::dma_gather && !rows_exist(i)) return name + " has an index outside its table";
     if (i.opcode == isa::Opcode::nc_matmul && !moves_a_permutation(i)) return name + " moves no permutation";
+    if (i.opcode == isa::Opcode::nc_matmul && !keeps_promises(i)) return name + " is promised ones and zeros";
+    if (i.opcode == isa::Opcode::nc_matmul_sparse && !tags_exist(i)) return name + " has a tag outside its pattern";
     const bool gathers = i.opcode == isa::Opcode::dma_gather;
     const int source = gathers ? int{isa::slots::dma_gather::index} : int{isa::slots::dma_copy::src};
     const bool copies = i.opcode == isa::Opcode::dma_copy || i.opcode == isa::Opcode::dma_gather;
@@ -126,6 +133,21 @@ class Interpreter {
     const uint64_t row = placed_.operand(i, s::data).elements_per_partition();
     return std::ranges::all_of(chip::reference::read_words(machine_, placed_.operand(i, s::indices)),
                                [&](uint64_t index) { return index < row; });
+  }
+
+  bool places_exist(const isa::Instruction& i) {
+    namespace s = isa::slots::local_gather;
+    const View &dst = placed_.operand(i, s::dst), &index = placed_.operand(i, s::index);
+    const auto words = chip::reference::read_words(machine_, index);
+    const uint64_t row = placed_.operand(i, s::src_buffer).elements_per_partition(),
+                   per = index.elements_per_partition();
+    const uint64_t e = placed_.word(i, s::num_elem_per_idx);
+    for (uint64_t p = 0; p < dst.partitions; ++p) {
+      for (uint64_t k = 0; k * e < dst.elements_per_partition(); ++k) {
+        if ((words[(p / 16 * 16 + k % 16) * per + k / 16] + 1) * e > row) return false;
+      }
+    }
+    return true;
   }
 
   bool rows_exist(const isa::Instruction& i) {
@@ -145,6 +167,30 @@ class Interpreter {
       int ones = 0;
       for (size_t k = n; k < values.size(); k += columns) ones += values[k] == 1.0f ? 1 : values[k] == 0.0f ? 0 : 2;
       if (ones != 1) return false;
+    }
+    return true;
+  }
+
+  bool keeps_promises(const isa::Instruction& i) {
+    namespace s = isa::slots::nc_matmul;
+    const auto kept = [&](int hint, int k) {
+      const View& v = placed_.operand(i, k);
+      if (placed_.word(i, hint) == 0 || v.dtype != DType::fp32) return true;
+      return std::ranges::all_of(chip::reference::read_floats(machine_, v), [](float x) { return x == 0 || x == 1; });
+    };
+    if (placed_.word(i, s::is_transpose) != 0) return true;
+    return kept(s::is_stationary_onezero, s::stationary) && kept(s::is_moving_onezero, s::moving);
+  }
+
+  bool tags_exist(const isa::Instruction& i) {
+    namespace s = isa::slots::nc_matmul_sparse;
+    const View& tags = placed_.operand(i, s::tags);
+    const uint64_t columns = placed_.operand(i, s::dst).partitions, words = tags.elements_per_partition();
+    const auto read = chip::reference::read_words(machine_, tags);
+    for (size_t p = 0; p < tags.partitions; ++p) {
+      for (size_t m = 0; m < columns; ++m) {
+        if ((read[p * words + m / 4] >> (4 * (m % 4)) & 15) >= placed_.word(i, s::of)) return false;
+      }
     }
     return true;
   }

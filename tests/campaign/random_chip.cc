@@ -56,7 +56,7 @@ void vary_dma(Prng& random, spec::DmaSpec& d) {
 
 spec::ChipSpec random_chip(uint64_t seed) {
   Prng random(seed);
-  spec::ChipSpec s = spec::load_chip(random.below(2) ? "trn1" : "trn2").value();
+  spec::ChipSpec s = spec::load_chip(pick(random, {"trn1", "trn2", "trn3"})).value();
   s.name = "random";
   for (spec::EngineSpec* e :
        std::initializer_list<spec::EngineSpec*>{&s.tensor, &s.vector, &s.scalar, &s.gpsimd, &s.sync}) {

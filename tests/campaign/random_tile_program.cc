@@ -5,7 +5,7 @@
 
 #include "isa/control.h"
 #include "isa/rules.h"
-#include "tests/campaign/random_special.h"
+#include "tests/campaign/random_products.h"
 
 namespace presil::campaign {
 namespace {
@@ -15,9 +15,9 @@ using tile::Scalar;
 
 constexpr uint32_t kBlock = 32;  // of the vector engine's transpose and shuffle
 
-class Maker : public SpecialSteps {
+class Maker : public ProductSteps {
  public:
-  Maker(uint64_t seed, const spec::ChipSpec& chip, const ProgramOptions& o) : SpecialSteps(seed, chip, o) {}
+  Maker(uint64_t seed, const spec::ChipSpec& chip, const ProgramOptions& o) : ProductSteps(seed, chip, o) {}
 
   RandomTileProgram make() {
     build.begin_layer("layer", "random");
@@ -44,7 +44,7 @@ class Maker : public SpecialSteps {
   void step(Opcode opcode) {
     switch (opcode) {
       case Opcode::nc_matmul:
-        return chance(15) && spec.generation >= 3 ? matmul_transpose() : matmul();
+        return any_matmul();
       case Opcode::nc_transpose:
         return transpose();
       case Opcode::tensor_copy:
@@ -109,6 +109,12 @@ class Maker : public SpecialSteps {
       case Opcode::nonzero_with_count:
       case Opcode::topk:
         return special(opcode);
+      case Opcode::nc_matmul_mx:
+        return matmul_mx();
+      case Opcode::nc_matmul_sparse:
+        return matmul_sparse();
+      case Opcode::quantize_mx:
+        return quantize_mx();
       case Opcode::wait:
         return wait();
       case Opcode::register_move:
@@ -121,6 +127,13 @@ class Maker : public SpecialSteps {
       case Opcode::halt:
         return;
     }
+  }
+
+  void any_matmul() {
+    if (chance(15)) return spec.generation >= 3 ? matmul_transpose() : matmul();
+    if (chance(15)) return spec.generation >= 3 ? matmul_double_row() : matmul();
+    if (chance(15)) return matmul_tiled();
+    return chance(10) ? matmul_hinted() : matmul();
   }
 
   void matmul() {
