@@ -145,7 +145,7 @@ typedef struct presil_shape {
 
 typedef struct presil_compile_options {
   size_t size;            /* sizeof(presil_compile_options) */
-  const char* precision;  /* "auto": the model's own; "fp32", "bf16", "fp16" */
+  const char* precision;  /* "auto": the model's own; "fp32", "tf32", "bf16", "fp16" */
   const presil_dim* dims; /* sizes of dynamic dimensions, by name */
   size_t dim_count;
   const presil_shape* shapes; /* whole shapes of inputs */

@@ -104,7 +104,7 @@ def compile(
     """Compiles MODEL.onnx for cores of a chip, or loads a compiled FILE.presil.
 
     chip: a bundled chip or a chip file. Default: trn2, or what FILE.presil was compiled for.
-    precision: 'auto' (the model's own), 'fp32', 'bf16' or 'fp16'.
+    precision: 'auto' (the model's own), 'fp32', 'tf32', 'bf16' or 'fp16'.
     dims: sizes of dynamic dimensions by name; shapes: whole shapes of inputs by name.
     double_as_fp32: compute double tensors in fp32; otherwise they are refused.
     data: False leaves the weights' values out: quicker, and the program can be timed only.

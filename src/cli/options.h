@@ -64,6 +64,7 @@ struct BenchOptions {
   std::vector<std::string> inputs;  // "NAME=FILE.npy"
   std::string output_dir;
   int64_t m = 0, n = 0, k = 0;                                                 // gemm; conv: k output channels
+  std::string sparsity;                                                        // gemm: "4:16"
   std::string bytes = "1 GiB";                                                 // elementwise: of the input
   int64_t batch = 1;                                                           // conv, attention
   int64_t c = 0, h = 0, w = 0, r = 0, s = 0, stride = 1, pad = 0, groups = 1;  // conv

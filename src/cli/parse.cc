@@ -37,7 +37,7 @@ struct Parser {
 void add_workload(CLI::App* sub, WorkloadOptions& o) {
   sub->add_option("MODEL", o.path, "MODEL.onnx, FILE.presil, or FILE.txt from `presil show FILE.presil`")->required();
   sub->add_option("--chip", o.chip, "bundled chip or FILE.toml; default: trn2, or what an executable was compiled for");
-  sub->add_option("--precision", o.precision, "auto (the model's own), fp32, bf16, fp16")->capture_default_str();
+  sub->add_option("--precision", o.precision, "auto (the model's own), fp32, tf32, bf16, fp16")->capture_default_str();
   sub->add_option("--dim", o.dims, "NAME=N: a dynamic dimension by name");
   sub->add_option("--shape", o.shapes, "NAME=1x3x48x320: the whole shape of an input");
   sub->add_flag("--double-as-fp32", o.double_as_fp32, "compute double tensors in fp32");
@@ -122,7 +122,9 @@ void add_bench(Parser& p) {
     CLI::App* sub = bench->add_subcommand(name, text);
     sub->footer(std::string("Example:\n  ") + example);
     sub->add_option("--chip", o->chip, "bundled chip or FILE.toml")->capture_default_str();
-    sub->add_option("--precision", o->precision, "fp32, bf16, fp16")->capture_default_str();
+    sub->add_option("--precision", o->precision,
+                    kind == BenchOptions::Kind::gemm ? "fp32, tf32, bf16, fp16, fp8, mxfp8" : "fp32, tf32, bf16, fp16")
+        ->capture_default_str();
     sub->add_option("--input", o->inputs, "NAME=FILE.npy: an operand; otherwise drawn from --seed");
     sub->add_option("--output-dir", o->output_dir, "write the result there as .npy");
     add_simulation(sub, o->simulation);
@@ -134,6 +136,7 @@ void add_bench(Parser& p) {
   size(gemm, "--m", g->m, "rows of the left operand, a");
   size(gemm, "--n", g->n, "columns of the right operand, b");
   size(gemm, "--k", g->k, "common dimension");
+  gemm->add_option("--sparsity", g->sparsity, "KEPT:OF, such as 4:16: numbers of a that count, in bf16");
   auto [chain, c] = add("elementwise", "a chain of element-wise operations over tensors in HBM",
                         "presil bench elementwise --bytes '1 GiB' --no-data", BenchOptions::Kind::elementwise);
   chain->add_option("--bytes", c->bytes, "of the input: 4096, '64 MiB'")->capture_default_str();

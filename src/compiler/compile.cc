@@ -22,9 +22,16 @@ namespace presil::compiler {
 namespace {
 
 Result<std::string> resolve_precision(const std::string& precision) {
-  static const std::vector<std::string> names = {"auto", "fp32", "bf16", "fp16"};
+  static const std::vector<std::string> names = {"auto", "fp32", "tf32", "bf16", "fp16"};
+  if (precision == "fp8" || precision == "mxfp8") {
+    return bad_input(
+        fmt::format("'{}' needs {}, which a compiled graph does not have", precision,
+                    precision == "fp8" ? "a scale for every activation, known before the run"
+                                       : "activations with four numbers of the common dimension side by side"),
+        "--precision", fmt::format("presil bench gemm --precision {} runs one product in it", precision));
+  }
   if (std::find(names.begin(), names.end(), precision) == names.end()) {
-    return bad_input("precision '" + precision + "' is not one of auto, fp32, bf16, fp16", "--precision",
+    return bad_input(fmt::format("precision '{}' is not one of {}", precision, fmt::join(names, ", ")), "--precision",
                      nearest_hint(precision, names));
   }
   return precision;
@@ -35,8 +42,30 @@ void choose_blockings(const graph::Graph& graph, const spec::ChipSpec& spec, Pla
     if (step.kind != StepKind::gemm) continue;
     const graph::Node& node = graph.nodes[step.anchor];
     const graph::Shape& a = graph.at(node.inputs[0]).shape;
-    step.blocking = kernels::gemm_blocking(spec, a[0], graph.at(node.inputs[1]).shape[1], a[1],
-                                           value_dtype(graph, plan, node.inputs[0]));
+    step.blocking =
+        kernels::gemm_blocking(spec, a[0], graph.at(node.inputs[1]).shape[1], a[1],
+                               plan.precision == "tf32" ? DType::tf32 : value_dtype(graph, plan, node.inputs[0]));
+  }
+}
+
+// Steps whose products take the precision that was asked for; sums and resizes on the array keep fp32.
+bool multiplies(std::string_view kind) {
+  for (StepKind k : {StepKind::conv, StepKind::packed_conv, StepKind::conv_transpose, StepKind::linear,
+                     StepKind::matmul, StepKind::gemm, StepKind::attention, StepKind::unfold}) {
+    if (kind == step_kind_name(k)) return true;
+  }
+  return false;
+}
+
+// The array reads fp32 operands as tf32, which rounds them; memory holds fp32. Transposes keep their bits.
+void multiply_in_tf32(tile::TileProgram& program) {
+  namespace slot = isa::slots::nc_matmul;
+  for (const isa::Instruction& i : program.code.code) {
+    if (i.opcode != isa::Opcode::nc_matmul || program.code.word(i, slot::is_transpose) != 0) continue;
+    if (i.source == isa::kNoSource || !multiplies(program.layers[program.sources[i.source].layer].kind)) continue;
+    const std::span<isa::View> views = program.code.operands(i);
+    if (views[slot::stationary].dtype != DType::fp32 || views[slot::moving].dtype != DType::fp32) continue;
+    views[slot::stationary].dtype = views[slot::moving].dtype = DType::tf32;
   }
 }
 
@@ -87,6 +116,7 @@ Result<Attempt> attempt(graph::Graph graph, const spec::ChipSpec& spec, const Op
   Plan plan = TRY(make_plan(graph, spec, options));
   TRY(go_on_unless(options.cancel));
   tile::TileProgram program = TRY(emit(graph, plan, spec));
+  if (plan.precision == "tf32") multiply_in_tf32(program);
   TRY(go_on_unless(options.cancel));
   estimate(program, spec, plan);
   backend::Statistics statistics;

@@ -11,7 +11,7 @@
 namespace presil::compiler {
 
 struct Options {
-  std::string precision = "auto";  // auto, fp32, bf16, fp16
+  std::string precision = "auto";  // auto, fp32, tf32, bf16, fp16
   const Cancel* cancel = nullptr;  // asked between passes
   // Of the chip, at most; 0: all. As many are used as divide the batch evenly, each with its part of it.
   uint32_t cores = 1;

@@ -120,7 +120,7 @@ std::map<uint32_t, Product> products_of(const Graph& graph, const Plan& plan, co
     if (auto p = product(graph, node)) {
       p->share = share_of(shares, node.output);
       products.emplace(node.output.value, *p);
-      wide[node.output.value] = value_dtype(graph, plan, node.inputs[0]) == DType::fp32;
+      wide[node.output.value] = plan.precision != "tf32" && value_dtype(graph, plan, node.inputs[0]) == DType::fp32;
     }
     if (node.op != Op::elementwise || node.attrs.fn != ElementwiseFn::add) continue;
     const auto a = products.find(node.inputs[0].value), b = products.find(node.inputs[1].value);

@@ -306,7 +306,9 @@ void choose_dtypes(const Graph& graph, Plan& plan) {
     if (own == DType::boolean) return DType::uint8;
     if (own == DType::int64) return DType::int32;
     if (!is_float(own) || plan.precision == "auto") return own;
-    return multiplied[t] ? *dtype_from_name(plan.precision) : own;
+    // tf32 lies in memory as fp32.
+    const DType operand = plan.precision == "tf32" ? DType::fp32 : *dtype_from_name(plan.precision);
+    return multiplied[t] ? operand : own;
   };
   for (uint32_t t = 0; t < graph.tensors.size(); ++t) plan.dtypes.push_back(inside(t));
   // Views and copies keep their elements' type: back from a multiplied value to what it is a view of.

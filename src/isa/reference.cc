@@ -74,7 +74,7 @@ bytes (8), XXH3 of the stored bytes (8); XXH3 of everything so far (8); then the
 
 )";
 
-constexpr std::string_view kKindNames[] = {"fp32",     "int32",   "32 bits",  "flag", "operator",
+constexpr std::string_view kKindNames[] = {"fp32",     "int32",   "32 bits",  "flag",  "operator",
                                            "function", "command", "register", "place", "mode"};
 constexpr std::string_view kAccessNames[] = {"read", "write", "read and write"};
 

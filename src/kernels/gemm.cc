@@ -100,7 +100,7 @@ GemmBlocking gemm_blocking(const spec::ChipSpec& spec, int64_t m, int64_t n, int
   const double bytes_per_s =
       std::min(static_cast<double>(spec.dma.engines) * static_cast<double>(spec.dma.engine_bytes_per_s),
                static_cast<double>(spec.hbm.bytes_per_s));
-  const double pass_seconds = static_cast<double>(n_tile * (dtype_bytes(dtype) == 4 ? spec.tensor.fp32_passes : 1)) /
+  const double pass_seconds = static_cast<double>(n_tile * (dtype == DType::fp32 ? spec.tensor.fp32_passes : 1)) /
                               static_cast<double>(spec.tensor.clock_hz);
   // Seconds of a blocking: the slower of computing and moving, plus what the first block waits for its operands.
   auto seconds = [&](int64_t mb, int64_t nb) {

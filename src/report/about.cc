@@ -224,7 +224,13 @@ std::string matmul_precision(const isa::Executable& executable) {
 double peak_macs_per_s(const spec::ChipSpec& spec, const std::string& precision) {
   const spec::TensorSpec& t = spec.tensor;
   const double full = static_cast<double>(t.rows) * t.columns * static_cast<double>(t.clock_hz) * t.count;
-  return precision == "fp32" ? full / t.fp32_passes : full;
+  if (precision == "fp32") return full / t.fp32_passes;
+  if (precision == "fp8") return spec.generation >= 3 ? 2 * full : full;
+  if (precision == "mxfp8") return 4 * full;
+  // "bf16 4:16": all numbers that sparsity leaves out count as done.
+  const auto colon = precision.find(':'), space = precision.find(' ');
+  if (colon == std::string::npos || space == std::string::npos) return full;
+  return full * std::stoi(precision.substr(colon + 1)) / std::stoi(precision.substr(space + 1));
 }
 
 double hbm_bound_bytes_per_s(const spec::ChipSpec& spec, uint64_t cores, uint64_t stacks) {

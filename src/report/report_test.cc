@@ -139,6 +139,10 @@ TEST(Summary, LayersSayWhatBoundsThem) {
 TEST(Summary, PeakFollowsThePrecision) {
   Case r;
   EXPECT_DOUBLE_EQ(peak_macs_per_s(r.chip, "bf16"), 4 * peak_macs_per_s(r.chip, "fp32"));
+  EXPECT_DOUBLE_EQ(peak_macs_per_s(r.chip, "tf32"), peak_macs_per_s(r.chip, "bf16"));
+  EXPECT_DOUBLE_EQ(peak_macs_per_s(r.chip, "fp8"), 2 * peak_macs_per_s(r.chip, "bf16"));
+  EXPECT_DOUBLE_EQ(peak_macs_per_s(r.chip, "mxfp8"), 4 * peak_macs_per_s(r.chip, "bf16"));
+  EXPECT_DOUBLE_EQ(peak_macs_per_s(r.chip, "bf16 4:12"), 3 * peak_macs_per_s(r.chip, "bf16"));
 }
 
 TEST(WhatIf, LeversDoubleRatesAndHalveLatencies) {

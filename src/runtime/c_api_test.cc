@@ -210,7 +210,9 @@ TEST(CApi, BadOptionsAreRefused) {
   };
   presil_compile_options o = PRESIL_COMPILE_OPTIONS_DEFAULTS;
   o.precision = "fp23";
-  EXPECT_EQ(message(o), "precision: precision 'fp23' is not one of auto, fp32, bf16, fp16 (did you mean 'fp32'?)");
+  EXPECT_EQ(message(o),
+            "precision: precision 'fp23' is not one of auto, fp32, tf32, bf16, fp16 "
+            "(did you mean 'fp32'?)");
   o = PRESIL_COMPILE_OPTIONS_DEFAULTS;
   o.dim_count = 1;
   EXPECT_EQ(message(o), "presil_compile: 'options.dims' is NULL");

@@ -19,7 +19,7 @@ namespace presil::runtime {
 struct WorkloadOptions {
   std::string path;                                   // MODEL.onnx, FILE.presil, or FILE.txt: an executable's text
   std::optional<spec::ChipSpec> chip;                 // none: what an executable was compiled for, or trn2
-  std::string precision = "auto";                     // of a model: auto (its own), fp32, bf16, fp16
+  std::string precision = "auto";                     // of a model: auto (its own), fp32, tf32, bf16, fp16
   std::vector<std::pair<std::string, int64_t>> dims;  // of a model: dynamic dimensions by name
   std::vector<std::pair<std::string, graph::Shape>> shapes;  // of a model: whole shapes of inputs
   bool double_as_fp32 = false;
