@@ -14,6 +14,7 @@
 #include "base/hash.h"
 #include "isa/print.h"
 #include "python/interruptible.h"
+#include "python/program.h"
 #include "runtime/artifacts.h"
 #include "runtime/lists.h"
 #include "runtime/run.h"
@@ -25,45 +26,11 @@ namespace nb = nanobind;
 namespace presil::python {
 namespace {
 
-struct Program {
-  std::shared_ptr<const runtime::Workload> workload;
-};
-
 struct Outcome {
   std::shared_ptr<const runtime::Workload> workload;
   runtime::Run run;
   std::string json;
 };
-
-const char* code_name(ErrorCode code) {
-  switch (code) {
-    case ErrorCode::bad_input:
-      return "bad_input";
-    case ErrorCode::unsupported:
-      return "unsupported";
-    case ErrorCode::io:
-      return "io";
-    case ErrorCode::cancelled:
-      return "cancelled";
-  }
-  return "";
-}
-
-[[noreturn]] void raise(const Error& error) {
-  nb::object type = nb::module_::import_("presil._error").attr("Error");
-  nb::object value = type(error.message, error.where, error.hint, code_name(error.code));
-  PyErr_SetObject(type.ptr(), value.ptr());
-  throw nb::python_error();
-}
-
-template <class T>
-T value_or_raise(Result<T> result) {
-  if (!result) raise(result.error());
-  return std::move(*result);
-}
-void value_or_raise(const Result<void>& result) {
-  if (!result) raise(result.error());
-}
 
 using Dims = std::vector<std::pair<std::string, int64_t>>;
 using Shapes = std::vector<std::pair<std::string, std::vector<int64_t>>>;
@@ -177,4 +144,5 @@ NB_MODULE(_core, m) {
       .def("outputs", &outputs)
       .def("report", &write_report, "path"_a)
       .def("trace", &write_trace, "path"_a);
+  bind_recording(m);
 }

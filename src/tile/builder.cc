@@ -152,8 +152,8 @@ void Builder::order(uint32_t before, uint32_t after) {
   program.order.push_back({before, after});
 }
 
-uint32_t Builder::emit(Opcode opcode, Engine engine, std::initializer_list<View> operands,
-                       std::initializer_list<uint32_t> attributes) {
+uint32_t Builder::append(Opcode opcode, Engine engine, std::span<const View> operands,
+                         std::span<const uint32_t> attributes) {
   isa::Instruction& i = program.code.append(opcode, engine.kind);
   CHECK(operands.size() == i.operand_count && attributes.size() == i.attribute_count,
         fmt::format("{} has {} operands and {} attributes", isa::row(opcode).name, i.operand_count, i.attribute_count));
@@ -161,6 +161,7 @@ uint32_t Builder::emit(Opcode opcode, Engine engine, std::initializer_list<View>
   std::copy(attributes.begin(), attributes.end(), program.code.attributes.begin() + i.attribute_begin);
   i.engine_index = engine.index;
   i.source = source_;
+  if (isa::is_dma(opcode)) i.dma_queue = kAnyQueue;
   return static_cast<uint32_t>(program.code.code.size() - 1);
 }
 

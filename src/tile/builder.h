@@ -74,6 +74,10 @@ class Builder {
   void resume_layer(uint32_t layer);
   void set_source(std::string_view tile_op, std::string_view graph_node = {});
 
+  // A row of the table with its operands and attributes in order; what the calls below do by name.
+  uint32_t append(isa::Opcode opcode, Engine engine, std::span<const View> operands,
+                  std::span<const uint32_t> attributes);
+
   // Instruction `after` starts only when `before` has completed.
   void order(uint32_t before, uint32_t after);
 
@@ -124,7 +128,9 @@ class Builder {
  private:
   uint32_t make_tile(isa::Memory memory, uint32_t partitions, uint32_t bytes, std::string name, const Place& place);
   uint32_t emit(isa::Opcode opcode, Engine engine, std::initializer_list<View> operands,
-                std::initializer_list<uint32_t> attributes);
+                std::initializer_list<uint32_t> attributes) {
+    return append(opcode, engine, {operands.begin(), operands.size()}, {attributes.begin(), attributes.size()});
+  }
   uint32_t emit_dma(isa::Opcode opcode, const View& dst, const View& src, const DmaOptions& options);
 
   uint32_t layer_ = 0;

@@ -1,0 +1,115 @@
+"""nki.jit: a kernel as a function of arrays."""
+import functools
+import inspect
+import os
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from presil import _arrays, _core
+from presil._error import Error
+from presil._program import Program
+from presil._result import Result
+from presil.nki import _trace
+from presil.nki._tensor import Storage, Tensor
+from presil.nki._types import HBM, as_dtype
+
+# What the public interface takes the target from; else trn2.
+_TARGET = "NEURON_PLATFORM_TARGET_OVERRIDE"
+
+
+def _default_chip() -> str:
+    return os.environ.get(_TARGET, "trn2")
+
+
+class Kernel:
+    """A function that was decorated with @nki.jit. Called with arrays, it is traced, compiled for a chip and run there, in
+    bits and cycles; `kernel.result` is then the last call's presil.Result."""
+
+    def __init__(self, function: Callable[..., Any], chip: str | None = None, grid: tuple[int, ...] = ()) -> None:
+        self.function, self.chip, self.grid = function, chip, grid
+        self.result: Result | None = None
+        functools.update_wrapper(self, function)
+
+    def on(self, chip: str) -> "Kernel":
+        """The same kernel for another chip."""
+        return Kernel(self.function, chip, self.grid)
+
+    def __getitem__(self, grid: Any) -> "Kernel":
+        """kernel[2, 4](...): launched on a grid of programs."""
+        extents = tuple(grid) if isinstance(grid, tuple) else (grid,)
+        return Kernel(self.function, self.chip, tuple(int(e) for e in extents))
+
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
+        if _trace.current is not None:
+            return self.function(*arguments, **options)  # a kernel inside a kernel is a part of it
+        program, inputs, outputs, shape = self._compiled(arguments, options)
+        self.result = Result(program._core.run(inputs, True, True, 0, 0))
+        arrays = self.result.outputs
+        values = [arrays[name] for name in outputs]
+        return shape(values)
+
+    def profile(self, *arguments: Any, **options: Any) -> Result:
+        """Time without values."""
+        program, _, _, _ = self._compiled(arguments, options)
+        return Result(program._core.run([], False, False, 0, 0))
+
+    def _compiled(self, arguments: Any, options: Any) -> tuple[Program, list[Any], list[str], Any]:
+        chip = self.chip or _default_chip()
+        trace = _trace.Trace(self.function.__name__, _core.chip_generation(chip), self.grid)
+        bound = inspect.signature(self.function).bind(*arguments, **options)
+        inputs: list[Any] = []
+        for name, value in bound.arguments.items():
+            bound.arguments[name] = _given(trace, name, value, inputs)
+        returned = None
+        _trace.current = trace
+        try:
+            for trace.program in np.ndindex(*self.grid) if self.grid else [()]:
+                result = self.function(*bound.args, **bound.kwargs)
+                returned = result if returned is None else returned
+        finally:
+            _trace.current = None
+        outputs, shape = _returned(self.function.__name__, returned)
+        core = trace.recording.compile(chip)
+        return Program(core, True), inputs, outputs, shape
+
+
+def _given(trace: _trace.Trace, name: str, value: Any, inputs: list[Any]) -> Any:
+    """Arrays become tensors in HBM; anything else is passed on."""
+    if hasattr(value, "detach"):
+        value = value.detach().cpu().numpy()
+    if not hasattr(value, "__array__") or np.isscalar(value):
+        return value
+    array = np.asarray(value)
+    kind = as_dtype(array.dtype)
+    label = trace.name(name)
+    inputs.append(_arrays.given(label, array, kind.presil))
+    extents = list(array.shape)
+    steps = [1] * len(extents)
+    for d in range(len(extents) - 2, -1, -1):
+        steps[d] = steps[d + 1] * extents[d + 1]
+    storage = Storage(HBM, [trace.recording.tensor(label, kind.presil, extents, "input")], 0, label)
+    return Tensor(storage, kind, extents, steps, 0)
+
+
+def _returned(kernel: str, value: Any) -> tuple[list[str], Any]:
+    """Names of the outputs, and how a call returns their arrays."""
+    tensors = value if isinstance(value, (tuple, list)) else [value]
+    for t in tensors:
+        if not isinstance(t, Tensor) or t.buffer.name != "shared_hbm":
+            raise Error(f"kernel '{kernel}' returns {t!r}", hint="return tensors that were made with buffer=nl.shared_hbm")
+    names = [t.storage.name for t in tensors]
+    return names, (tuple if isinstance(value, (tuple, list)) else lambda arrays: arrays[0])
+
+
+def jit(function: Callable[..., Any] | None = None, **options: Any) -> Any:
+    """Makes a kernel of a function."""
+    unknown = set(options) - {"chip"}
+    if unknown:
+        raise Error(f"nki.jit has no option {', '.join(sorted(unknown))}", hint="chip='trn2'")
+    if function is None:
+        return lambda f: Kernel(f, **options)
+    if not callable(function):
+        raise Error(f"{type(function).__name__} is no function", hint="decorate a function with @nki.jit")
+    return Kernel(function, **options)

@@ -1,0 +1,89 @@
+"""The kernel that is being traced: instructions of the table, each with the line that issued it."""
+import struct
+import sys
+from pathlib import Path
+from typing import Any
+
+from presil import _core
+from presil._error import Error
+from presil.nki._types import DType, Op
+
+_FOLDER = str(Path(__file__).parent)
+TABLE = _core.instruction_table()
+_ENGINES = {name: _core.engine_number(name) for name in ("tensor", "vector", "scalar", "gpsimd", "sync")}
+_F32 = struct.Struct("<f")
+_U32 = struct.Struct("<I")
+_KIND_F32 = 0  # isa::AttributeKind
+
+current: "Trace | None" = None
+
+
+def line() -> str:
+    """file:line of the kernel's code, the nearest frame outside of this package."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_FOLDER):
+        frame = frame.f_back
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+
+
+def refuse(message: str, hint: str = "", code: str = "bad_input") -> Error:
+    """An error at the kernel's line."""
+    return Error(message, line(), hint, code)
+
+
+class Trace:
+    """One call of a kernel. `generation`: 2, 3 or 4."""
+
+    def __init__(self, kernel: str, generation: int, grid: tuple[int, ...] = ()) -> None:
+        self.recording = _core.Recording(kernel)
+        self.generation = generation
+        self.grid, self.program = grid, (0,) * len(grid)
+        self.names: dict[str, int] = {}
+
+    def name(self, wanted: str) -> str:
+        """Unique: the name itself, or with a number behind."""
+        count = self.names.get(wanted, 0)
+        self.names[wanted] = count + 1
+        return wanted if count == 0 else f"{wanted}.{count}"
+
+    def append(self, name: str, engine: str, operands: tuple[Any, ...], attributes: dict[str, Any]) -> None:
+        """operands: tensors or None, in the table's order; attributes by name, the others as the table has them."""
+        opcode, engines, _, rows = TABLE[name]
+        if engine not in engines:
+            raise refuse(f"{name} does not run on the {engine} engine", f"one of {', '.join(engines)}")
+        words = tuple(_word(attributes[a], kind) if a in attributes else initial for a, kind, initial in rows)
+        views = tuple(() if o is None else o.view() for o in operands)
+        self.recording.append(opcode, _ENGINES[engine] or 0, views, words, line())
+
+
+def _word(value: Any, kind: int) -> int:
+    if kind == _KIND_F32:
+        return int(_U32.unpack(_F32.pack(float(value)))[0])
+    if isinstance(value, Op):
+        raise AssertionError("operations are passed as numbers")
+    return int(value) & 0xFFFFFFFF
+
+
+def trace() -> Trace:
+    if current is None:
+        raise Error("this works inside a kernel only", line(), "put it into a function that is decorated with @nki.jit")
+    return current
+
+
+def alu(op: Op | None, what: str) -> int:
+    """Number of an ALU operation; bypass for None."""
+    if op is None:
+        return int(_core.alu_number("bypass") or 0)
+    if not isinstance(op, Op) or op.alu is None:
+        raise refuse(f"{what}: {op!r} is no operation of the vector engine's ALU")
+    return op.alu
+
+
+def activation(op: Op, what: str = "op") -> int:
+    if not isinstance(op, Op) or op.activation is None:
+        raise refuse(f"{what}: {op!r} is no activation function")
+    return op.activation
+
+
+def same_dtype(a: DType, b: DType) -> bool:
+    return a.number == b.number
