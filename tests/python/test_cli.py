@@ -44,7 +44,7 @@ CONV = ["--c", "4", "--h", "6", "--w", "5", "--k", "6", "--s", "1"]
     (["bench", "gemm", "--m", "0", "--n", "1", "--k", "1"], "--m: '0' is not a whole number above 0 (see --help)"),
     (["bench", "gemm", "--m", "8", "--n", "-1", "--k", "1"], "--n: '-1' is not a whole number above 0 (see --help)"),
     (["bench", "gemm", "--m", "8", "--n", "8", "--k", "8", "--precision", "bf61"],
-     "--precision: 'bf61' is not one of fp32, bf16, fp16 (did you mean 'bf16'?)"),
+     "--precision: 'bf61' is not one of fp32, tf32, bf16, fp16, fp8, mxfp8 (did you mean 'bf16'?)"),
     (["bench", "gemm", "--m", "8", "--n", "8", "--k", "8", "--no-data", "--report", "x.pdf"],
      "--report: 'x.pdf' ends in neither .html nor .md"),
     (["bench", "gemm", "--m", "8", "--n", "8", "--k", "8", "--no-data", "--trace", "x.json"],
@@ -166,4 +166,4 @@ def test_what_the_compiler_refuses_names_the_file(call, tmp_path):
     code, out, err = call("compile", "m.onnx", "--chip", "tiny.toml", "-o", "m.presil")
     assert (code, out) == (2, "") and err.startswith("presil: error: m.onnx: c: one row of what this step touches takes ")
     assert call("compile", "m.onnx", "--precision", "fp23", "-o", "m.presil")[2] == (
-        "presil: error: --precision: precision 'fp23' is not one of auto, fp32, bf16, fp16 (did you mean 'fp32'?)\n")
+        "presil: error: --precision: precision 'fp23' is not one of auto, fp32, tf32, bf16, fp16 (did you mean 'fp32'?)\n")

@@ -244,7 +244,7 @@ def test_bad_options(small, program, tmp_path):
     assert refused(dims={"batch": 2.0}) == "dims['batch']: 2.0 is no whole number"
     assert refused(shapes={"x": (2, "48")}) == "shapes['x']: '48' is no whole number"
     assert refused(dims={"batch": 2}, precision="fp23") == \
-        "precision: precision 'fp23' is not one of auto, fp32, bf16, fp16 (did you mean 'fp32'?)"
+        "precision: precision 'fp23' is not one of auto, fp32, tf32, bf16, fp16 (did you mean 'fp32'?)"
     assert refused(dims={"batch": 2}, precision=32) == "precision: 32 is no string"
     assert refused(dims={"batch": 2}, seed=-1) == "seed: -1 is not between 0 and 18446744073709551615"
     assert message(program.save, tmp_path / "x.txt") == f"path: '{tmp_path}/x.txt' does not end in .presil"

@@ -162,7 +162,7 @@ def test_a_program_that_breaks_its_chips_rules(call, model, tmp_path):
     (["--dim", "batch=5", "--input", "x=i4.npy"], "input 'x': dtype int32, expected fp32"),
     (["--dim", "batch=5", "--input", "x=none.npy"], "none.npy: cannot be read: No such file or directory"),
     (["--dim", "batch=5", "--precision", "fp23"],
-     "--precision: precision 'fp23' is not one of auto, fp32, bf16, fp16 (did you mean 'fp32'?)"),
+     "--precision: precision 'fp23' is not one of auto, fp32, tf32, bf16, fp16 (did you mean 'fp32'?)"),
     (["--dim", "batch=5", "--output-dir", "x.npy/sub"], "x.npy/sub: cannot be created: Not a directory"),
 ])
 def test_bad_input(call, model, tmp_path, arguments, message):
