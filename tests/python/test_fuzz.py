@@ -54,6 +54,8 @@ def test_seeds_are_well_formed(root, presil, target):
     """One that is refused at its first line leads a fuzzer nowhere."""
     for seed in (root / "tests/fuzz/corpus" / target).iterdir():
         options = ["--no-data", "--retime"] if SEEDS[target] == "run" else []
+        if options and b"register_load" in seed.read_bytes():
+            options += ["--assume", "rows=2"]  # how often it loops is known with data only
         done = subprocess.run([presil, SEEDS[target], seed, *options], capture_output=True, text=True)
         assert (done.returncode, done.stderr) == (0, ""), seed
 
