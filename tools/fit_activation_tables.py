@@ -245,6 +245,8 @@ def main():
     outer = 2 * (2 / PI).sqrt()
     emit_split("kGeluTanhLinear", outer, [24, 0])
     emit_split("kGeluTanhCubic", outer * D("0.044715"), [24, 0])
+    emit_scalar("kInverseRootTwoPi", fp32(1 / (2 * PI).sqrt()))
+    emit_scalar("kGeluSigmoid", fp32(D("1.702")))
     print("}  // namespace presil::numerics")
 
 

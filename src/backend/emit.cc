@@ -135,6 +135,7 @@ Result<isa::Executable> emit(tile::TileProgram&& program, const Placement& place
   out.tensors = std::move(program.tensors);
   out.sources = std::move(program.sources);
   out.layers = std::move(program.layers);
+  out.activations = std::move(program.activations);
   return out;
 }
 

@@ -70,6 +70,7 @@ class Spiller {
 
   void prepare() {
     out_.tiles = in_.tiles, out_.tensors = in_.tensors, out_.sources = in_.sources, out_.layers = in_.layers;
+    out_.activations = in_.activations;
     out_.model = in_.model, out_.precision = in_.precision;
     states_.resize(in_.tiles.size());
     written_tensor_.resize(in_.tensors.size());
@@ -188,8 +189,10 @@ class Spiller {
       if (s.only_loads) s.loads.push_back(i);
     }
   }
-  // A gather cannot be repeated: its indices may be gone.
-  static bool is_load(const Instruction& i) { return is_dma(i) && i.opcode != isa::Opcode::dma_gather; }
+  // A gather cannot be repeated, its indices may be gone; nor a sum, whose other sources may be.
+  static bool is_load(const Instruction& i) {
+    return is_dma(i) && i.opcode != isa::Opcode::dma_gather && i.opcode != isa::Opcode::dma_compute;
+  }
   bool source_is_constant(const Instruction& dma) const {
     const View& src = in_.code.operand(dma, isa::slots::dma_copy::src);
     return src.memory == Memory::hbm && !written_tensor_[src.base];

@@ -17,13 +17,18 @@ Registers::Registers(const spec::ChipSpec& spec)
   numerics::require_fma();
 }
 
+Registers::Registers(const spec::ChipSpec& spec, const isa::Executable& executable) : Registers(spec) {
+  modes = executable.modes;
+  activations = executable.activations;
+}
+
 std::string bind(const isa::Program& program, const isa::Instruction& instruction, std::span<const int64_t> deltas,
                  CoreMemory& memory, Bound& bound) {
   bound.program = &program;
   bound.instruction = &instruction;
   bound.present = {};
   const std::span<const isa::View> views = program.operands(instruction);
-  CHECK(views.size() <= kMaxOperands, "an instruction has six operands at most");
+  CHECK(views.size() <= kMaxOperands, "an instruction has this many operands at most");
   for (size_t k = 0; k < views.size(); ++k) {
     if (!views[k].present()) continue;
     const isa::Access access = isa::access_of(program, instruction, static_cast<int>(k));
@@ -103,6 +108,14 @@ void run(Context& c) {
       return execute_match_replace8(c);
     case Opcode::activation_reduce:
       return execute_activation(c);
+    case Opcode::exponential:
+      return execute_exponential(c);
+    case Opcode::activate2:
+      return execute_activate2(c);
+    case Opcode::rand2:
+      return execute_rand2(c);
+    case Opcode::dma_compute:
+      return execute_dma_compute(c);
     case Opcode::rng:
       return execute_rng(c);
     case Opcode::set_rng_seed:
@@ -145,15 +158,22 @@ void run(Context& c) {
 
 std::string execute(const Bound& bound, Registers& registers, ExecuteScratch& scratch) {
   if (!bound.present[0] || bound.operands[0].elements() == 0) return {};
+  if (registers.modes == isa::Modes{}) return execute_plain(bound, registers, scratch);
+  return execute_in_modes(bound, registers, scratch);
+}
+
+std::string execute_plain(const Bound& bound, Registers& registers, ExecuteScratch& scratch) {
   Context c(bound, registers, scratch);
   run(c);
   return std::move(c.why_faulted);
 }
 
 void execute(const isa::Program& program, const isa::Instruction& instruction,
-             std::span<const int64_t> operand_offset_deltas, CoreMemory& memory, ExecuteState& state) {
+             std::span<const int64_t> operand_offset_deltas, CoreMemory& memory, ExecuteState& state,
+             uint64_t execution) {
   if (!state.fault.empty() || instruction.opcode == isa::Opcode::wait) return;
   Bound bound;
+  bound.execution = execution;
   state.fault = bind(program, instruction, operand_offset_deltas, memory, bound);
   if (state.fault.empty()) state.fault = execute(bound, state.registers, *state.scratch);
 }

@@ -13,7 +13,7 @@
 
 #include "chip/memory.h"
 #include "chip/strided.h"
-#include "isa/program.h"
+#include "isa/executable.h"
 #include "numerics/random.h"
 
 namespace presil::chip {
@@ -26,9 +26,12 @@ inline constexpr uint32_t kVectorGenerators = 4;
 // p * per_lane + g.
 std::vector<numerics::Xorwow> seeded_generators(uint32_t lanes, uint32_t per_lane, uint32_t seed);
 
-// Registers of the engines' lanes.
+// Registers of the engines' lanes, and what a program sets for all of its instructions.
 struct Registers {
   explicit Registers(const spec::ChipSpec& spec);
+  Registers(const spec::ChipSpec& spec, const isa::Executable& executable);  // which outlives them
+  isa::Modes modes;
+  std::span<const numerics::ActivationTable> activations;
   // Accumulators: the vector engine's (select_reduce, range_select, tensor_scalar_reduce, tensor_scalar_cumulative) and
   // the scalar engine's (activation, activation_reduce).
   std::vector<float> vector, scalar;
@@ -37,13 +40,16 @@ struct Registers {
 };
 
 // An instruction whose operands have been found in the memories.
-inline constexpr int kMaxOperands = 6;
+inline constexpr int kMaxOperands = isa::kComputeSources + 1;
 struct Bound {
   const isa::Program* program = nullptr;
   const isa::Instruction* instruction = nullptr;
   std::array<Strided, kMaxOperands> operands{};
   std::array<bool, kMaxOperands> present{};
+  uint64_t execution = 0;  // a number of its own among all that the program executes, whatever the timing
 };
+// Of the n-th instruction that a queue executes.
+constexpr uint64_t execution_number(uint32_t queue, uint64_t n) { return uint64_t{queue} << 48 | n; }
 
 // `operand_offset_deltas`: bytes added to each operand's offset (repeats); empty for none. Returns why the machine
 // faults: an operand outside its memory; empty if it does not. Bind in the order of the program, one at a time: what is
@@ -59,12 +65,15 @@ std::string execute(const Bound& bound, Registers& registers, ExecuteScratch& sc
 // One instruction after the other.
 struct ExecuteState {
   explicit ExecuteState(const spec::ChipSpec& spec) : registers(spec), scratch(make_scratch()) {}
+  ExecuteState(const spec::ChipSpec& spec, const isa::Executable& executable)
+      : registers(spec, executable), scratch(make_scratch()) {}
   Registers registers;
   std::string fault;  // of bind or execute
   std::shared_ptr<ExecuteScratch> scratch;
 };
-// Binds and executes. Does nothing once a fault is recorded.
+// Binds and executes. Does nothing once a fault is recorded. `execution`: as Bound's.
 void execute(const isa::Program& program, const isa::Instruction& instruction,
-             std::span<const int64_t> operand_offset_deltas, CoreMemory& memory, ExecuteState& state);
+             std::span<const int64_t> operand_offset_deltas, CoreMemory& memory, ExecuteState& state,
+             uint64_t execution = 0);
 
 }  // namespace presil::chip

@@ -90,6 +90,7 @@ bool fused_slabs(Context& c, const Map& map, numerics::FusedOps ops) {
 }
 
 bool activation_slabs(Context& c, const Map& map, Activation f, float alpha) {
+  if (is_custom(f)) return false;
   const std::optional<SlabMap> slabs = slab_map(map);
   if (!slabs || slabs->sides[1].value || !slabs->sides[2].value || !slabs->sides[3].value) return false;
   run_slabs(c, *slabs, numerics::activation_slab(f), alpha);
@@ -188,7 +189,7 @@ namespace act = isa::slots::activation;
 
 // scale and bias that change within a block are applied first; the kernel then multiplies by 1 and adds -0.
 struct ActivationBody {
-  numerics::ActivationKernel kernel;
+  Function kernel;
   bool constant;  // scale and bias
   float alpha;
   void operator()(const Inputs& in, float* out, size_t count) const {
@@ -198,7 +199,7 @@ struct ActivationBody {
   }
 };
 
-ActivationBody activation_body(numerics::ActivationKernel kernel, Map& map, float alpha) {
+ActivationBody activation_body(const Function& kernel, Map& map, float alpha) {
   map.scalar[1] = false;
   const bool constant = map.scalar[2] && map.scalar[3];
   if (!constant) map.scalar[2] = map.scalar[3] = false;
@@ -238,6 +239,13 @@ void activate_and_sum(Context& c, const Map& map, const ActivationBody& body, Re
 
 }  // namespace
 
+Function function_of(Context& c, Activation f) {
+  if (!is_custom(f)) return {numerics::activation_kernel(f), nullptr};
+  if (custom_slot(f) < c.registers.activations.size()) return {nullptr, &c.registers.activations[custom_slot(f)]};
+  c.fault("the program has no such function");
+  return {};
+}
+
 void execute_activation(Context& c) {
   if (!sizes_agree(c, {act::data}) || !values_agree(c, {act::scale, act::bias, act::reduce_res})) return;
   const bool reduces = c.instruction.opcode == isa::Opcode::activation_reduce;
@@ -251,7 +259,8 @@ void execute_activation(Context& c) {
   std::array<Strided, 3> inputs = {c.operand(act::data), value_operand(c, act::scale, scale_imm),
                                    value_operand(c, act::bias, bias_imm)};
   const auto f = static_cast<Activation>(c.word(act::op));
-  const auto kernel = numerics::activation_kernel(f);
+  const Function kernel = function_of(c, f);
+  if (!c.why_faulted.empty()) return;
   Map map = prepare_map(c, dst, inputs);
   const ActivationBody body = activation_body(kernel, map, alpha);
   if (command == ReduceCommand::reduce || command == ReduceCommand::reset_reduce) {

@@ -9,6 +9,7 @@
 #include "chip/execute.h"
 #include "chip/runs.h"
 #include "chip/strided.h"
+#include "numerics/activation_span.h"
 #include "numerics/alu.h"
 #include "numerics/slab.h"
 
@@ -51,13 +52,13 @@ struct Context {
   const isa::Program& program;
   const isa::Instruction& instruction;
   Registers& registers;
-  std::array<Strided, kMaxOperands> operands;
-  std::array<bool, kMaxOperands> present;
+  const std::array<Strided, kMaxOperands>& operands;
+  const std::array<bool, kMaxOperands>& present;
   std::string why_faulted;
 
   ExecuteScratch& scratch() { return scratch_; }
   bool has(int k) const { return present[static_cast<size_t>(k)]; }
-  Strided& operand(int k) { return operands[static_cast<size_t>(k)]; }
+  const Strided& operand(int k) const { return operands[static_cast<size_t>(k)]; }
   float f32(int k) const { return program.f32(instruction, k); }
   uint32_t word(int k) const { return program.word(instruction, k); }
   bool flag(int k) const { return word(k) != 0; }
@@ -149,6 +150,21 @@ uint64_t row_elements(const Strided& s);
 // One partition of s, without its partition dimension.
 Strided row_of(const Strided& s, uint32_t p);
 
+// As execute(), without regard to modes; and with (execute_modes.cc).
+std::string execute_plain(const Bound& bound, Registers& registers, ExecuteScratch& scratch);
+std::string execute_in_modes(const Bound& bound, Registers& registers, ExecuteScratch& scratch);
+
+// A function of the scalar engine, its own or a table of the program: out[i] = f(fma(in[i], scale, bias)).
+struct Function {
+  numerics::ActivationKernel kernel = nullptr;
+  const numerics::ActivationTable* table = nullptr;
+  void operator()(const float* in, float* out, size_t count, const numerics::ActivationArguments& arguments) const {
+    table != nullptr ? numerics::table_span(*table, in, out, count, arguments) : kernel(in, out, count, arguments);
+  }
+};
+// Faults if the program has no such table.
+Function function_of(Context& c, Activation f);
+
 // One function per instruction or family; the operands are resolved and inside their memories.
 void execute_matmul(Context& c);
 void execute_matmul_mx(Context& c);
@@ -184,6 +200,10 @@ void execute_rng(Context& c);
 void execute_set_rng_seed(Context& c);
 void execute_rand_state(Context& c);  // rand_set_state, rand_get_state
 void execute_dropout(Context& c);
+void execute_rand2(Context& c);
+void execute_exponential(Context& c);
+void execute_activate2(Context& c);
+void execute_dma_compute(Context& c);
 void execute_match_replace8(Context& c);
 void execute_local_gather(Context& c);
 void execute_sequence_bounds(Context& c);

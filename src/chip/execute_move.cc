@@ -195,9 +195,28 @@ void execute_dma_gather(Context& c) {
   }
 }
 
+// Partial sums are fp32, from the first source to the last.
+void execute_dma_compute(Context& c) {
+  const Strided& dst = c.operand(isa::slots::dma_compute::dst);
+  const uint64_t count = dst.elements();
+  float* sum = c.scratch().rows[0].floats(count);
+  float* term = c.scratch().rows[1].floats(count);
+  const auto add = numerics::alu_kernel(AluOp::add, numerics::AluForm::vector_vector);
+  for (int k = isa::slots::dma_compute::src0; k < kMaxOperands && c.has(k); ++k) {
+    if (c.operand(k).elements() != count) return c.fault("sources and dst have different numbers of elements");
+    const bool first = k == isa::slots::dma_compute::src0;
+    convert_elements(c, contiguous(reinterpret_cast<std::byte*>(first ? sum : term), DType::fp32, count), c.operand(k));
+    if (!first) add(sum, term, sum, count);
+  }
+  Strided result = contiguous(reinterpret_cast<std::byte*>(sum), DType::fp32, count);
+  dst.dtype == DType::fp32 ? copy_elements(c, dst, result) : convert_elements(c, dst, result);
+}
+
 void execute_memset(Context& c) {
   const Strided& dst = c.operand(isa::slots::memset::dst);
-  const uint64_t bits = numerics::from_fp32(dst.dtype, c.f32(isa::slots::memset::value));
+  const float fill = c.f32(isa::slots::memset::value);
+  if (is_packed(dst.dtype) && fill != 0) return c.fault("elements of four numbers can be filled with zeros only");
+  const uint64_t bits = is_packed(dst.dtype) ? 0 : numerics::from_fp32(dst.dtype, fill);
   Strided value = contiguous(nullptr, dst.dtype, dst.elements());
   alignas(8) std::array<std::byte, 8> word;
   std::memcpy(word.data(), &bits, sizeof bits);

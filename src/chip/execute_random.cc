@@ -1,9 +1,11 @@
 // Random numbers: XORWOW generators (numerics/random.h), four per lane of the vector engine and one per lane of the
 // gpsimd engine. Element i of a partition's row takes the next word of generator i % 4, or of the only one.
+#include <cmath>
 #include <cstring>
 
 #include "chip/execute_internal.h"
 #include "isa/slots.h"
+#include "numerics/float_bits.h"
 #include "numerics/random.h"
 
 namespace presil::chip {
@@ -66,6 +68,31 @@ void execute_rand_state(Context& c) {
     auto* held = reinterpret_cast<std::byte*>(generators(c, states.partition_begin + p).data());
     const Strided words = contiguous(held, states.dtype, first.size() * kStateBytes / sizeof(uint32_t));
     stores ? copy_elements(c, row_of(states, p), words) : copy_elements(c, words, row_of(states, p));
+  }
+}
+
+void execute_rand2(Context& c) {
+  namespace s = isa::slots::rand2;
+  const Strided& dst = c.operand(s::dst);
+  std::array<Strided, 2> bounds;
+  for (int k : {s::min, s::max}) {
+    if (!c.has(k)) continue;
+    Strided& bound = bounds[static_cast<size_t>(k - s::min)] = c.operand(k);
+    if (bound.count[0] != dst.count[0] || row_elements(bound) != 1)
+      return c.fault("min and max have one element for each of dst's partitions");
+    stage_overlap(c, dst, bound, static_cast<size_t>(k), false);
+  }
+  const uint64_t row = row_elements(dst);
+  float* values = c.scratch().rows[0].floats(row);
+  const Rows to(dst);
+  for (uint32_t p = 0; p < dst.count[0]; ++p) {
+    const float least = c.has(s::min) ? read_value(bounds[0], p) : c.f32(s::min_imm);
+    const float most = c.has(s::max) ? read_value(bounds[1], p) : c.f32(s::max_imm);
+    for (uint64_t i = 0; i < row; ++i) {
+      const float drawn = static_cast<float>(word_of_lane(c, dst.partition_begin + p, i) >> 8) * 0x1p-24f;
+      values[i] = numerics::canonical(std::fma(drawn, numerics::canonical(most - least), least));
+    }
+    to.write(p, values);
   }
 }
 

@@ -19,14 +19,15 @@ using numerics::kReduceLanes;
 // dst[i] = op over the elements of `reduced` (dims relative to the element i of `kept`).
 struct Reduction {
   AluOp op;
-  bool negate;
+  AluOp last;  // applied to the result and `by`
+  float by;
   Strided dst, data;
   int split;               // free reduction: dims from here on are reduced
   bool across_partitions;  // else: dimension 0 is
   Strided kept, reduced;
 };
 
-float finished(const Reduction& r, float value) { return r.negate ? numerics::canonical(-1.0f * value) : value; }
+float finished(const Reduction& r, float value) { return alu_apply(r.last, value, r.by); }
 
 // One output after the other; the reduced elements are fed block by block.
 void reduce_each(Context& c, const Reduction& r, const Nest& outputs) {
@@ -106,13 +107,12 @@ class AcrossOutputs {
 void reduce_across(Context& c, const Reduction& r, const Nest& outputs) {
   AcrossOutputs across(c, r);
   const RunFormat out = run_format(r.dst.dtype);
-  const auto negate = numerics::alu_kernel(AluOp::multiply, AluForm::vector_scalar);
-  const float minus_one = -1.0f;
+  const auto last = numerics::alu_kernel(r.last, AluForm::vector_scalar);
   constexpr size_t kWide = AcrossOutputs::kWide;
   const Blocks b = blocks_of(outputs, kWide / 2);
   for_each_block(b, kWide, [&](const std::array<Block, kMaxJoined>& blocks) {
     float* values = across.run(blocks[1]);
-    if (r.negate) negate(values, &minus_one, values, blocks[0].count());
+    if (r.last != AluOp::bypass) last(values, &r.by, values, blocks[0].count());
     write_block(out, values, blocks[0]);
   });
 }
@@ -192,7 +192,8 @@ void execute_tensor_reduce(Context& c) {
   const auto axes = static_cast<int>(c.word(slot::axes));
   if (axes < 1 || axes >= data.rank) return c.fault("axes counts trailing free dimensions of data");
   reduce(c, {static_cast<AluOp>(c.word(slot::op)),
-             c.flag(slot::negate),
+             c.flag(slot::negate) ? AluOp::multiply : AluOp::bypass,
+             -1.0f,
              c.operand(slot::dst),
              data,
              data.rank - axes,
@@ -203,8 +204,16 @@ void execute_tensor_reduce(Context& c) {
 
 void execute_partition_reduce(Context& c) {
   namespace slot = isa::slots::tensor_partition_reduce;
-  reduce(c,
-         {static_cast<AluOp>(c.word(slot::op)), false, c.operand(slot::dst), c.operand(slot::data), 0, true, {}, {}});
+  const Strided& data = c.operand(slot::data);
+  reduce(c, {static_cast<AluOp>(c.word(slot::op)),
+             c.flag(slot::average) ? AluOp::divide : AluOp::bypass,
+             static_cast<float>(data.count[0]),
+             c.operand(slot::dst),
+             data,
+             0,
+             true,
+             {},
+             {}});
 }
 
 void execute_scan(Context& c) {

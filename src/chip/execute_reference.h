@@ -79,6 +79,14 @@ class Run : public ProductRun {
         return nonzero();
       case Opcode::topk:
         return topk();
+      case Opcode::exponential:
+        return exponential();
+      case Opcode::rand2:
+        return rand2();
+      case Opcode::activate2:
+        return activate2();
+      case Opcode::dma_compute:
+        return dma_compute();
       case Opcode::iota:
         return iota();
       case Opcode::affine_select:
@@ -238,6 +246,8 @@ class Run : public ProductRun {
       Floats column;
       for (size_t p = 0; p < v(1).partitions; ++p) column.push_back(in[p * n + i]);
       out.push_back(numerics::reduce_plain(op(0), column));
+      if (word(isa::slots::tensor_partition_reduce::average) != 0)
+        out.back() = alu_apply(AluOp::divide, out.back(), static_cast<float>(v(1).partitions));
     }
     write_floats(m_, v(0), out);
   }

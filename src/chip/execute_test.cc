@@ -147,6 +147,7 @@ TEST(Execute, TensorPartitionReduce) {
     const View data = b.row_view(Memory::sbuf, bits ? DType::uint16 : type_for(b, s), s, b.chance(20) ? 0 : 1, false);
     b.start(Opcode::tensor_partition_reduce, EngineKind::gpsimd, {dst, data});
     b.set(slots::tensor_partition_reduce::op, op);
+    b.set(slots::tensor_partition_reduce::average, static_cast<uint32_t>(op == AluOp::add && b.chance(40)));
     ASSERT_TRUE(b.matches());
   }
 }

@@ -30,7 +30,10 @@ uint64_t amount_of(const isa::Program& p, const isa::Instruction& i) {
   if (i.engine == isa::EngineKind::tensor && !is_dma(i.opcode)) return 0;
   const isa::View& dst = p.operand(i, 0);
   if (i.opcode == isa::Opcode::dma_gather) return dst.bytes();
-  return is_dma(i.opcode) ? std::max(dst.bytes(), p.operand(i, 1).bytes()) : dst.elements();
+  if (!is_dma(i.opcode)) return dst.elements();
+  uint64_t bytes = 0;
+  for (const isa::View& v : p.operands(i)) bytes = std::max(bytes, v.present() ? v.bytes() : 0);
+  return bytes;
 }
 
 class Loader {
@@ -193,6 +196,12 @@ class Loader {
     const isa::View &dst = p.operand(i, 0), &src = p.operand(i, 1);
     const bool gathers = i.opcode == isa::Opcode::dma_gather;  // a row of the table per partition
     if (gathers && src.rank == 0) return error(q, pc, "dma_gather src has no dimension that counts rows");
+    for (int k = 2; i.opcode == isa::Opcode::dma_compute && k < i.operand_count; ++k) {
+      if (p.operand(i, k).present() && p.operand(i, k).elements() != dst.elements())
+        return error(q, pc,
+                     fmt::format("dma_compute {} has {} elements, dst {}", row.operands[size_t(k)].name,
+                                 p.operand(i, k).elements(), dst.elements()));
+    }
     const uint64_t moved = gathers ? src.elements() / src.dims[0].count * dst.partitions : src.elements();
     if (moved == dst.elements()) return Done{};
     return error(q, pc, fmt::format("{} moves {} elements to {}", row.name, moved, dst.elements()));

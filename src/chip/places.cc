@@ -1,6 +1,9 @@
 #include "chip/places.h"
 
 namespace presil::chip {
+
+static_assert(kBoxesMax > kMaxOperands);
+
 Boxes boxes_of(const Bound& bound) {
   Boxes out;
   for (size_t k = 0; k < kMaxOperands; ++k) {

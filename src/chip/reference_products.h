@@ -1,14 +1,14 @@
 // Products of the tensor engine and the making of MX operands, as plainly as they can be written.
 #pragma once
-#include "chip/reference_search.h"
+#include "chip/reference_rows.h"
 #include "isa/opcode.h"
 #include "numerics/mx.h"
 
 namespace presil::chip::reference {
 
-class ProductRun : public SearchRun {
+class ProductRun : public RowRun {
  public:
-  using SearchRun::SearchRun;
+  using RowRun::RowRun;
 
  protected:
   void matmul() {

@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <span>
 
-#include "isa/view.h"
+#include "isa/opcode.h"
 
 namespace presil::chip {
 
@@ -19,7 +19,7 @@ struct Box {
   int64_t begin = 0, end = 1;
 };
 
-inline constexpr size_t kBoxesMax = 7;
+inline constexpr size_t kBoxesMax = isa::kComputeSources + 2;  // operands, and registers
 struct Boxes {
   std::array<Box, kBoxesMax> box;
   size_t count = 0;

@@ -59,6 +59,18 @@ Result<std::pair<std::string, graph::Shape>> parse_shape(const std::string& text
   return std::pair(text.substr(0, at), std::move(shape));
 }
 
+Result<runtime::Rounding> parse_rounding(const std::string& text) {
+  if (text == "nearest") return runtime::Rounding{};
+  constexpr std::string_view kStochastic = "stochastic";
+  runtime::Rounding rounding{.stochastic = true};
+  if (text == kStochastic) return rounding;
+  const std::string_view seed = std::string_view(text).substr(std::min(text.size(), kStochastic.size() + 1));
+  const auto [end, problem] = std::from_chars(seed.data(), seed.data() + seed.size(), rounding.seed);
+  if (!text.starts_with("stochastic:") || problem != std::errc() || end != seed.data() + seed.size())
+    return bad_input(fmt::format("'{}' is not nearest, stochastic or stochastic:SEED", text), "--rounding");
+  return rounding;
+}
+
 Result<runtime::WorkloadOptions> workload_options(const WorkloadOptions& o, bool with_data, const Cancel* cancel) {
   runtime::WorkloadOptions options{.path = o.path,
                                    .precision = o.precision,
@@ -69,6 +81,16 @@ Result<runtime::WorkloadOptions> workload_options(const WorkloadOptions& o, bool
   if (!o.chip.empty()) options.chip = TRY(spec::load_chip(o.chip));
   for (const std::string& dim : o.dims) options.dims.push_back(TRY(parse_dim(dim)));
   for (const std::string& shape : o.shapes) options.shapes.push_back(TRY(parse_shape(shape)));
+  for (const std::string& text : o.activations) {
+    const size_t at = text.find('=');
+    if (at == std::string::npos || at == 0)
+      return bad_input(fmt::format("'{}' is not NAME=FILE.toml", text), "--activation");
+    options.activations.push_back({text.substr(0, at), TRY(runtime::read_activation(text.substr(at + 1)))});
+  }
+  if (!o.rounding.empty()) options.rounding = TRY(parse_rounding(o.rounding));
+  if (o.cfp8_bias > isa::kCfp8BiasMax || o.cfp8_bias < -1)
+    return bad_input(fmt::format("{}, expected 0 to {}", o.cfp8_bias, isa::kCfp8BiasMax), "--cfp8-bias");
+  if (o.cfp8_bias >= 0) options.cfp8_bias = static_cast<uint8_t>(o.cfp8_bias);
   return options;
 }
 

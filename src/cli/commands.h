@@ -13,6 +13,7 @@ Result<int> run_compile(const CompileOptions& options);
 Result<int> run_run(const RunOptions& options);
 Result<int> run_report(const ReportOptions& options);
 Result<int> run_bench(const BenchOptions& options);
+Result<int> run_fit_activation(const FitActivationOptions& options);
 Result<int> run_validate(const ValidateOptions& options);
 
 }  // namespace presil::cli

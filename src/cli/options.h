@@ -14,7 +14,18 @@ struct WorkloadOptions {
   std::vector<std::string> dims;    // "NAME=N"
   std::vector<std::string> shapes;  // "NAME=1x3x224x224"
   bool double_as_fp32 = false;
-  bool retime = false;  // accept an Executable that was compiled for another chip
+  bool retime = false;                   // accept an Executable that was compiled for another chip
+  std::vector<std::string> activations;  // "NAME=FILE.toml"
+  std::string rounding;                  // "nearest", "stochastic" or "stochastic:SEED"; empty: the executable's
+  int cfp8_bias = -1;                    // negative: the executable's
+};
+
+struct FitActivationOptions {
+  std::string formula, samples;  // one of them
+  std::string range;             // "LO:HI"
+  double error = 0;
+  std::string kind = "absolute", below = "clamp", above = "clamp";
+  std::string output;  // FILE.toml
 };
 
 struct SimulationOptions {

@@ -42,6 +42,10 @@ void add_workload(CLI::App* sub, WorkloadOptions& o) {
   sub->add_option("--shape", o.shapes, "NAME=1x3x48x320: the whole shape of an input");
   sub->add_flag("--double-as-fp32", o.double_as_fp32, "compute double tensors in fp32");
   sub->add_flag("--retime", o.retime, "run an executable on a chip that it was not compiled for");
+  sub->add_option("--activation", o.activations,
+                  "NAME=FILE.toml: a table of `presil fit-activation` in place of a function (gelu) or a layer's");
+  sub->add_option("--rounding", o.rounding, "of results to 16 and 8 bits: nearest, stochastic or stochastic:SEED");
+  sub->add_option("--cfp8-bias", o.cfp8_bias, "exponent bias of fp8_e3m4, 0 to 15; default: 3");
 }
 
 CLI::Validator positive() {
@@ -91,6 +95,23 @@ void add_compile(Parser& p) {
   add_cores(sub, o->cores);
   sub->add_option("--plan-out", o->plan_out, "write the compiler's choices as text: FILE.plan");
   sub->add_flag("--no-data", o->no_data, "leave the weights' values out");
+}
+
+void add_fit_activation(Parser& p) {
+  auto [sub, o] = p.command<FitActivationOptions>(
+      "fit-activation", "turn a function into a table for the scalar engine",
+      "presil fit-activation --formula \"x*sigmoid(1.5*x)\" --range -20:20 --error 4e-6 --above linear -o swish.toml",
+      run_fit_activation);
+  sub->add_option("--formula", o->formula, "of x: numbers, + - * / ^, pi, e, functions such as exp, erf, sigmoid, max");
+  sub->add_option("--samples", o->samples,
+                  "FILE.npy of shape [n, 2], or FILE.csv of lines x,y: points of the function");
+  sub->add_option("--range", o->range, "LO:HI, where the error holds")->required();
+  sub->add_option("--error", o->error, "the largest allowed")->required();
+  sub->add_option("--kind", o->kind, "of the error: absolute, relative, ulp (units of the fp32 result)")
+      ->capture_default_str();
+  sub->add_option("--below", o->below, "below the range: clamp, linear, extrapolate")->capture_default_str();
+  sub->add_option("--above", o->above, "above it")->capture_default_str();
+  sub->add_option("-o", o->output, "FILE.toml")->required();
 }
 
 void add_show(Parser& p) {
@@ -223,6 +244,7 @@ int main(int argc, char** argv) {
   add_run(p);
   add_compile(p);
   add_show(p);
+  add_fit_activation(p);
   add_report(p);
   add_bench(p);
   add_lists(p);

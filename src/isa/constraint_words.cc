@@ -106,6 +106,11 @@ void check_binary_op(const Check& c, int k) {
 void check_arithmetic_op(const Check& c, int k) {
   if (is_bitvec(alu(c, k))) fail_op(c, k, "works on bits, expected an arithmetic operator");
 }
+void check_late_op(const Check& c, int k, bool legal_here) {
+  if (alu(c, k) != AluOp::square && alu(c, k) != AluOp::relu) return;
+  if (!legal_here) return fail_op(c, k, "is legal as op0 of tensor_scalar and tensor_scalar_reduce only");
+  if (c.spec.generation < 4) fail_op(c, k, "needs generation 4");
+}
 void check_comparison(const Check& c, int k, std::initializer_list<AluOp> legal) {
   std::vector<std::string_view> names;
   for (AluOp op : legal) {

@@ -58,6 +58,34 @@ void check_activation(const Check& c) {
                 {ReduceCommand::idle, ReduceCommand::reset, ReduceCommand::reduce, ReduceCommand::reset_reduce});
 }
 
+// The six pairs of operators (fact sheet, section 9.3).
+void check_activate2_ops(const Check& c) {
+  namespace s = slots::activate2;
+  const AluOp op0 = alu(c, s::op0), op1 = alu(c, s::op1);
+  const bool alone = op1 == AluOp::bypass &&
+                     (op0 == AluOp::multiply || op0 == AluOp::add || op0 == AluOp::subtract || op0 == AluOp::bypass);
+  const bool pair = op0 == AluOp::multiply && (op1 == AluOp::add || op1 == AluOp::subtract);
+  if (!alone && !pair) {
+    c.fail("", fmt::format("does {}, {}; legal: multiply and add, multiply and subtract, multiply, add, subtract, "
+                           "bypass",
+                           alu_op_name(op0), alu_op_name(op1)));
+  }
+  if (op0 == AluOp::bypass && c.word(s::reverse0) != 0) c.fail_attribute(s::reverse0, "op0 is bypass");
+  if (op1 == AluOp::bypass && c.word(s::reverse1) != 0) c.fail_attribute(s::reverse1, "op1 is bypass");
+}
+
+void check_activate2(const Check& c) {
+  namespace s = slots::activate2;
+  same_shape(c, s::data, s::dst);
+  check_activate2_ops(c);
+  for (int k : {s::operand0, s::operand1, s::relu_param}) value_per_partition(c, k, s::data);
+  if (c.present(s::operand0) && c.present(s::operand1)) same_type(c, s::operand1, s::operand0);
+  value_per_partition(c, s::reduce_res, s::dst);
+  check_comparison(c, s::reduce_op, {AluOp::add, AluOp::max, AluOp::min, AluOp::abs_max, AluOp::abs_min});
+  check_command(c, s::reduce_cmd,
+                {ReduceCommand::idle, ReduceCommand::reset, ReduceCommand::reduce, ReduceCommand::reset_reduce});
+}
+
 void check_affine_select(const Check& c) {
   namespace s = slots::affine_select;
   same_shape(c, s::on_true, s::dst);
@@ -86,6 +114,9 @@ void check_partition_reduce(const Check& c) {
   AluOp op = alu(c, s::op);
   if (op != AluOp::add && op != AluOp::max && op != AluOp::bit_and && op != AluOp::bit_or) {
     return fail_op(c, s::op, "is not one of add, max, bit_and, bit_or");
+  }
+  if (c.word(s::average) != 0 && op != AluOp::add) {
+    c.fail_attribute(s::average, fmt::format("op is {}, an average is of a sum", alu_op_name(op)));
   }
   if (!is_bitvec(op)) return;
   for (int k : {s::dst, s::data}) type_is_integer(c, k);
@@ -139,6 +170,19 @@ void check_one_element(const Check& c, int k) {
   if (v.elements() != 1) c.fail_operand(k, fmt::format("{} elements, a register holds one", v.elements()));
   if (dtype_bytes(v.dtype) > 4 || is_packed(v.dtype))
     c.fail_operand(k, fmt::format("type is {}, a register holds one element of up to 32 bits", dtype_name(v.dtype)));
+}
+
+void check_dma_compute(const Check& c) {
+  namespace s = slots::dma_compute;
+  const uint64_t elements = c.operand(s::dst).elements();
+  for (int k = s::dst; k <= kComputeSources; ++k) {
+    if (!c.present(k)) continue;
+    if (c.operand(k).elements() != elements)
+      c.fail_operand(k, fmt::format("{} elements, dst has {}", c.operand(k).elements(), elements));
+    if (c.operand(k).dtype == DType::int64) c.fail_operand(k, "type is int64, a DMA converts up to 32 bits");
+    if (k > s::src0 && !c.present(k - 1)) c.fail_operand(k, "follows a source that is missing");
+  }
+  check_comparison(c, s::op, {AluOp::add});
 }
 
 }  // namespace
@@ -206,6 +250,14 @@ void check_constraints(const Check& c) {
       return check_match_replace8(c);
     case Opcode::activation_reduce:
       return check_activation_operands(c);
+    case Opcode::exponential:
+      return check_exponential(c);
+    case Opcode::rand2:
+      return check_rand2(c);
+    case Opcode::activate2:
+      return check_activate2(c);
+    case Opcode::dma_compute:
+      return check_dma_compute(c);
     case Opcode::rng:
       return check_rng(c);
     case Opcode::set_rng_seed:

@@ -34,6 +34,8 @@ void fail_op(const Check& c, int k, std::string_view why);
 void check_op(const Check& c, int k);
 void check_binary_op(const Check& c, int k);
 void check_arithmetic_op(const Check& c, int k);
+// square and relu: op0 of tensor_scalar and tensor_scalar_reduce from generation 4 on, nowhere else.
+void check_late_op(const Check& c, int k, bool legal_here);
 void check_reduction_op(const Check& c, int k, std::initializer_list<int> operands);
 void check_comparison(const Check& c, int k, std::initializer_list<AluOp> legal);
 void check_command(const Check& c, int k, std::initializer_list<ReduceCommand> legal);
@@ -61,6 +63,8 @@ void check_tensor_scalar_reduce(const Check& c);
 void check_tensor_scalar_cumulative(const Check& c);
 void check_match_replace8(const Check& c);
 void check_dropout(const Check& c);
+void check_exponential(const Check& c);
+void check_rand2(const Check& c);
 
 // Products of the tensor engine and their operands (matmul_constraints.cc).
 void check_matmul(const Check& c);

@@ -219,7 +219,7 @@ TEST(Constraints, Operators) {
       {Opcode::tensor_scalar, op("op0", AluOp::relu), {}, chip(128, 4)},
       {Opcode::tensor_scalar,
        op("op1", AluOp::square),
-       {"tensor_scalar op1: square is legal as op0 only"},
+       {"tensor_scalar op1: square is legal as op0 of tensor_scalar and tensor_scalar_reduce only"},
        chip(128, 4)},
       {Opcode::tensor_scalar, [](Program& p, Last) { p.code[0].engine = EngineKind::scalar; }, {}},
       {Opcode::tensor_scalar,

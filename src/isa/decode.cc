@@ -1,5 +1,8 @@
 #include <fmt/format.h>
 
+#include <bit>
+#include <cmath>
+
 #include "isa/byte_stream.h"
 #include "isa/container.h"
 #include "isa/encode.h"
@@ -103,6 +106,27 @@ HbmTensor read_tensor(ByteReader& r, bool& has_data) {
   return t;
 }
 
+float read_float(ByteReader& r) {
+  const auto value = std::bit_cast<float>(r.number<uint32_t>("number"));
+  if (std::isnan(value)) r.fail("a number of an activation is NaN");
+  return value;
+}
+
+void read_settings(ByteReader& r, Executable& e) {
+  e.modes.stochastic_rounding = r.number<uint8_t>("rounding", 2) != 0;
+  e.modes.rounding_seed = r.number<uint64_t>("seed");
+  e.modes.cfp8_bias = r.number<uint8_t>("bias", kCfp8BiasMax + 1);
+  for (size_t n = r.count("activations"); n > 0 && !r.failed(); --n) {
+    numerics::ActivationTable& t = e.activations.emplace_back();
+    t.name = r.text("name");
+    for (size_t m = r.count("pieces"); m > 0 && !r.failed(); --m) {
+      numerics::ActivationPiece& p = t.pieces.emplace_back();
+      p.start = read_float(r), p.origin = read_float(r);
+      for (float& c : p.coefficients) c = read_float(r);
+    }
+  }
+}
+
 struct Summary {
   Executable executable;
   size_t queues = 0;
@@ -136,6 +160,7 @@ Summary read_summary(ByteReader& r) {
     layer.macs = r.number<uint64_t>("macs");
     layer.bytes = r.number<uint64_t>("bytes");
   }
+  read_settings(r, e);
   r.expect_end();
   return s;
 }

@@ -1,5 +1,7 @@
 #include "isa/encode.h"
 
+#include <bit>
+
 #include "base/hash.h"
 #include "isa/byte_stream.h"
 #include "isa/container.h"
@@ -72,6 +74,21 @@ void write_tensor(ByteWriter& w, const HbmTensor& t) {
   w.number(t.data.empty() ? 0 : 1);  // 1: one of the constant sections, in order
 }
 
+void write_settings(ByteWriter& w, const Executable& e) {
+  w.number(e.modes.stochastic_rounding);
+  w.number(e.modes.rounding_seed);
+  w.number(e.modes.cfp8_bias);
+  w.number(e.activations.size());
+  for (const numerics::ActivationTable& t : e.activations) {
+    w.text(t.name);
+    w.number(t.pieces.size());
+    for (const numerics::ActivationPiece& p : t.pieces) {
+      for (float x : {p.start, p.origin}) w.number(std::bit_cast<uint32_t>(x));
+      for (float x : p.coefficients) w.number(std::bit_cast<uint32_t>(x));
+    }
+  }
+}
+
 Bytes summary_bytes(const Executable& e) {
   ByteWriter w;
   for (const std::string* s : {&e.chip, &e.model, &e.precision}) w.text(*s);
@@ -94,6 +111,7 @@ Bytes summary_bytes(const Executable& e) {
     w.number(l.macs);
     w.number(l.bytes);
   }
+  write_settings(w, e);
   return std::move(w).take();
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/result.h"
 #include "isa/program.h"
+#include "numerics/activation_table.h"
 
 namespace presil::isa {
 
@@ -45,6 +46,16 @@ struct Layer {
   bool operator==(const Layer&) const = default;
 };
 
+// How a core converts while the program runs, everywhere: choices of ours where the documents leave it open
+// (docs/model.md, "Arithmetic").
+inline constexpr uint8_t kCfp8Bias = 3, kCfp8BiasMax = 15;
+struct Modes {
+  bool stochastic_rounding = false;  // of fp32 to shorter floats
+  uint64_t rounding_seed = 0;
+  uint8_t cfp8_bias = kCfp8Bias;  // exponent bias of fp8_e3m4, 0 to kCfp8BiasMax
+  bool operator==(const Modes&) const = default;
+};
+
 struct Executable {
   uint64_t spec_hash = 0;
   std::string chip;   // spec name, for messages
@@ -57,6 +68,8 @@ struct Executable {
   std::vector<Program> queues;  // one per sequencer: engine kind and index are those of its instructions
   std::vector<Source> sources;
   std::vector<Layer> layers;
+  Modes modes;
+  std::vector<numerics::ActivationTable> activations;  // custom0, custom1, ...
   bool operator==(const Executable&) const = default;
 };
 

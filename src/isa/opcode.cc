@@ -28,8 +28,8 @@ struct Definition {
   std::string_view name;
   EngineSet engines;
   uint32_t first_generation;
-  List<OperandRow, 6> operands;
-  List<AttributeRow, 9> attributes;
+  List<OperandRow, kComputeSources + 1> operands;
+  List<AttributeRow, 10> attributes;
   std::string_view summary;
 };
 
@@ -168,8 +168,8 @@ constexpr std::array<Definition, kOpcodeCount> kTable = {{
      "dst[p,i] = data[p, indices[p,i]]"},
     {Opcode::tensor_partition_reduce, "tensor_partition_reduce", kGpsimd, 2,
      {writes("dst", S), reads("data", S)},
-     {alu("op", AluOp::add)},
-     "dst[0,i] = op over all partitions p of data[p,i]"},
+     {alu("op", AluOp::add), flag("average")},
+     "dst[0,i] = op over all partitions p of data[p,i]; average divides a sum by their number"},
     {Opcode::dma_copy, "dma_copy", kAny, 2,
      {writes("dst", S | H), reads("src", S | H)},
      {},
@@ -277,6 +277,30 @@ constexpr std::array<Definition, kOpcodeCount> kTable = {{
      {writes("dst", S), reads("src", S), writes("dst_scale", S)},
      {flag("tight_scale")},
      "per 8 partitions and 4 elements: dst_scale = a power of two by the largest, dst[p,f] = src[p,4f..] / it, packed"},
+    {Opcode::exponential, "exponential", kVector, 4,
+     {writes("dst", S | P), reads("src", S | P), optional(reads("max_value", S | P)),
+      optional(reads("initial", S | P)), optional(writes("reduce_res", S | P))},
+     {f32("max_imm"), command("reduce_cmd"), f32("initial_imm")},
+     "dst = exp(src - max), max per partition or immediate; reduce_res = the accumulated sum of the row"},
+    {Opcode::rand2, "rand2", kVector, 4,
+     {writes("dst", S | P), optional(reads("min", S | P)), optional(reads("max", S | P))},
+     {f32("min_imm"), f32("max_imm", 1)},
+     "dst = uniform random numbers from min to max, each per partition or immediate"},
+    {Opcode::activate2, "activate2", kScalar, 4,
+     {writes("dst", S | P), reads("data", S | P), optional(reads("operand0", S | P)),
+      optional(reads("operand1", S | P)), optional(reads("relu_param", S | P)), optional(writes("reduce_res", S | P))},
+     {function("op"), alu("op0"), f32("imm0"), flag("reverse0"), alu("op1"), f32("imm1"), flag("reverse1"),
+      f32("alpha"), alu("reduce_op", AluOp::add), command("reduce_cmd")},
+     "dst = op(op1(op0(data, s0), s1)), s per partition or immediate; reduce_res = accumulated reduce_op of the row"},
+    {Opcode::dma_compute, "dma_compute", kAny, 2,
+     {writes("dst", S | H), reads("src0", S | H),
+      optional(reads("src1", S | H)), optional(reads("src2", S | H)), optional(reads("src3", S | H)),
+      optional(reads("src4", S | H)), optional(reads("src5", S | H)), optional(reads("src6", S | H)),
+      optional(reads("src7", S | H)), optional(reads("src8", S | H)), optional(reads("src9", S | H)),
+      optional(reads("src10", S | H)), optional(reads("src11", S | H)), optional(reads("src12", S | H)),
+      optional(reads("src13", S | H)), optional(reads("src14", S | H)), optional(reads("src15", S | H))},
+     {alu("op", AluOp::add)},
+     "dst = src0 + src1 + ... by the DMA engines, in fp32, element by element in the order of the patterns"},
 }};
 // clang-format on
 

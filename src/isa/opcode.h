@@ -83,13 +83,21 @@ enum class Opcode : uint8_t {
   nc_matmul_mx,
   nc_matmul_sparse,
   quantize_mx,
+  // vector, from generation 4 on
+  exponential,
+  rand2,
+  // scalar, from generation 4 on
+  activate2,
+  // any sequencer
+  dma_compute,
 };
 // clang-format on
-inline constexpr int kOpcodeCount = static_cast<int>(Opcode::quantize_mx) + 1;
+inline constexpr int kOpcodeCount = static_cast<int>(Opcode::dma_compute) + 1;
 // Whether the DMA engines do the work; operand 0 is the destination, operand 1 the source.
 constexpr bool is_dma(Opcode o) {
-  return o == Opcode::dma_copy || o == Opcode::dma_transpose || o == Opcode::dma_gather;
+  return o == Opcode::dma_copy || o == Opcode::dma_transpose || o == Opcode::dma_gather || o == Opcode::dma_compute;
 }
+inline constexpr int kComputeSources = 16;  // of a dma_compute, at most
 
 // Products of the tensor engine: operand 0 is the destination in PSUM, 1 stationary, 2 moving; attribute 0 accumulates.
 constexpr bool is_matmul(Opcode o) {

@@ -80,7 +80,8 @@ constexpr uint32_t first_generation(DType t) {
 
 // Instructions that move elements as they are, packed ones too.
 constexpr bool moves_elements(Opcode o) {
-  return o == Opcode::tensor_copy || o == Opcode::nc_stream_shuffle || is_dma(o);
+  return o == Opcode::tensor_copy || o == Opcode::nc_stream_shuffle || o == Opcode::memset ||
+         (is_dma(o) && o != Opcode::dma_compute);
 }
 
 void check_type(const InstructionCheck& c, int k) {
@@ -94,6 +95,7 @@ void check_type(const InstructionCheck& c, int k) {
   if (!moves_elements(opcode)) {
     return c.fail_operand(k, fmt::format("type is {}, expected one number per element", dtype_name(v.dtype)));
   }
+  if (c.instruction.operand_count < 2) return;
   const DType other = c.operand(1 - std::min(k, 1)).dtype;  // destination and source come first
   if (k < 2 && other != v.dtype) {
     c.fail_operand(k,

@@ -134,9 +134,38 @@ Result<HbmTensor> parse_tensor(Lines& lines, Cursor& c) {
   return t;
 }
 
+Result<Modes> parse_modes(Cursor& c) {
+  Modes m;
+  m.stochastic_rounding = TRY(field<uint8_t>(c, "stochastic")) != 0;
+  m.rounding_seed = TRY(field<uint64_t>(c, "seed"));
+  m.cfp8_bias = TRY(field<uint8_t>(c, "cfp8_bias"));
+  return m;
+}
+
+// A name and {, then lines of start, origin and four coefficients, then }.
+Result<numerics::ActivationTable> parse_activation(Lines& lines, Cursor& c) {
+  numerics::ActivationTable t;
+  t.name = TRY(c.quoted());
+  TRY(c.expect("{"));
+  TRY(c.expect_end());
+  while (true) {
+    if (!lines.next()) return c.error_at("this activation is not closed");
+    Cursor line = lines.cursor();
+    if (line.accept("}")) {
+      TRY(line.expect_end());
+      return t;
+    }
+    numerics::ActivationPiece& p = t.pieces.emplace_back();
+    p.start = TRY(line.real("where the piece starts"));
+    p.origin = TRY(line.real("its origin"));
+    for (float& x : p.coefficients) x = TRY(line.real("a coefficient"));
+    TRY(line.expect_end());
+  }
+}
+
 Result<void> parse_item(Lines& lines, Executable& e) {
-  static const std::vector<std::string> items{"chip",  "model", "precision", "semaphores", "hbm_bytes",
-                                              "queue", "layer", "source",    "tensor",     "cores"};
+  static const std::vector<std::string> items{"chip",  "model",  "precision", "semaphores", "hbm_bytes", "queue",
+                                              "layer", "source", "tensor",    "cores",      "modes",     "activation"};
   Cursor c = lines.cursor();
   switch (TRY(c.one_of("an item of an executable", items))) {
     case 0:
@@ -170,6 +199,12 @@ Result<void> parse_item(Lines& lines, Executable& e) {
     case 9:
       e.cores = TRY(c.integer<uint32_t>("a number of cores", 1));
       break;
+    case 10:
+      e.modes = TRY(parse_modes(c));
+      break;
+    case 11:
+      e.activations.push_back(TRY(parse_activation(lines, c)));
+      return {};
   }
   return c.expect_end();
 }

@@ -133,6 +133,23 @@ void append_tensor(std::string& out, const HbmTensor& t) {
   out += '\n';
 }
 
+void append_settings(std::string& out, const Executable& e) {
+  auto to = std::back_inserter(out);
+  if (e.modes != Modes{}) {
+    fmt::format_to(to, "modes stochastic={} seed={} cfp8_bias={}\n", e.modes.stochastic_rounding ? 1 : 0,
+                   e.modes.rounding_seed, e.modes.cfp8_bias);
+  }
+  for (const numerics::ActivationTable& t : e.activations) {
+    fmt::format_to(to, "activation {} {{\n", in_quotes(t.name));
+    for (const numerics::ActivationPiece& p : t.pieces) {
+      fmt::format_to(to, "  {} {}", p.start, p.origin);
+      for (float c : p.coefficients) fmt::format_to(to, " {}", c);
+      out += '\n';
+    }
+    out += "}\n";
+  }
+}
+
 }  // namespace
 
 std::string print(AttributeKind kind, uint32_t word) {
@@ -171,6 +188,7 @@ std::string print(const Executable& e) {
                  in_quotes(e.model), in_quotes(e.precision));
   if (e.cores != 1) fmt::format_to(to, "cores {}\n", e.cores);
   fmt::format_to(to, "semaphores {}\nhbm_bytes {}\n", e.semaphores, e.hbm_bytes);
+  append_settings(out, e);
   for (const Program& queue : e.queues) {
     out += "queue {\n";
     append_program(out, queue, 1);

@@ -98,6 +98,11 @@ bool uses_registers(const Program& code, const Instruction& i) {
       return either(s::select_reduce::reduce_cmd, s::select_reduce::reduce_res);
     case Opcode::range_select:
       return either(s::range_select::reduce_cmd, s::range_select::reduce_res);
+    case Opcode::exponential:
+      return either(s::exponential::reduce_cmd, s::exponential::reduce_res);
+    case Opcode::activate2:
+      return either(s::activate2::reduce_cmd, s::activate2::reduce_res);
+    case Opcode::rand2:
     case Opcode::activation_reduce:
     case Opcode::tensor_scalar_reduce:
     case Opcode::tensor_scalar_cumulative:

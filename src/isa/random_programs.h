@@ -1,6 +1,7 @@
 // Random programs and executables for round trips: sound structure, every field anywhere in its range and often at its
 // ends; not meant to keep a chip's rules.
 #pragma once
+#include <cmath>
 #include <limits>
 
 #include "base/prng.h"
@@ -114,6 +115,14 @@ class RandomPrograms {
     for (uint64_t n = random_.below(4); n-- > 0;) e.sources.push_back({any<uint32_t>(), text(), text()});
     for (uint64_t n = random_.below(4); n-- > 0;)
       e.layers.push_back({text(), text(), any<uint64_t>(), any<uint64_t>()});
+    if (random_.below(2)) e.modes = {random_.below(2) != 0, any<uint64_t>(), static_cast<uint8_t>(random_.below(16))};
+    for (uint64_t n = random_.below(3); n-- > 0;) {
+      numerics::ActivationTable& t = e.activations.emplace_back(numerics::ActivationTable{text(), {}});
+      for (uint64_t m = random_.below(5); m-- > 0;) {
+        const auto number = [&] { return random_.below(9) == 0 ? -INFINITY : random_.normal(); };
+        t.pieces.push_back({number(), number(), {number(), number(), number(), number()}});
+      }
+    }
     return e;
   }
 

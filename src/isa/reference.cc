@@ -98,6 +98,17 @@ void append_row(std::string& out, const InstructionRow& r) {
   if (!r.attributes.empty()) out += '\n';
 }
 
+void append_names(std::string& out) {
+  out += "## Names\n\n| kind | values |\n|---|---|\n";
+  const auto line = [&](std::string_view kind, std::span<const std::string> names) {
+    fmt::format_to(std::back_inserter(out), "| {} | `{}` |\n", kind, fmt::join(names, "` `"));
+  };
+  line("type", vocabulary().dtypes);
+  for (AttributeKind k : {AttributeKind::alu_op, AttributeKind::activation, AttributeKind::reduce_command})
+    line(kind_name(k), value_names(k));
+  out += '\n';
+}
+
 void write_names(JsonWriter& json, std::string_view key, const std::vector<std::string_view>& names) {
   json.key(key).begin_array();
   for (std::string_view name : names) json.value(name);
@@ -128,6 +139,7 @@ std::string reference_markdown() {
   out += kExample;
   out += kTextRules;
   fmt::format_to(std::back_inserter(out), kFileRules, kFormatVersion);
+  append_names(out);
   out += "## Table\n\n";
   for (const InstructionRow& r : all_rows()) append_row(out, r);
   out.pop_back();  // the empty line after the last table

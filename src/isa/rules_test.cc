@@ -9,11 +9,15 @@ namespace {
 
 using namespace testing;
 
+// A chip that has the instruction.
+spec::ChipSpec able(const InstructionRow& r, uint32_t array = 128) {
+  return chip(array, std::max(3u, r.first_generation));
+}
+
 TEST(Rules, LegalInstancesAreLegalOnEveryArraySize) {
   for (const InstructionRow& r : all_rows()) {
     for (uint32_t array : {32u, 64u, 128u, 256u}) {
-      EXPECT_EQ(findings_of(legal(r.opcode), chip(array, std::max(3u, r.first_generation))), Strings{})
-          << r.name << " on " << array;
+      EXPECT_EQ(findings_of(legal(r.opcode), able(r, array)), Strings{}) << r.name << " on " << array;
     }
   }
 }
@@ -25,7 +29,7 @@ TEST(Rules, EveryOperandThatIsNotOptionalMustBePresent) {
       Last{p}.operand(o.name, View{});
       Strings expected;
       if (!o.optional) expected = {fmt::format("instruction 0: {} {}: is missing", r.name, o.name)};
-      EXPECT_EQ(findings_of(p, chip(128, std::max(3u, r.first_generation))), expected);
+      EXPECT_EQ(findings_of(p, able(r)), expected);
     }
   }
 }
@@ -36,7 +40,7 @@ TEST(Rules, OperandsStayInTheMemoriesOfTheTable) {
       if (r.operands[k].memories & memory_bit(Memory::hbm)) continue;
       Program p = legal(r.opcode);
       p.views[k] = hbm({4});
-      Strings found = findings_of(p, chip(128, std::max(3u, r.first_generation)));
+      Strings found = findings_of(p, able(r));
       ASSERT_FALSE(found.empty());
       EXPECT_EQ(found[0].find(fmt::format("instruction 0: {} {}: is in hbm; legal: ", r.name, r.operands[k].name)), 0u)
           << found[0];

@@ -45,7 +45,7 @@ namespace affine_select { enum { dst, on_true };
 // nc_n_gather: per partition dst[p,i] = data[p, indices[p,i]]
 namespace nc_n_gather { enum { dst, data, indices }; }
 // tensor_partition_reduce: dst[0, i] = reduce over p of data[p, i]
-namespace tensor_partition_reduce { enum { dst, data }; enum { op }; }
+namespace tensor_partition_reduce { enum { dst, data }; enum { op, average }; }
 namespace dma_copy { enum { dst, src }; }
 // dma_transpose: 2-D: dst[p, f] = src[f, p]; src is HBM or SBUF, dst SBUF, 2- or 4-byte elements
 namespace dma_transpose { enum { dst, src }; }
@@ -81,6 +81,14 @@ namespace nc_matmul_mx { enum { dst, stationary, moving, stationary_scale, movin
 namespace nc_matmul_sparse { enum { dst, stationary, moving, tags }; enum { accumulate, kept, of }; }
 // quantize_mx: tight_scale is the rule before NKI 0.5.0, one power of two less, and saturates
 namespace quantize_mx { enum { dst, src, dst_scale }; enum { tight_scale }; }
+namespace exponential { enum { dst, src, max_value, initial, reduce_res };
+  enum { max_imm, reduce_cmd, initial_imm }; }
+namespace rand2 { enum { dst, min, max }; enum { min_imm, max_imm }; }
+// activate2: alpha is the slope of leaky_relu where relu_param is absent
+namespace activate2 { enum { dst, data, operand0, operand1, relu_param, reduce_res };
+  enum { op, op0, imm0, reverse0, op1, imm1, reverse1, alpha, reduce_op, reduce_cmd }; }
+// dma_compute: the sources follow src0
+namespace dma_compute { enum { dst, src0 }; enum { op }; }
 // clang-format on
 
 }  // namespace presil::isa::slots

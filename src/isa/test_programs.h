@@ -242,6 +242,21 @@ inline Program legal(Opcode opcode) {
       i.operand("dst", sbuf(32, {5}, DType::fp8_e5m2_x4)).operand("src", sbuf(32, {20}, DType::bf16));
       i.operand("dst_scale", sbuf(4, {5}, DType::fp8_e8m0));
       break;
+    case Opcode::exponential:
+      i.operand("dst", sbuf(32, {20})).operand("src", sbuf(32, {20})).operand("max_value", sbuf(32, {1}));
+      i.operand("reduce_res", sbuf(32, {1})).word("reduce_cmd", static_cast<uint32_t>(ReduceCommand::reset_reduce));
+      break;
+    case Opcode::rand2:
+      i.operand("dst", sbuf(32, {20})).operand("min", sbuf(32, {1}));
+      break;
+    case Opcode::activate2:
+      i.operand("dst", sbuf(32, {20})).operand("data", psum(32, {20})).operand("operand0", sbuf(32, {1}));
+      i.op("op0", AluOp::multiply).op("op1", AluOp::add).f32("imm1", 0.5f).operand("reduce_res", sbuf(32, {1}));
+      i.word("op", static_cast<uint32_t>(Activation::exp));
+      break;
+    case Opcode::dma_compute:
+      i.operand("dst", sbuf(32, {20})).operand("src0", sbuf(32, {20})).operand("src1", hbm({32, 20}, DType::bf16));
+      break;
     case Opcode::wait:
     case Opcode::branch:
     case Opcode::loop_end:

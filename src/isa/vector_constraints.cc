@@ -20,6 +20,12 @@ void check_initial(const Check& c, int initial, int command) {
                                       reduce_command_name(static_cast<ReduceCommand>(c.word(command)))));
 }
 
+// The running maximum of select_reduce and range_select.
+void check_maximum(const Check& c, int k, int reference) {
+  value_per_partition(c, k, reference);
+  if (c.present(k)) type_is_float(c, k);
+}
+
 constexpr uint64_t kSearchMin = 8, kSearchMax = 16384;
 
 void check_tensor_scalar_engine(const Check& c) {
@@ -30,6 +36,7 @@ void check_tensor_scalar_engine(const Check& c) {
   }
   if (c.instruction.engine != EngineKind::scalar) return;
   if (c.spec.generation < 3) c.fail("", "needs generation 3 on the scalar engine");
+  if (c.spec.generation >= 4) return;  // there, as on the vector engine
   bool one = (op0 == AluOp::multiply || op0 == AluOp::add) && op1 == AluOp::bypass;
   bool both = op0 == AluOp::multiply && op1 == AluOp::add;
   if (!one && !both) {
@@ -79,9 +86,8 @@ void check_tensor_scalar(const Check& c) {
   if (is_bitvec(op0) != is_bitvec(op1) && !neutral(op0) && !neutral(op1)) {
     fail_op(c, s::op1, fmt::format("does not combine with {}: one works on bits, one on numbers", alu_op_name(op0)));
   }
-  auto late = [](AluOp op) { return op == AluOp::square || op == AluOp::relu; };
-  if (late(op0) && c.spec.generation < 4) fail_op(c, s::op0, "needs generation 4");
-  if (late(op1)) fail_op(c, s::op1, "is legal as op0 only");
+  check_late_op(c, s::op0, true);
+  check_late_op(c, s::op1, false);
   if (bits) {
     for (int k : {s::dst, s::data}) type_is_integer(c, k);
   }
@@ -101,6 +107,7 @@ void check_scalar_tensor_tensor(const Check& c) {
   for (int k : {s::op0, s::op1}) {
     check_op(c, k);
     check_arithmetic_op(c, k);
+    check_late_op(c, k, false);
   }
 }
 
@@ -140,7 +147,7 @@ void check_select_reduce(const Check& c) {
     c.fail_operand(s::on_true, fmt::format("type is {}; illegal: tf32, int32, uint32", dtype_name(t)));
   }
   fp32_per_partition(c, s::on_false, s::dst);
-  value_per_partition(c, s::reduce_res, s::dst);
+  check_maximum(c, s::reduce_res, s::dst);
   check_command(c, s::reduce_cmd, kSelectCommands);
 }
 
@@ -150,7 +157,7 @@ void check_range_select(const Check& c) {
   type_is_float(c, s::on_true);
   fp32_per_partition(c, s::bound0, s::dst);
   fp32_per_partition(c, s::bound1, s::dst);
-  value_per_partition(c, s::reduce_res, s::dst);
+  check_maximum(c, s::reduce_res, s::dst);
   for (int k : {s::comp_op0, s::comp_op1}) {
     check_comparison(c, k, {AluOp::eq, AluOp::ge, AluOp::gt, AluOp::le, AluOp::lt});
   }
@@ -166,6 +173,10 @@ void check_range_select(const Check& c) {
 void check_memset(const Check& c) {
   namespace s = slots::memset;
   float value = c.program.f32(c.instruction, s::value);
+  if (is_packed(c.operand(s::dst).dtype)) {
+    if (value == 0) return;
+    return c.fail_attribute(s::value, fmt::format("{} in elements of four numbers, only 0 is legal", value));
+  }
   if (is_float(c.operand(s::dst).dtype) || (std::isfinite(value) && value == std::trunc(value))) return;
   c.fail_attribute(s::value, fmt::format("{} is no value of {}", value, dtype_name(c.operand(s::dst).dtype)));
 }
@@ -239,6 +250,7 @@ void check_tensor_scalar_reduce(const Check& c) {
   value_per_partition(c, s::reduce_res, s::dst);
   check_op(c, s::op0);
   check_arithmetic_op(c, s::op0);
+  check_late_op(c, s::op0, true);
   check_comparison(c, s::reduce_op, {AluOp::add, AluOp::multiply, AluOp::max, AluOp::min});
   check_command(c, s::reduce_cmd, kAccumulateCommands);
   check_initial(c, s::initial, s::reduce_cmd);
@@ -256,6 +268,7 @@ void check_tensor_scalar_cumulative(const Check& c) {
   }
   check_op(c, s::op0);
   check_arithmetic_op(c, s::op0);
+  check_late_op(c, s::op0, false);
   check_comparison(c, s::op1, {AluOp::add, AluOp::subtract, AluOp::multiply, AluOp::max, AluOp::min});
   check_command(c, s::reduce_cmd, kAccumulateCommands);
   check_initial(c, s::initial, s::reduce_cmd);
@@ -284,6 +297,41 @@ void check_dropout(const Check& c) {
   } else {
     type_among(c, s::prob, {DType::fp32});
   }
+}
+
+void check_exponential(const Check& c) {
+  namespace s = slots::exponential;
+  same_shape(c, s::src, s::dst);
+  type_among(c, s::dst,
+             {DType::fp8_e4m3, DType::fp8_e5m2, DType::fp16, DType::bf16, DType::fp32, DType::tf32, DType::int8,
+              DType::int16, DType::int32, DType::uint8, DType::uint16});
+  type_among(c, s::src,
+             {DType::fp8_e4m3, DType::fp8_e5m2, DType::fp16, DType::bf16, DType::fp32, DType::int8, DType::int16,
+              DType::int32, DType::uint8, DType::uint16, DType::uint32});
+  for (int k : {s::max_value, s::initial}) fp32_per_partition(c, k, s::dst);
+  value_per_partition(c, s::reduce_res, s::dst);
+  if (c.present(s::reduce_res)) {
+    type_among(c, s::reduce_res,
+               {DType::fp8_e4m3, DType::fp8_e5m2, DType::fp16, DType::bf16, DType::fp32, DType::tf32});
+  }
+  check_command(c, s::reduce_cmd,
+                {ReduceCommand::idle, ReduceCommand::reset_reduce, ReduceCommand::reduce, ReduceCommand::load_reduce});
+  check_initial(c, s::initial, s::reduce_cmd);
+  const float initial = c.program.f32(c.instruction, s::initial_imm);
+  if (initial != 0 && static_cast<ReduceCommand>(c.word(s::reduce_cmd)) != ReduceCommand::load_reduce) {
+    c.fail_attribute(s::initial_imm, fmt::format("{}, only load_reduce takes it", initial));
+  }
+}
+
+void check_rand2(const Check& c) {
+  namespace s = slots::rand2;
+  type_among(c, s::dst,
+             {DType::fp8_e4m3, DType::fp8_e5m2, DType::fp16, DType::bf16, DType::fp32, DType::tf32, DType::int8,
+              DType::int16, DType::int32, DType::uint8, DType::uint16, DType::uint32});
+  for (int k : {s::min, s::max}) fp32_per_partition(c, k, s::dst);
+  const float least = c.program.f32(c.instruction, s::min_imm), most = c.program.f32(c.instruction, s::max_imm);
+  if (!c.present(s::min) && !c.present(s::max) && !(least < most))
+    c.fail_attribute(s::max_imm, fmt::format("{}, expected more than min_imm's {}", most, least));
 }
 
 }  // namespace presil::isa

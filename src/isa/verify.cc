@@ -8,6 +8,7 @@
 #include "isa/control.h"
 #include "isa/instruction_check.h"
 #include "isa/walk.h"
+#include "numerics/activation.h"
 
 namespace presil::isa {
 namespace {
@@ -56,6 +57,13 @@ void check_references(Verifier& v, uint32_t queue, uint32_t n, const Instruction
       fail(r.operands[k].name, fmt::format("ends at byte {}, the hbm map at {}", end, v.executable.hbm_bytes));
     }
   }
+  for (size_t k = 0; k < r.attributes.size(); ++k) {
+    const auto f = static_cast<Activation>(c.word(static_cast<int>(k)));
+    if (r.attributes[k].kind != AttributeKind::activation || !is_custom(f)) continue;
+    if (custom_slot(f) < v.executable.activations.size() || custom_slot(f) >= kCustomActivations) continue;
+    fail(r.attributes[k].name,
+         fmt::format("{}, the executable has {} tables", activation_name(f), v.executable.activations.size()));
+  }
   auto semaphore = [&](uint16_t id) {
     if (id < v.executable.semaphores) return;
     fail("", fmt::format("semaphore {}, the executable uses {}", id, v.executable.semaphores));
@@ -64,6 +72,17 @@ void check_references(Verifier& v, uint32_t queue, uint32_t n, const Instruction
   if (i.signal != kNoSemaphore) semaphore(i.signal);
   if (i.source != kNoSource && i.source >= v.executable.sources.size()) {
     fail("", fmt::format("source {}, there are {}", i.source, v.executable.sources.size()));
+  }
+}
+
+void check_settings(Verifier& v) {
+  if (v.executable.modes.cfp8_bias > kCfp8BiasMax)
+    v.fail("modes", fmt::format("cfp8_bias is {}, at most {}", v.executable.modes.cfp8_bias, kCfp8BiasMax));
+  const auto& tables = v.executable.activations;
+  if (tables.size() > kCustomActivations)
+    v.fail("activations", fmt::format("{} tables, at most {}", tables.size(), kCustomActivations));
+  for (const numerics::ActivationTable& t : tables) {
+    if (std::string problem = problem_of(t); !problem.empty()) v.fail(fmt::format("activation '{}'", t.name), problem);
   }
 }
 
@@ -205,6 +224,7 @@ void check_sources(Verifier& v) {
 
 std::vector<Finding> verify(const Executable& executable, const spec::ChipSpec& spec, Waits waits) {
   Verifier v{executable, spec, {}};
+  check_settings(v);
   check_queues(v);
   if (v.sound && waits == Waits::can_end) {
     for (uint32_t q = 0; q < executable.queues.size(); ++q) check_reachable(v, q, executable.queues[q]);

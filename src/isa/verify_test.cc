@@ -56,6 +56,22 @@ TEST(Verify, ASoundExecutable) {
   EXPECT_THAT(verified(Executable{}), IsEmpty());
 }
 
+TEST(Verify, Settings) {
+  Executable e = example();
+  e.modes.cfp8_bias = 16;
+  EXPECT_THAT(verified(e), ElementsAre("modes: cfp8_bias is 16, at most 15"));
+  e = example();
+  e.activations.assign(9, {"f", {{-INFINITY, 0, {}}}});
+  EXPECT_THAT(verified(e), ElementsAre("activations: 9 tables, at most 8"));
+  e.activations = {{"f", {}}};
+  EXPECT_THAT(verified(e), ElementsAre("activation 'f': 0 pieces, from 1 to 4096"));
+  e = example();
+  e.queues[1].attributes[slots::activation::op] = static_cast<uint32_t>(Activation::custom1);
+  EXPECT_THAT(verified(e), ElementsAre("queue 1, instruction 0: activation op: custom1, the executable has 0 tables"));
+  e.activations.assign(2, {"f", {{-INFINITY, 0, {}}}});
+  EXPECT_THAT(verified(e), IsEmpty());
+}
+
 TEST(Verify, Pools) {
   Executable e = example();
   e.queues[0].code[0].operand_begin = UINT32_MAX;

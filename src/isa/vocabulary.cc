@@ -30,7 +30,7 @@ const Vocabulary& vocabulary() {
       .memories = names<Memory>(memory_name, static_cast<int>(Memory::hbm) + 1),
       .dtypes = names<DType>(dtype_name, kDTypeCount),
       .alu_ops = names<AluOp>(alu_op_name, kAluOpCount),
-      .activations = names<Activation>(activation_name, kActivationCount),
+      .activations = names<Activation>(activation_name, kActivationCount + kCustomActivations),
       .reduce_commands = names<ReduceCommand>(reduce_command_name, kReduceCommandCount),
       .matmul_modes = names<MatmulMode>(matmul_mode_name, kMatmulModeCount),
       .roles = names<TensorRole>(role_name, static_cast<int>(TensorRole::scratch) + 1),

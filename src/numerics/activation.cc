@@ -12,10 +12,24 @@
 namespace presil {
 namespace {
 
-constexpr std::array<std::string_view, kActivationCount> kNames = {
-    "copy", "square",   "abs",        "sign",    "relu",  "leaky_relu", "exp",  "log",
-    "sqrt", "rsqrt",    "reciprocal", "sigmoid", "tanh",  "erf",        "gelu", "gelu_apprx_tanh",
-    "silu", "softplus", "mish",       "sin",     "arctan"};
+constexpr std::array<std::string_view, kActivationCount + kCustomActivations> kNames = {
+    "copy",       "square",
+    "abs",        "sign",
+    "relu",       "leaky_relu",
+    "exp",        "log",
+    "sqrt",       "rsqrt",
+    "reciprocal", "sigmoid",
+    "tanh",       "erf",
+    "gelu",       "gelu_apprx_tanh",
+    "silu",       "softplus",
+    "mish",       "sin",
+    "arctan",     "gelu_apprx_sigmoid",
+    "gelu_dx",    "gelu_apprx_sigmoid_dx",
+    "silu_dx",    "erf_dx",
+    "custom0",    "custom1",
+    "custom2",    "custom3",
+    "custom4",    "custom5",
+    "custom6",    "custom7"};
 
 namespace one {
 
@@ -74,11 +88,14 @@ std::optional<Activation> activation_from_name(std::string_view name) {
 }
 
 float activation_apply(Activation f, float x, float alpha) {
+  CHECK(!is_custom(f), "a custom function is a table of its program");
   static constexpr auto table = one::functions(std::make_index_sequence<kActivationCount>());
   return table[static_cast<size_t>(f)](one::F(x), one::F(alpha)).v;
 }
 
 int activation_table(Activation f) {
+  constexpr int kFirstCustom = 16;
+  if (is_custom(f)) return kFirstCustom + static_cast<int>(custom_slot(f));
   switch (f) {
     case Activation::copy:
     case Activation::square:
@@ -107,6 +124,15 @@ int activation_table(Activation f) {
     case Activation::sin:
     case Activation::arctan:
       return 5;
+    case Activation::gelu_apprx_sigmoid:
+    case Activation::gelu_apprx_sigmoid_dx:
+    case Activation::silu_dx:
+      return 6;
+    case Activation::gelu_dx:
+    case Activation::erf_dx:
+      return 7;
+    default:
+      break;
   }
   CHECK(false, "unknown activation");
 }

@@ -3,6 +3,7 @@
 #include <cstddef>
 
 #include "numerics/activation.h"
+#include "numerics/activation_table.h"
 
 namespace presil::numerics {
 
@@ -13,6 +14,10 @@ struct ActivationArguments {
 };
 using ActivationKernel = void (*)(const float* in, float* out, size_t count, const ActivationArguments& arguments);
 ActivationKernel activation_kernel(Activation f);
+
+// The same for a table.
+void table_span(const ActivationTable& table, const float* in, float* out, size_t count,
+                const ActivationArguments& arguments);
 
 float activation_affine_apply(Activation f, float x, const ActivationArguments& arguments);  // the definition
 

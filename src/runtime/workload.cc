@@ -48,6 +48,16 @@ Result<void> refuse_illegal(const isa::Executable& executable, const spec::ChipS
                    path);
 }
 
+// What the options say about every instruction of the program.
+Result<void> apply_settings(isa::Executable& executable, const WorkloadOptions& options) {
+  if (options.rounding) {
+    executable.modes.stochastic_rounding = options.rounding->stochastic;
+    executable.modes.rounding_seed = options.rounding->seed;
+  }
+  if (options.cfp8_bias) executable.modes.cfp8_bias = *options.cfp8_bias;
+  return replace_activations(executable, options.activations);
+}
+
 Result<Workload> load_executable(const WorkloadOptions& options) {
   auto bytes = TRY(read_file(options.path));
   Workload w;
@@ -97,7 +107,10 @@ Result<Workload> compile_model(const WorkloadOptions& options) {
     WorkloadOptions again = options;
     again.with_data = false;
     auto graph = TRY(load_graph(again));
-    return TRY(compile_workload(std::move(graph), chip, {options.precision, cancel, cores})).executable;
+    isa::Executable executable =
+        TRY(compile_workload(std::move(graph), chip, {options.precision, cancel, cores})).executable;
+    TRY(apply_settings(executable, options));
+    return executable;
   };
   return w;
 }
@@ -138,6 +151,7 @@ Result<Workload> compile_workload(graph::Graph graph, spec::ChipSpec chip, const
 Result<Workload> load_workload(const WorkloadOptions& options) {
   Stopwatch watch;
   Workload w = is_executable_file(options.path) ? TRY(load_executable(options)) : TRY(compile_model(options));
+  TRY(apply_settings(w.executable, options));
   w.compile_seconds = watch.seconds();
   return w;
 }

@@ -12,9 +12,15 @@
 #include "compiler/compile.h"
 #include "graph/graph.h"
 #include "isa/executable.h"
+#include "runtime/activation_file.h"
 #include "spec/chip_spec.h"
 
 namespace presil::runtime {
+
+struct Rounding {
+  bool stochastic = false;
+  uint64_t seed = 0;
+};
 
 struct WorkloadOptions {
   std::string path;                                   // MODEL.onnx, FILE.presil, or FILE.txt: an executable's text
@@ -26,6 +32,9 @@ struct WorkloadOptions {
   bool with_data = true;  // false: weights are not read, the executable can be timed only
   bool retime = false;    // accept an executable that was compiled for another chip
   uint32_t cores = 0;     // at most so many of the chip's share the batch; 0: all. An executable has been given its own
+  std::vector<Replacement> activations;  // tables in place of the program's functions
+  std::optional<Rounding> rounding;      // none: as the executable says
+  std::optional<uint8_t> cfp8_bias;
   const Cancel* cancel = nullptr;
 };
 

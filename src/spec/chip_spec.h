@@ -42,6 +42,8 @@ struct VectorSpec : EngineSpec {
   uint32_t fast_copy_other = 1;           // same, other types or strided
   uint32_t fast_copy_psum_16bit = 1;      // same as the first with one side in PSUM
   uint32_t fast_tensor_tensor_16bit = 1;  // tensor_tensor, both inputs in SBUF, everything 16-bit floats
+  uint32_t exponential_per_cycle = 4;     // elements of exponential per cycle and lane
+  uint32_t random_per_cycle = 1;          // random words per cycle and lane
   bool operator==(const VectorSpec&) const = default;
 };
 
@@ -87,6 +89,7 @@ struct DmaSpec {
   uint32_t descriptor_bytes_min = 512;   // a run is not cut below this to occupy more engines
   uint32_t transpose_percent_hbm = 90;   // DMA transpose rate over copy rate, by source memory
   uint32_t transpose_percent_sbuf = 50;
+  uint32_t compute_percent = 50;    // rate of a sum of two over copy rate
   uint32_t transpose_columns = 16;  // a DMA transpose works in blocks of partitions x this many columns
   bool operator==(const DmaSpec&) const = default;
 };

@@ -117,6 +117,10 @@ void vector(Fields& out) {
   out.push_back(field<S, &VectorSpec::fast_tensor_tensor_16bit>(
       "vector", "fast_tensor_tensor_16bit", count, speedup,
       "speed-up of tensor_tensor, both inputs in SBUF, everything 16-bit floats"));
+  out.push_back(field<S, &VectorSpec::exponential_per_cycle>("vector", "exponential_per_cycle", count, speedup,
+                                                             "elements of exponential per cycle and lane"));
+  out.push_back(field<S, &VectorSpec::random_per_cycle>("vector", "random_per_cycle", count, speedup,
+                                                        "random words per cycle and lane"));
 }
 
 void scalar(Fields& out) {
@@ -192,6 +196,8 @@ void dma(Fields& out) {
   DMA_FIELD(transpose_percent_hbm, "transpose_rate_from_hbm", percent, Range{1, 100},
             "DMA transpose rate over copy rate, source in HBM");
   DMA_FIELD(transpose_percent_sbuf, "transpose_rate_from_sbuf", percent, Range{1, 100}, "the same, source in SBUF");
+  DMA_FIELD(compute_percent, "compute_rate", percent, Range{1, 100},
+            "rate of a dma_compute of two sources over copy rate");
   DMA_FIELD(transpose_columns, "transpose_columns", count, Range{1, 256},
             "a DMA transpose works in blocks of partitions x this many columns");
 #undef DMA_FIELD

@@ -20,12 +20,13 @@ namespace {
 
 struct Here final : Executor {
   Here(const isa::Executable& executable, const spec::ChipSpec& spec, chip::CoreMemory& core_memory)
-      : exe(executable), memory(core_memory), state(spec) {}
+      : exe(executable), memory(core_memory), state(spec, executable), counts(executable.queues.size()) {}
 
   std::string executed(const chip::Executed& e) override {
     const isa::Program& program = exe.queues[e.queue];
     if (isa::is_control(program.code[e.instruction].opcode)) return {};
-    chip::execute(program, program.code[e.instruction], e.offsets, memory, state);
+    const uint64_t execution = chip::execution_number(e.queue, counts[e.queue]++);
+    chip::execute(program, program.code[e.instruction], e.offsets, memory, state, execution);
     return state.fault;
   }
   std::string finish() override { return {}; }
@@ -33,11 +34,12 @@ struct Here final : Executor {
   const isa::Executable& exe;
   chip::CoreMemory& memory;
   chip::ExecuteState state;
+  std::vector<uint64_t> counts;  // of instructions executed, by queue
 };
 
 struct Record {
   uint32_t queue = 0, instruction = 0, operands = 0;
-  std::array<int64_t, 8> offsets{};
+  std::array<int64_t, chip::kMaxOperands> offsets{};
 };
 using Batch = std::vector<Record>;
 constexpr size_t kBatch = 64, kBatchesMax = 64;
@@ -92,13 +94,17 @@ class Behind final : public Executor {
  public:
   Behind(const isa::Executable& executable, const spec::ChipSpec& spec, chip::CoreMemory& memory, uint32_t threads,
          const Cancel* cancel)
-      : exe_(executable), memory_(memory), cancel_(cancel), registers_(spec) {
+      : exe_(executable),
+        memory_(memory),
+        cancel_(cancel),
+        counts_(executable.queues.size()),
+        registers_(spec, executable) {
     for (uint32_t t = 1; t < threads; ++t) workers_.emplace_back([this] { work(*chip::make_scratch(), false); });
   }
   ~Behind() override { finish(); }
 
   std::string executed(const chip::Executed& e) override {
-    CHECK(e.offsets.size() <= Record{}.offsets.size(), "an instruction has at most eight operands");
+    CHECK(e.offsets.size() <= Record{}.offsets.size(), "an instruction has at most this many operands");
     if (exe_.queues[e.queue].code[e.instruction].opcode == isa::Opcode::wait) return {};
     Record& r = batch_.emplace_back();
     r.queue = e.queue;
@@ -172,6 +178,7 @@ class Behind final : public Executor {
     if (!fault_.empty()) return;
     const isa::Program& program = exe_.queues[r.queue];
     chip::Bound bound;
+    bound.execution = chip::execution_number(r.queue, counts_[r.queue]++);
     fault_ = chip::bind(program, program.code[r.instruction], {r.offsets.data(), r.operands}, memory_, bound);
     if (fault_.empty()) bound_[board_.enter(chip::boxes_of(bound).all())] = bound;
   }
@@ -180,6 +187,7 @@ class Behind final : public Executor {
   chip::CoreMemory& memory_;
   const Cancel* cancel_;
   Batch batch_;
+  std::vector<uint64_t> counts_;  // of instructions executed, by queue; waits do not count
   std::shared_ptr<chip::ExecuteScratch> own_scratch_ = chip::make_scratch();
 
   ShortMutex mutex_;  // of what follows

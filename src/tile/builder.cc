@@ -252,7 +252,7 @@ uint32_t Builder::gather(const Gather& a) {
   return emit(Opcode::nc_n_gather, a.engine, {a.dst, a.data, a.indices}, {});
 }
 uint32_t Builder::partition_reduce(const PartitionReduce& a) {
-  return emit(Opcode::tensor_partition_reduce, a.engine, {a.dst, a.data}, {word_of(a.op)});
+  return emit(Opcode::tensor_partition_reduce, a.engine, {a.dst, a.data}, {word_of(a.op), a.average});
 }
 uint32_t Builder::tensor_scalar_reduce(const TensorScalarReduce& a) {
   return emit(Opcode::tensor_scalar_reduce, a.engine, {a.dst, a.data, a.operand0.view, a.initial.view, a.reduce_res},
@@ -292,6 +292,30 @@ uint32_t Builder::nonzero(const Nonzero& a) {
 }
 uint32_t Builder::topk(const TopK& a) {
   return emit(Opcode::topk, a.engine, {a.val_dst, a.idx_dst, a.src}, {word(a.n)});
+}
+uint32_t Builder::exponential(const Exponential& a) {
+  return emit(Opcode::exponential, a.engine, {a.dst, a.src, a.max_value.view, a.initial.view, a.reduce_res},
+              {word(a.max_value.value), word_of(a.reduce_cmd), word(a.initial.value)});
+}
+uint32_t Builder::rand2(const Rand2& a) {
+  return emit(Opcode::rand2, a.engine, {a.dst, a.min.view, a.max.view}, {word(a.min.value), word(a.max.value)});
+}
+uint32_t Builder::activate2(const Activate2& a) {
+  return emit(
+      Opcode::activate2, a.engine, {a.dst, a.data, a.operand0.view, a.operand1.view, a.relu_param.view, a.reduce_res},
+      {word_of(a.op), word_of(a.op0), word(a.operand0.value), a.reverse0, word_of(a.op1), word(a.operand1.value),
+       a.reverse1, word(a.relu_param.value), word_of(a.reduce_op), word_of(a.reduce_cmd)});
+}
+uint32_t Builder::dma_sum(const View& dst, std::span<const View> sources, const DmaOptions& options) {
+  CHECK(!sources.empty() && sources.size() <= isa::kComputeSources, "a sum has 1 to 16 sources");
+  isa::Instruction& i =
+      program.code.append(Opcode::dma_compute, options.engine.value_or(Engine(EngineKind::gpsimd)).kind);
+  program.code.views[i.operand_begin] = dst;
+  std::copy(sources.begin(), sources.end(), program.code.views.begin() + i.operand_begin + 1);
+  i.engine_index = options.engine.value_or(Engine(EngineKind::gpsimd)).index;
+  i.dma_queue = options.queue;
+  i.source = source_;
+  return static_cast<uint32_t>(program.code.code.size() - 1);
 }
 uint32_t Builder::dma(const View& dst, const View& src, const DmaOptions& options) {
   return emit_dma(Opcode::dma_copy, dst, src, options);

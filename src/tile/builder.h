@@ -120,10 +120,15 @@ class Builder {
   uint32_t sequence_bounds(const SequenceBounds& a);
   uint32_t nonzero(const Nonzero& a);
   uint32_t topk(const TopK& a);
+  uint32_t exponential(const Exponential& a);
+  uint32_t rand2(const Rand2& a);
+  uint32_t activate2(const Activate2& a);
   uint32_t dma(const View& dst, const View& src, const DmaOptions& options = {});
   uint32_t dma_transpose(const View& dst, const View& src, const DmaOptions& options = {});
   // Rows of `table`, whose first dim counts them; one index per partition. Only gpsimd triggers it.
   uint32_t dma_gather(const View& dst, const View& table, const View& index, uint8_t queue = kAnyQueue);
+  // dst = the sum of up to isa::kComputeSources sources.
+  uint32_t dma_sum(const View& dst, std::span<const View> sources, const DmaOptions& options = {});
 
  private:
   uint32_t make_tile(isa::Memory memory, uint32_t partitions, uint32_t bytes, std::string name, const Place& place);

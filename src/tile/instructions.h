@@ -204,6 +204,33 @@ struct TopK {
   int32_t n = 8;
   Engine engine = EngineKind::gpsimd;
 };
+struct Exponential {
+  View dst, src;
+  Scalar max_value, initial;
+  View reduce_res{};
+  ReduceCommand reduce_cmd = ReduceCommand::idle;
+  Engine engine = EngineKind::vector;
+};
+struct Rand2 {
+  View dst;
+  Scalar min, max = 1.0f;
+  Engine engine = EngineKind::vector;
+};
+struct Activate2 {
+  View dst, data;
+  Activation op = Activation::copy;
+  AluOp op0 = AluOp::bypass;
+  Scalar operand0;
+  bool reverse0 = false;
+  AluOp op1 = AluOp::bypass;
+  Scalar operand1;
+  bool reverse1 = false;
+  Scalar relu_param;
+  AluOp reduce_op = AluOp::add;
+  View reduce_res{};
+  ReduceCommand reduce_cmd = ReduceCommand::idle;
+  Engine engine = EngineKind::scalar;
+};
 struct Reciprocal {
   View dst, data;
   Engine engine = EngineKind::vector;
@@ -273,6 +300,7 @@ struct PartitionReduce {
   View dst, data;
   AluOp op = AluOp::add;
   Engine engine = EngineKind::gpsimd;
+  bool average = false;
 };
 
 // Who triggers a transfer and on which queue. Left out: loads by sync; stores, casts and moves between SBUF tiles by

@@ -33,6 +33,7 @@ struct TileProgram {
   std::vector<isa::HbmTensor> tensors;
   std::vector<isa::Source> sources;
   std::vector<isa::Layer> layers;
+  std::vector<numerics::ActivationTable> activations;  // custom0, custom1, ...
   // Extra order: instruction `after` starts only when `before` has completed.
   struct Order {
     uint32_t before = 0, after = 0;

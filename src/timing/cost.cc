@@ -274,8 +274,13 @@ uint64_t vector_cycles(const Program& p, const Instruction& i, const spec::ChipS
       return 2 * n * port;
     case Opcode::tensor_scalar_reduce:  // and reads its accumulators out
       return std::max<uint64_t>(n * port, spec.vector.initiation_min_cycles) + spec.vector.initiation_min_cycles;
-    case Opcode::rng:  // not documented: one word per cycle
-    case Opcode::dropout:
+    case Opcode::exponential:  // and reads its accumulators out, where they are kept
+      return ceil_div(n, spec.vector.exponential_per_cycle) * port +
+             (p.operand(i, slots::exponential::reduce_res).present() ? spec.vector.initiation_min_cycles : 0);
+    case Opcode::rng:
+    case Opcode::rand2:
+      return ceil_div(n, spec.vector.random_per_cycle) * port;
+    case Opcode::dropout:                   // not documented: an element per cycle
     case Opcode::tensor_scalar_cumulative:  // not documented: as a reduction
     case Opcode::nc_match_replace8:
     case Opcode::set_rng_seed:
@@ -304,6 +309,8 @@ uint64_t vector_cycles(const Program& p, const Instruction& i, const spec::ChipS
     case Opcode::dma_transpose:
     case Opcode::dma_gather:
     case Opcode::activation_reduce:
+    case Opcode::activate2:
+    case Opcode::dma_compute:
     case Opcode::local_gather:
     case Opcode::sequence_bounds:
     case Opcode::nonzero_with_count:
@@ -329,7 +336,8 @@ uint64_t scalar_cycles(const Program& p, const Instruction& i, const spec::ChipS
       ceil_div(longest(p, i), fast ? spec.scalar.fast_short_floats : 1) * (any_half_rate(p, i, spec) ? 2 : 1);
   const bool reads_accumulator =
       i.opcode == Opcode::activation_reduce ||
-      (i.opcode == Opcode::activation && p.operand(i, slots::activation::reduce_res).present());
+      (i.opcode == Opcode::activation && p.operand(i, slots::activation::reduce_res).present()) ||
+      (i.opcode == Opcode::activate2 && p.operand(i, slots::activate2::reduce_res).present());
   return n + (reads_accumulator ? spec.scalar.accumulator_read_cycles : 0);
 }
 
@@ -435,8 +443,11 @@ Cost cost(const Program& p, const Instruction& i, const spec::ChipSpec& spec) {
 }
 
 int table_of(const Program& p, const Instruction& i) {
-  if (i.opcode != Opcode::activation && i.opcode != Opcode::activation_reduce) return 0;
-  static_assert(int{slots::activation::op} == int{slots::activation_reduce::op});
+  const bool activates =
+      i.opcode == Opcode::activation || i.opcode == Opcode::activation_reduce || i.opcode == Opcode::activate2;
+  if (!activates) return 0;
+  static_assert(int{slots::activation::op} == int{slots::activation_reduce::op} &&
+                int{slots::activation::op} == int{slots::activate2::op});
   return activation_table(static_cast<Activation>(p.word(i, slots::activation::op)));
 }
 

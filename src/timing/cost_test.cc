@@ -299,6 +299,21 @@ TEST(GpsimdCost, StartsPlusWords) {
       4 * 300 + 8, 1'200'000'000);
 }
 
+TEST(VectorCost, Generation4) {
+  const spec::ChipSpec trn3 = *spec::load_chip("trn3");
+  const View f = sbuf(F, 128, 1000), one = sbuf(F, 128, 1), none;
+  const auto cycles = [&](const One& i) { return cost_of(i, trn3).occupancy; };
+  const Time at250 = duration_up(250, 1'200'000'000);
+  EXPECT_EQ(cycles(One(Opcode::exponential, kVector, {f, f, one, none, none})), at250);
+  EXPECT_EQ(cycles(One(Opcode::exponential, kVector, {f, f, one, none, one})), duration_up(314, 1'200'000'000));
+  EXPECT_EQ(cycles(One(Opcode::rand2, kVector, {f, none, none})), at250);
+  EXPECT_EQ(cycles(One(Opcode::rng, kVector, {f})), at250);
+  EXPECT_EQ(cost_of(One(Opcode::rng, kVector, {f})).occupancy, duration_up(1000, 960'000'000));
+  // activate2 costs what activation does.
+  EXPECT_EQ(cycles(One(Opcode::activate2, kScalar, {f, f, none, none, none, one})),
+            cycles(One(Opcode::activation, kScalar, {f, f, none, none, one})));
+}
+
 TEST(SyncCost, WaitsHoldTheirSequencerBriefly) {
   for (const auto engine : {EngineKind::sync, EngineKind::tensor}) {
     EXPECT_EQ(cost_of(One(Opcode::wait, engine, {})).occupancy, duration_up(10, 1'200'000'000));

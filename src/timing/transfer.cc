@@ -84,10 +84,39 @@ Units gather_units(const View& dst, const View& src, const spec::DmaSpec& dma) {
   return u;
 }
 
+// A sum of the sources: every source is fetched run by run. The documented rate is that of two sources, over the copy
+// of one; more take in proportion to what is read.
+Units compute_units(std::span<const View> operands, const spec::DmaSpec& dma) {
+  const View& dst = operands[isa::slots::dma_compute::dst];
+  Units u;
+  uint64_t read = 0, sources = 0;
+  for (const View& src : operands.subspan(isa::slots::dma_compute::src0)) {
+    if (!src.present()) continue;
+    const Units one = copy_units(dst, src, dma);
+    u.count = std::max(u.count, one.count), u.dispatched += one.dispatched;
+    u.bytes = std::max(u.bytes, one.bytes);
+    read += src.bytes(), ++sources;
+  }
+  u.descriptors = sources;
+  u.bytes = std::max(u.bytes, ceil_div(read, 2));
+  u.rate_percent = dma.compute_percent;
+  u.transfer_bytes = std::max(u.bytes, u.count * sources * dma.access_bytes_min);
+  return u;
+}
+
 struct Sides {
   const View &dst, &src;
-  uint64_t src_bytes = 0;  // that are read
+  uint64_t hbm_read_bytes = 0;
 };
+
+// Of a table, the rows that are fetched; of a sum, all sources.
+uint64_t hbm_read_bytes(const isa::Program& program, const isa::Instruction& i) {
+  const auto operands = program.operands(i);
+  if (i.opcode == isa::Opcode::dma_gather) return operands[isa::slots::dma_gather::dst].bytes();
+  uint64_t bytes = 0;
+  for (const View& v : operands.subspan(1)) bytes += v.memory == Memory::hbm ? v.bytes() : 0;
+  return bytes;
+}
 
 // The share of an engine that has `count` of the units; bytes are given, times follow from the units.
 Share share_of(const Units& u, uint64_t count, const spec::DmaSpec& dma) {
@@ -116,7 +145,7 @@ void deal(const Units& u, const Sides& sides, const spec::DmaSpec& dma, Transfer
   t.full = share_of(u, block, dma);
   t.last = share_of(u, u.count - (used - 1) * block, dma);
   const Split bytes = split(u.bytes, block, u, used);
-  const Split read = split(sides.src.memory != Memory::hbm ? 0 : sides.src_bytes, block, u, used);
+  const Split read = split(sides.hbm_read_bytes, block, u, used);
   const Split written = split(sides.dst.memory == Memory::hbm ? sides.dst.bytes() : 0, block, u, used);
   t.full.bytes = bytes.full, t.last.bytes = bytes.last;
   t.full.hbm_read_bytes = read.full, t.last.hbm_read_bytes = read.last;
@@ -135,10 +164,11 @@ Transfer transfer(const isa::Program& program, const isa::Instruction& i, const 
   const bool gathers = i.opcode == isa::Opcode::dma_gather;
   // All of them have these slots.
   const View &dst = program.operand(i, isa::slots::dma_copy::dst), &src = program.operand(i, isa::slots::dma_copy::src);
-  const Sides sides{dst, src, gathers ? dst.bytes() : src.bytes()};
+  const Sides sides{dst, src, hbm_read_bytes(program, i)};
   const spec::DmaSpec& dma = spec.dma;
-  const bool from_hbm = sides.src.memory == Memory::hbm;
+  const bool from_hbm = sides.hbm_read_bytes > 0;
   const Units units = i.opcode == isa::Opcode::dma_transpose ? transpose_units(sides.dst, sides.src, spec)
+                      : i.opcode == isa::Opcode::dma_compute ? compute_units(program.operands(i), dma)
                       : gathers                              ? gather_units(sides.dst, sides.src, dma)
                                                              : copy_units(sides.dst, sides.src, dma);
   Transfer t{.trigger = from_hbm ? dma.trigger_from_hbm : dma.trigger_from_sbuf,

@@ -194,5 +194,27 @@ TEST(Transfer, Laws) {
   }
 }
 
+// The documented case: two sources of a copy's size at half of its rate, before generation 4.
+TEST(Transfer, SumsRunAtHalfTheRateOfCopies) {
+  const View a = sbuf(F, 128, 4096), b = hbm(F, 128, 4096, 4096);
+  const auto sum = [&](std::vector<View> sources, const spec::ChipSpec& s) {
+    One one(Opcode::dma_compute, isa::EngineKind::sync, {a});
+    std::copy(sources.begin(), sources.end(), one.program.views.begin() + 1);
+    return transfer(one.program, one.instruction(), s);
+  };
+  const Transfer copy = transfer_of(a, b), two = sum({a, b}, trn2());
+  const auto moving = [](const Transfer& t, const spec::ChipSpec& s) {
+    return t.full.on_queue - static_cast<Time>(t.full.descriptors) * s.dma.descriptor;
+  };
+  EXPECT_NEAR(moving(two, trn2()), 2 * moving(copy, trn2()), 2);
+  EXPECT_EQ(two.full.descriptors, 2 * copy.full.descriptors);
+  EXPECT_EQ(total(two, &Share::hbm_read_bytes), b.bytes());
+  const spec::ChipSpec trn3 = *spec::load_chip("trn3");
+  EXPECT_NEAR(moving(sum({a, b}, trn3), trn3), moving(transfer_of(a, b, trn3), trn3), 2);
+  // Sixteen sources are eight times as much to read as two.
+  EXPECT_NEAR(moving(sum(std::vector<View>(16, b), trn2()), trn2()), 8 * moving(two, trn2()), 16);
+  EXPECT_EQ(total(sum(std::vector<View>(16, b), trn2()), &Share::hbm_read_bytes), 16 * b.bytes());
+}
+
 }  // namespace
 }  // namespace presil::timing

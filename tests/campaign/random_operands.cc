@@ -74,7 +74,9 @@ uint32_t Operands::find_tile(Memory m, DType t, Shape s, bool fixed, bool fresh)
   }
   if (!fresh && !fitting.empty() && !chance(15)) return fitting[random.below(fitting.size())];
   const uint32_t spare = chance(50) ? 0 : static_cast<uint32_t>(random.below(bytes + 1));
-  Shape whole{s.partitions, std::min(std::max(kTileBytesMin, (bytes + spare + 3) / 4 * 4), room(m))};
+  // Also of PSUM no more than SBUF has, where its contents end up.
+  Shape whole{s.partitions,
+              std::min(std::max(kTileBytesMin, (bytes + spare + 3) / 4 * 4), std::min(room(m), room(Memory::sbuf)))};
   if (chance(30)) whole.partitions = std::max(s.partitions, upto(spec.sbuf.partitions));
   const uint32_t id = make(m, whole, fixed);
   initialize(id, m, whole);

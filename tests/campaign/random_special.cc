@@ -35,6 +35,14 @@ void SpecialSteps::special(Opcode opcode) {
       return nonzero();
     case Opcode::topk:
       return topk();
+    case Opcode::exponential:
+      return exponential();
+    case Opcode::rand2:
+      return rand2();
+    case Opcode::activate2:
+      return activate2();
+    case Opcode::dma_compute:
+      return dma_compute();
     default:
       CHECK(false, "a step of this file");
   }
@@ -121,7 +129,7 @@ void SpecialSteps::random_numbers(Opcode opcode) {
 
 uint32_t SpecialSteps::groups() { return kGroup * upto(std::max(1u, std::min(spec.sbuf.partitions, 128u) / kGroup)); }
 void SpecialSteps::local_gather() {
-  const uint32_t partitions = groups(), columns = upto(3), per_index = 1u << random.below(4);
+  const uint32_t partitions = groups(), columns = upto(2), per_index = 1u << random.below(3);
   const View index = output(Memory::sbuf, DType::uint16, {partitions, columns}, false, true);
   build.iota({.dst = index, .offset = static_cast<int32_t>(random.below(3))});
   const DType t = pick(kAny);
@@ -160,6 +168,64 @@ void SpecialSteps::topk() {
               .idx_dst = output(Memory::sbuf, DType::uint32, {partitions, k}, false, true),
               .src = src,
               .n = static_cast<int32_t>(n)});
+}
+
+void SpecialSteps::exponential() {
+  if (spec.generation < 4) return;
+  constexpr DType kTypes[] = {DType::fp32, DType::bf16, DType::fp16, DType::fp8_e5m2, DType::int16, DType::uint8};
+  const Shape s = shape();
+  tile::Exponential a{.max_value = per_partition(kV, s.partitions)};
+  a.reduce_cmd = chance(20) ? ReduceCommand::idle : accumulation();
+  a.initial = initial(a.reduce_cmd, s.partitions);
+  a.src = input(source(kV), pick(kTypes), s);
+  a.dst = output(target(kV), pick(kTypes), s, true);
+  if (chance(70)) a.reduce_res = output(target(kV), pick({DType::fp32, DType::bf16}), {s.partitions, 1}, false, true);
+  build.exponential(a);
+}
+
+void SpecialSteps::rand2() {
+  if (spec.generation < 4) return;
+  const Shape s = shape();
+  constexpr DType kTypes[] = {DType::fp32, DType::bf16, DType::fp8_e4m3, DType::int16, DType::uint32};
+  tile::Rand2 a{.min = -2.5f, .max = 7.0f};
+  if (chance(50)) a.min = per_partition(kV, s.partitions), a.max = values(kV, s.partitions);
+  a.dst = output(target(kV), pick(kTypes), s, true);
+  build.rand2(a);
+}
+
+void SpecialSteps::activate2() {
+  if (spec.generation < 4) return;
+  constexpr std::pair<AluOp, AluOp> kPairs[] = {{AluOp::multiply, AluOp::add},    {AluOp::multiply, AluOp::subtract},
+                                                {AluOp::multiply, AluOp::bypass}, {AluOp::add, AluOp::bypass},
+                                                {AluOp::subtract, AluOp::bypass}, {AluOp::bypass, AluOp::bypass}};
+  const auto [op0, op1] = pick(kPairs);
+  const Shape s = shape();
+  tile::Activate2 a{.op = static_cast<Activation>(random.below(kActivationCount)), .op0 = op0, .op1 = op1};
+  a.operand0 = per_partition(kS, s.partitions), a.operand1 = per_partition(kS, s.partitions);
+  a.reverse0 = op0 != AluOp::bypass && chance(30), a.reverse1 = op1 != AluOp::bypass && chance(30);
+  a.relu_param = per_partition(kS, s.partitions);
+  a.reduce_op = pick({AluOp::add, AluOp::max, AluOp::min, AluOp::abs_max, AluOp::abs_min});
+  a.reduce_cmd = pick({ReduceCommand::idle, ReduceCommand::reset, ReduceCommand::reduce, ReduceCommand::reset_reduce});
+  a.data = input(source(kS), pick(kAny), s);
+  a.dst = output(target(kS), pick(kAny), s, true);
+  if (chance(50)) a.reduce_res = output(target(kS), pick(kFloats), {s.partitions, 1}, false, true);
+  build.activate2(a);
+}
+
+void SpecialSteps::dma_compute() {
+  const Shape s = shape();
+  std::vector<View> sources;
+  for (uint32_t n = chance(10) ? isa::kComputeSources : upto(4); n > 0; --n) {
+    const DType t = pick(kAny);
+    if (sources.size() >= 3) {  // more would not fit the smallest chips
+      sources.push_back(sources[random.below(3)]);
+      continue;
+    }
+    sources.push_back(chance(40) ? tensor_input(t, uint64_t{s.partitions} * s.row) : input(Memory::sbuf, t, s));
+  }
+  const DType t = pick(kAny);
+  build.dma_sum(chance(30) ? tensor_output(t, uint64_t{s.partitions} * s.row) : output(Memory::sbuf, t, s, false, true),
+                sources);
 }
 
 }  // namespace presil::campaign

@@ -22,6 +22,10 @@ class SpecialSteps : public Operands {
   void sequence_bounds();
   void nonzero();
   void topk();
+  void exponential();
+  void rand2();
+  void activate2();
+  void dma_compute();
 };
 
 }  // namespace presil::campaign

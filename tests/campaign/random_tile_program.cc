@@ -108,6 +108,10 @@ class Maker : public ProductSteps {
       case Opcode::sequence_bounds:
       case Opcode::nonzero_with_count:
       case Opcode::topk:
+      case Opcode::exponential:
+      case Opcode::rand2:
+      case Opcode::activate2:
+      case Opcode::dma_compute:
         return special(opcode);
       case Opcode::nc_matmul_mx:
         return matmul_mx();

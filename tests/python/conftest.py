@@ -6,6 +6,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "build/python"))  # the package with its extension
+sys.path.insert(0, str(ROOT / "tests/python/isa"))
 
 
 def pytest_addoption(parser):
