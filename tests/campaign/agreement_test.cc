@@ -98,7 +98,7 @@ void try_program(uint64_t seed, Totals& totals) {
 }
 
 TEST(Agreement, DataWithTimeWithoutTimeAndPlain) {
-  const int programs = is_long() ? 6000 : 250;
+  const int programs = is_long() ? 6000 : 400;
   Totals totals;
   for (int seed = 0; seed < programs && !HasFailure(); ++seed) try_program(static_cast<uint64_t>(seed), totals);
   RecordProperty("accepted", totals.accepted);

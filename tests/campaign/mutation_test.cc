@@ -108,7 +108,7 @@ void campaign(uint64_t programs, int each, Subject (*make)(uint64_t)) {
 }
 
 TEST(Mutation, EveryFaultThatMattersIsFoundInRandomPrograms) {
-  campaign(is_long() ? 400 : 30, is_long() ? 25 : 3, [](uint64_t seed) { return random_subject(seed, 15); });
+  campaign(is_long() ? 400 : 80, is_long() ? 25 : 3, [](uint64_t seed) { return random_subject(seed, 15); });
 }
 
 TEST(Mutation, EveryFaultThatMattersIsFoundInCompiledNetworks) {
