@@ -1,4 +1,5 @@
 """Tests of what spans rooms, through the binary and the scripts. ./dev test runs the quick ones, --long all."""
+import signal
 import sys
 from pathlib import Path
 
@@ -7,6 +8,10 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "build/python"))  # the package with its extension
 sys.path.insert(0, str(ROOT / "tests/python/isa"))
+
+
+# A shell starts what runs behind it with SIGINT ignored, and so would be all that tests start and interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser):
