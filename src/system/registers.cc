@@ -22,9 +22,16 @@ std::byte* element(const isa::Executable& exe, uint32_t queue, uint32_t instruct
   return s->base;
 }
 
+// Of an element that a register holds.
+size_t register_bytes(DType dtype) {
+  const size_t bytes = dtype_bytes(dtype);
+  CHECK(bytes <= sizeof(uint32_t), "a register has 32 bits");
+  return bytes;
+}
+
 uint32_t number_of(DType dtype, const std::byte* bytes) {
   uint32_t word = 0;
-  const size_t size = dtype_bytes(dtype);
+  const size_t size = register_bytes(dtype);
   std::memcpy(&word, bytes, size);
   const bool negative = size < 4 && (word >> (8 * size - 1) & 1) != 0;
   if (negative && (dtype == DType::int8 || dtype == DType::int16)) word |= ~uint32_t{0} << (8 * size);
@@ -45,7 +52,7 @@ class DataRegisters final : public chip::RegisterMemory {
   void store(uint32_t q, uint32_t n, std::span<const int64_t> offsets, std::optional<uint32_t> value) override {
     CHECK(value, "with data every register is known");
     std::memcpy(element(exe_, q, n, offsets[0], isa::Access::write, memory_), &*value,
-                dtype_bytes(dtype_of(exe_, q, n)));
+                register_bytes(dtype_of(exe_, q, n)));
   }
 
  private:
