@@ -59,7 +59,7 @@ def compiled(model, precision, *sizes):
 
 
 def run_bench(executable, threads, kind):
-    command = [ROOT / "build/bench/run_bench", executable, threads, REPETITIONS, kind]
+    command = [ROOT / "build/bench/run_bench", executable, threads, 2 * REPETITIONS, kind]
     done = json.loads(subprocess.run(list(map(str, command)), capture_output=True, text=True, check=True).stdout)
     return done[kind] | {"instructions": done["instructions"]}
 
