@@ -12,17 +12,6 @@
 namespace presil::backend {
 namespace {
 
-Error misfit_error(const tile::TileProgram& program, const Misfit& misfit, const spec::ChipSpec& spec) {
-  const tile::Tile& t = program.tiles[misfit.tile];
-  bool psum = t.memory == isa::Memory::psum;
-  std::string available =
-      psum ? fmt::format("all {} PSUM banks of {} are in use", spec.psum.banks, spec.name)
-           : fmt::format("a partition of {} has {}", spec.name, bytes_text(spec.sbuf.bytes_per_partition));
-  return unsupported(fmt::format("tile '{}' needs {} in each of {} partitions, {}", t.name, bytes_text(t.bytes),
-                                 t.partitions, available),
-                     layer_of(program, misfit.instruction));
-}
-
 Error oversize_error(const tile::TileProgram& program, const Oversize& o, const spec::ChipSpec& spec) {
   const isa::Instruction& i = program.code.code[o.instruction];
   std::string tiles;
@@ -131,6 +120,17 @@ bool reorder(tile::TileProgram& program, std::vector<LiveRange>& ranges, Placeme
 }
 
 }  // namespace
+
+Error misfit_error(const tile::TileProgram& program, const Misfit& misfit, const spec::ChipSpec& spec) {
+  const tile::Tile& t = program.tiles[misfit.tile];
+  bool psum = t.memory == isa::Memory::psum;
+  std::string available =
+      psum ? fmt::format("all {} PSUM banks of {} are in use", spec.psum.banks, spec.name)
+           : fmt::format("a partition of {} has {}", spec.name, bytes_text(spec.sbuf.bytes_per_partition));
+  return unsupported(fmt::format("tile '{}' needs {} in each of {} partitions, {}", t.name, bytes_text(t.bytes),
+                                 t.partitions, available),
+                     layer_of(program, misfit.instruction));
+}
 
 std::string layer_of(const tile::TileProgram& program, uint32_t instruction) {
   uint32_t source = program.code.code[instruction].source;

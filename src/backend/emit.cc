@@ -64,6 +64,21 @@ Result<SemaphoreMap> assign_semaphores(const Synchronization& sync, const std::v
   return map;
 }
 
+void append(const tile::TileProgram& program, uint32_t i, const Placement& placement, isa::Program& out) {
+  Instruction copy = program.code.code[i];
+  copy.operand_begin = static_cast<uint32_t>(out.views.size());
+  copy.attribute_begin = static_cast<uint32_t>(out.attributes.size());
+  copy.wait_begin = static_cast<uint32_t>(out.waits.size());
+  copy.delta_begin = static_cast<uint32_t>(out.deltas.size());
+  for (const isa::View& v : program.code.operands(program.code.code[i])) {
+    out.views.push_back(absolute(v, placement, program.tensors));
+  }
+  for (uint32_t a : program.code.attrs(program.code.code[i])) out.attributes.push_back(a);
+  out.code.push_back(copy);
+}
+
+}  // namespace
+
 Result<uint64_t> assign_hbm(std::vector<isa::HbmTensor>& tensors, const spec::ChipSpec& spec) {
   uint64_t next = 0;
   for (isa::HbmTensor& t : tensors) {
@@ -90,20 +105,16 @@ isa::View absolute(isa::View v, const Placement& placement, const std::vector<is
   return v;
 }
 
-void append(const tile::TileProgram& program, uint32_t i, const Placement& placement, isa::Program& out) {
-  Instruction copy = program.code.code[i];
-  copy.operand_begin = static_cast<uint32_t>(out.views.size());
-  copy.attribute_begin = static_cast<uint32_t>(out.attributes.size());
-  copy.wait_begin = static_cast<uint32_t>(out.waits.size());
-  copy.delta_begin = static_cast<uint32_t>(out.deltas.size());
-  for (const isa::View& v : program.code.operands(program.code.code[i])) {
-    out.views.push_back(absolute(v, placement, program.tensors));
-  }
-  for (uint32_t a : program.code.attrs(program.code.code[i])) out.attributes.push_back(a);
-  out.code.push_back(copy);
+void give_names(tile::TileProgram&& program, const spec::ChipSpec& spec, isa::Executable& out) {
+  out.spec_hash = spec::spec_hash(spec);
+  out.chip = spec.name;
+  out.model = std::move(program.model);
+  out.precision = std::move(program.precision);
+  out.tensors = std::move(program.tensors);
+  out.sources = std::move(program.sources);
+  out.layers = std::move(program.layers);
+  out.activations = std::move(program.activations);
 }
-
-}  // namespace
 
 Result<isa::Executable> emit(tile::TileProgram&& program, const Placement& placement, const Synchronization& sync,
                              const spec::ChipSpec& spec) {
@@ -127,15 +138,8 @@ Result<isa::Executable> emit(tile::TileProgram&& program, const Placement& place
     instruction.wait_count = static_cast<uint8_t>(sync.waits_of(i).size());
     if (signalled[i]) instruction.signal = semaphores.signal(e.stream, signalled[i]);
   }
-  out.spec_hash = spec::spec_hash(spec);
-  out.chip = spec.name;
-  out.model = std::move(program.model);
-  out.precision = std::move(program.precision);
   out.semaphores = semaphores.used;
-  out.tensors = std::move(program.tensors);
-  out.sources = std::move(program.sources);
-  out.layers = std::move(program.layers);
-  out.activations = std::move(program.activations);
+  give_names(std::move(program), spec, out);
   return out;
 }
 

@@ -15,6 +15,7 @@
 #include "isa/executable.h"
 #include "isa/slots.h"
 #include "tile/tile_program.h"
+#include "tile/walk.h"
 
 namespace presil::backend::testing {
 
@@ -113,25 +114,46 @@ struct VirtualMemory {
   }
 };
 
+// The element of a view that a register is loaded from, and one that it is stored to.
+template <class Memory>
+uint32_t load_element(Memory& memory, const isa::View& v) {
+  Bytes bytes;
+  for (size_t b = 0; b < dtype_bytes(v.dtype); ++b)
+    bytes.push_back(memory.at(v, v.partition, v.offset + static_cast<int64_t>(b)));
+  return tile::register_value(v.dtype, bytes);
+}
+template <class Memory>
+void store_element(Memory& memory, const isa::View& v, uint32_t value) {
+  for (size_t b = 0; b < dtype_bytes(v.dtype); ++b)
+    memory.at(v, v.partition, v.offset + static_cast<int64_t>(b)) = static_cast<uint8_t>(value >> (8 * b));
+}
+
 inline Readings run_sequentially(const tile::TileProgram& program, VirtualMemory& memory) {
   Readings readings;
-  for (const isa::Instruction& i : program.code.code) {
+  isa::Program code = program.code;  // with its operands where registers move them
+  auto visit = [&](uint32_t n, std::span<const isa::View> views) {
+    const isa::Instruction& i = code.code[n];
+    std::copy(views.begin(), views.end(), code.views.begin() + i.operand_begin);
     if (!is_transfer(i)) {
-      uint64_t h = read_hash(memory, program.code, i, false);
+      uint64_t h = read_hash(memory, code, i, false);
       readings[{i.engine, i.engine_index}].push_back(h);
-      write_results(memory, program.code, i, h);
-      continue;
+      write_results(memory, code, i, h);
+      return true;
     }
-    const isa::View &dst = program.code.operand(i, 0), &src = program.code.operand(i, 1);
+    const isa::View &dst = code.operand(i, 0), &src = code.operand(i, 1);
     std::vector<Position> to = positions(dst), from = positions(src);
     for (size_t e = 0; e < to.size(); ++e) {
-      const size_t s = source_element(memory, program.code, i, e);
+      const size_t s = source_element(memory, code, i, e);
       for (size_t b = 0; b < dtype_bytes(dst.dtype); ++b) {
         auto o = static_cast<int64_t>(b);
         memory.at(dst, to[e].partition, to[e].offset + o) = memory.at(src, from[s].partition, from[s].offset + o);
       }
     }
-  }
+    return true;
+  };
+  tile::walk(
+      program.code, program.registers, [&](const isa::View& v) { return load_element(memory, v); },
+      [&](const isa::View& v, uint32_t value) { store_element(memory, v, value); }, visit);
   return readings;
 }
 
@@ -192,11 +214,15 @@ class Interleaving {
  private:
   static constexpr size_t kInFlightMax = 4;
   struct InFlight {
+    const isa::Program* program = nullptr;
     uint32_t instruction = 0;
     std::optional<uint64_t> hash;
+    uint32_t value = 0;  // that a register_store writes
   };
   struct Engine {
     uint32_t next = 0;
+    bool loading = false;  // a register, which holds up what follows
+    std::vector<uint32_t> registers = std::vector<uint32_t>(isa::kRegistersMax);
     std::deque<InFlight> in_flight;
   };
   struct Share {
@@ -221,7 +247,8 @@ class Interleaving {
     for (uint32_t q = 0; q < engines_.size(); ++q) {
       Engine& e = engines_[q];
       const isa::Program& p = executable_.queues[q];
-      if (e.next < p.code.size() && e.in_flight.size() < kInFlightMax && ready(p, p.code[e.next])) {
+      const bool free = !e.loading && e.next < p.code.size() && e.in_flight.size() < kInFlightMax;
+      if (free && ready(e, p, p.code[e.next])) {
         actions.push_back({Action::Kind::start, q, 0});
       }
       for (uint32_t k = 0; k < e.in_flight.size(); ++k) {
@@ -238,11 +265,32 @@ class Interleaving {
     }
   }
 
-  bool ready(const isa::Program& p, const isa::Instruction& i) const {
-    for (const isa::Wait& w : p.waits_of(i)) {
-      if (semaphores_.at(w.semaphore) < w.value) return false;
+  bool ready(const Engine& e, const isa::Program& p, const isa::Instruction& i) const {
+    for (uint8_t k = 0; k < i.wait_count; ++k) {
+      const isa::Wait& w = p.waits_of(i)[k];
+      int64_t value = w.value;
+      for (const isa::Delta& d : p.deltas_of(i)) {
+        if (d.target == isa::Delta::Target::wait && d.index == k) value += static_cast<int32_t>(e.registers[d.level]);
+      }
+      if (static_cast<int64_t>(semaphores_.at(w.semaphore)) < value) return false;
     }
     return true;
+  }
+
+  // The instruction with its operands where registers move them now, as one of its own.
+  std::pair<const isa::Program*, uint32_t> placed(const Engine& e, const isa::Program& p, uint32_t n) {
+    const isa::Instruction& i = p.code[n];
+    if (!isa::reads_registers(p, i)) return {&p, n};
+    isa::Program& own = moved_.emplace_back();
+    isa::Instruction& copy = own.append(i.opcode, i.engine);
+    const std::vector<int64_t> offsets = tile::moved_by(p, i, e.registers);
+    for (size_t k = 0; k < own.views.size(); ++k) {
+      own.views[k] = p.operand(i, static_cast<int>(k));
+      own.views[k].offset += offsets[k];
+    }
+    std::copy(p.attrs(i).begin(), p.attrs(i).end(), own.attributes.begin());
+    copy.engine_index = i.engine_index, copy.dma_queue = i.dma_queue, copy.signal = i.signal;
+    return {&own, 0};
   }
 
   void signal(const isa::Instruction& i) {
@@ -255,17 +303,24 @@ class Interleaving {
         return start(a.actor);
       case Action::Kind::read: {
         InFlight& f = engines_[a.actor].in_flight[a.item];
-        const isa::Program& p = executable_.queues[a.actor];
-        f.hash = read_hash(machine_, p, p.code[f.instruction], false);
+        const isa::Program& p = *f.program;
+        const isa::Instruction& i = p.code[f.instruction];
+        f.hash = read_hash(machine_, p, i, false);
+        if (i.opcode != isa::Opcode::register_load) return;
+        engines_[a.actor].registers[p.word(i, 0)] = load_element(machine_, p.operand(i, 0));
+        engines_[a.actor].loading = false;
         return;
       }
       case Action::Kind::complete: {
         InFlight f = engines_[a.actor].in_flight.front();
         engines_[a.actor].in_flight.pop_front();
-        const isa::Program& p = executable_.queues[a.actor];
+        const isa::Program& p = *f.program;
         const isa::Instruction& i = p.code[f.instruction];
-        readings[{i.engine, i.engine_index}].push_back(*f.hash);
-        write_results(machine_, p, i, *f.hash);
+        if (i.opcode == isa::Opcode::register_store) store_element(machine_, p.operand(i, 0), f.value);
+        if (!isa::is_control(i.opcode) && i.opcode != isa::Opcode::wait) {
+          readings[{i.engine, i.engine_index}].push_back(*f.hash);
+          write_results(machine_, p, i, *f.hash);
+        }
         return signal(i);
       }
       case Action::Kind::dma_read:
@@ -278,18 +333,27 @@ class Interleaving {
   void start(uint32_t q) {
     Engine& e = engines_[q];
     const isa::Program& p = executable_.queues[q];
-    uint32_t index = e.next++;
-    const isa::Instruction& i = p.code[index];
+    const auto [program, index] = placed(e, p, e.next);
+    const isa::Instruction& i = program->code[index];
+    if (isa::is_control(i.opcode)) {
+      const bool loads = i.opcode == isa::Opcode::register_load, stores = i.opcode == isa::Opcode::register_store;
+      e.loading = loads;
+      e.in_flight.push_back({program, index, {}, stores ? e.registers[program->word(i, 0)] : 0});
+      if (!loads) e.in_flight.back().hash = 0;
+      e.next = loads || stores ? e.next + 1 : tile::control_step(p, e.next, e.registers);
+      return;
+    }
+    ++e.next;
     if (!is_transfer(i)) {
-      e.in_flight.push_back({index, {}});
+      e.in_flight.push_back({program, index, {}, 0});
       return;
     }
     ambiguous_ |= unfinished_[i.signal] > 0;
     unfinished_[i.signal] = limits().dma_engines;
-    size_t elements = p.operand(i, 0).elements();
+    size_t elements = program->operand(i, 0).elements();
     uint32_t used = 1 + static_cast<uint32_t>(random_.below(limits().dma_engines));
     for (uint32_t d = 0; d < limits().dma_engines; ++d) {
-      Share s{&p, index, {}, 0, 0, {}};
+      Share s{program, index, {}, 0, 0, {}};
       for (size_t k = 0; k < elements; ++k) {
         if (k * used / elements == d) s.elements.push_back(k);
       }
@@ -353,6 +417,7 @@ class Interleaving {
   std::vector<uint64_t> semaphores_;
   std::map<uint16_t, uint32_t> unfinished_;  // by semaphore: shares of its transfer under way
   bool ambiguous_ = false;
+  std::deque<isa::Program> moved_;  // instructions whose operands registers have moved
   std::vector<uint64_t> weights_;
   std::map<const isa::View*, std::vector<Position>> positions_;
 };

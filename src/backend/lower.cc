@@ -4,11 +4,13 @@
 
 #include "backend/arrange.h"
 #include "backend/emit.h"
+#include "backend/lower_loops.h"
 #include "backend/queues.h"
 #include "backend/repeats.h"
 #include "backend/spread.h"
 #include "backend/synchronize.h"
 #include "base/text.h"
+#include "tile/structure.h"
 #include "tile/verify.h"
 
 namespace presil::backend {
@@ -42,6 +44,12 @@ Result<isa::Executable> lower(tile::TileProgram program, const spec::ChipSpec& s
   if (options.verify) TRY(check(program, spec));
   std::vector<std::vector<std::byte>> data = take_data(program);
   spread_engines(program, spec);
+  if (tile::has_structure(program)) {
+    isa::Executable out = TRY(lower_loops(std::move(program), spec, options, counts));
+    give_data(std::move(data), out);
+    if (statistics) *statistics = counts;
+    return out;
+  }
   std::vector<LiveRange> ranges = live_ranges(program);
   Placement placement = TRY(arrange(program, ranges, spec, options, counts));
   TRY(go_on_unless(options.cancel));

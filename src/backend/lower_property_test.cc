@@ -9,6 +9,7 @@
 #include "backend/repeats.h"
 #include "backend/spread.h"
 #include "backend/test_chip.h"
+#include "isa/control.h"
 
 namespace presil::backend {
 namespace {
@@ -29,6 +30,7 @@ spec::ChipSpec small_chip(const ProgramShape& shape) {
   s.dma.engines = 3, s.dma.queues = 4;
   s.hbm.bytes = 1 << 20;
   s.semaphores.count = 24;
+  s.sequencer.registers = 64;
   testing::set_rates(s);
   return s;
 }
@@ -42,7 +44,8 @@ void fill_inputs(VirtualMemory& memory, uint64_t seed) {
   Prng random(seed);
   for (size_t t = 0; t < memory.tensors.size(); ++t) {
     if (memory.program->tensors[t].role != isa::TensorRole::input) continue;
-    for (uint8_t& b : memory.tensors[t]) b = static_cast<uint8_t>(random.next());
+    const bool small = memory.program->tensors[t].name == RandomProgram::kNumbers;
+    for (uint8_t& b : memory.tensors[t]) b = static_cast<uint8_t>(small ? random.below(6) : random.next());
   }
 }
 
@@ -94,7 +97,12 @@ Totals expect_same_meaning(const ProgramShape& shape, uint64_t seeds, uint32_t e
         lower(program, spec, {.verify = false, .reorder_gain_percent = 0}, &statistics);
     EXPECT_TRUE(executable) << seed << ": " << executable.error().text();
     if (!executable) return totals;
-    for (isa::Program& queue : executable->queues) queue = expand(queue);
+    for (isa::Program& queue : executable->queues) {
+      if (!isa::has_control(queue)) queue = expand(queue);
+      const std::vector<isa::Finding> findings = isa::check_control(queue, spec.sequencer.registers);
+      EXPECT_TRUE(findings.empty()) << "seed " << seed << ": " << findings[0].text();
+      if (!findings.empty()) return totals;
+    }
     for (int k = 0; k < kInterleavings; ++k) {
       auto wrong = difference(program, *executable, spec, seed * 100 + static_cast<uint64_t>(k));
       EXPECT_FALSE(wrong) << "seed " << seed << ", interleaving " << k << ": " << *wrong;
@@ -123,6 +131,17 @@ TEST(LowerProperty, OddChipsKeepTheMeaning) {
 
 TEST(LowerProperty, SeveralEnginesOfAKindKeepTheMeaning) { expect_same_meaning({}, 60, 4); }
 
+constexpr ProgramShape kLoops{
+    .steps = 30, .sbuf_bytes = 1 << 15, .psum_banks = 32, .live_sbuf_max = 8, .control_percent = 25};
+
+// Loops that run 0 to 5 times, as constants, memory or other loops say; choices; operands that move with registers.
+TEST(LowerProperty, LoopsAndChoicesKeepTheMeaning) {
+  ProgramShape small = kLoops;
+  small.steps = 12, small.live_sbuf_max = 3, small.control_percent = 50;
+  expect_same_meaning(kLoops, 300);
+  expect_same_meaning(small, 300);
+}
+
 // Few tiles and many accesses to each: records of accesses are summarized.
 TEST(LowerProperty, LongHistoriesKeepTheMeaning) {
   Totals totals = expect_same_meaning({.steps = 1200, .live_sbuf_max = 2, .tile_bytes_max = 96}, 8);
@@ -137,31 +156,54 @@ TEST(LowerProperty, SpillingKeepsTheMeaning) {
   EXPECT_GT(totals.spills.reloaded, 10u);
 }
 
-// Can the test above fail? Without one wait, chosen at random, most programs go wrong in some interleaving.
-TEST(LowerProperty, AMissingWaitIsNoticed) {
+// Wait k of an instruction holds from the beginning.
+void drop(isa::Program& p, isa::Instruction& i, uint8_t k) {
+  p.waits[i.wait_begin + k].value = 0;
+  for (uint8_t d = 0; d < i.delta_count;) {
+    isa::Delta& delta = p.deltas[i.delta_begin + d];
+    if (delta.target == isa::Delta::Target::wait && delta.index == k)
+      delta = p.deltas[i.delta_begin + --i.delta_count];
+    else
+      ++d;
+  }
+}
+
+// Can the tests above fail? Without one wait, chosen at random, most programs go wrong in some interleaving.
+void expect_missing_waits_noticed(const ProgramShape& shape, int percent) {
   int planted = 0, noticed = 0;
   Prng random(7);
+  const spec::ChipSpec spec = small_chip(shape);
   for (uint64_t seed = 1; seed <= 120; ++seed) {
-    ProgramShape shape;
     tile::TileProgram program = RandomProgram(seed, shape).make();
-    spec::ChipSpec spec = small_chip(shape);
-    isa::Executable executable = lower(program, spec, {.verify = false, .reroll = false}).value();
-    std::vector<isa::Wait*> waits;
-    for (isa::Program& queue : executable.queues) {
-      for (isa::Wait& w : queue.waits) waits.push_back(&w);
+    Result<isa::Executable> executable = lower(program, spec, {.verify = false, .reroll = false});
+    if (!executable) continue;  // tiles that live through loops do not fit
+    struct Site {
+      isa::Program* program;
+      isa::Instruction* instruction;
+      uint8_t wait;
+    };
+    std::vector<Site> waits;
+    for (isa::Program& queue : executable->queues) {
+      for (isa::Instruction& i : queue.code) {
+        for (uint8_t k = 0; k < i.wait_count; ++k) waits.push_back({&queue, &i, k});
+      }
     }
     if (waits.empty()) continue;
-    waits[random.below(waits.size())]->value = 0;
+    const Site& site = waits[random.below(waits.size())];
+    drop(*site.program, *site.instruction, site.wait);
     ++planted;
     for (int k = 0; k < 60; ++k) {
-      if (!difference(program, executable, spec, seed * 100 + static_cast<uint64_t>(k))) continue;
+      if (!difference(program, *executable, spec, seed * 100 + static_cast<uint64_t>(k))) continue;
       ++noticed;
       break;
     }
   }
   EXPECT_GT(planted, 100);
-  EXPECT_GT(noticed * 10, planted * 6) << noticed << " of " << planted;
+  EXPECT_GT(noticed * 100, planted * percent) << noticed << " of " << planted;
 }
+
+TEST(LowerProperty, AMissingWaitIsNoticed) { expect_missing_waits_noticed({}, 60); }
+TEST(LowerProperty, AMissingWaitInALoopIsNoticed) { expect_missing_waits_noticed(kLoops, 15); }
 
 }  // namespace
 }  // namespace presil::backend

@@ -16,6 +16,7 @@ struct ProgramShape {
   int live_sbuf_max = 6;  // tiles in use at a time
   uint32_t tile_bytes_max = 512;
   uint32_t vector_engines = 1;
+  uint32_t control_percent = 0;  // of steps that are loops, choices or work on registers
 };
 
 class RandomProgram {
@@ -32,11 +33,17 @@ class RandomProgram {
     build_.begin_layer("layer", "random");
     build_.set_source("step");
     for (int k = 0; k < 2; ++k) add_tensor("in" + std::to_string(k), isa::TensorRole::input, true);
+    if (shape_.control_percent > 0) {
+      number_ = build_.tensor("number", DType::int8, {8}, isa::TensorRole::input);
+      for (int k = 0; k < 2; ++k) registers_.push_back(build_.make_register(static_cast<int32_t>(random_.below(4))));
+    }
     for (int k = 0; k < 2; ++k) add_tensor("out" + std::to_string(k), isa::TensorRole::output, false);
     add_tensor("scratch", isa::TensorRole::scratch, false);
     for (int k = 0; k < shape_.steps; ++k) step();
     return build_.take();
   }
+  // Whose bytes are small numbers, which decide how often loops run.
+  static constexpr std::string_view kNumbers = "number";
 
  private:
   struct Store {
@@ -141,7 +148,103 @@ class RandomProgram {
     return out;
   }
 
+  tile::Register some_register() { return registers_[random_.below(registers_.size())]; }
+  isa::View some_number() {
+    return {.memory = isa::Memory::hbm,
+            .dtype = DType::int8,
+            .base = number_,
+            .offset = static_cast<int64_t>(random_.below(8))};
+  }
+
+  void control() {
+    switch (random_.below(6)) {
+      case 0:
+        return registers_.push_back(build_.load_register(some_number()));
+      case 1: {
+        const tile::Register r = build_.compute(AluOp::add, some_register(), static_cast<int32_t>(random_.below(3)));
+        return registers_.push_back(build_.compute(AluOp::bit_and, r, 3));
+      }
+      case 2:
+        return choice();
+      default:
+        return loop();
+    }
+  }
+
+  // What is written on the way may not have been written behind it.
+  void inner(uint64_t steps) {
+    ++depth_;
+    for (uint64_t k = 1 + random_.below(steps); k > 0; --k) step();
+    --depth_;
+  }
+  struct Known {
+    std::vector<Store> tensors, sbuf, psum;
+    std::vector<tile::Register> registers;
+  };
+  Known known() const { return {tensors_, sbuf_, psum_, registers_}; }
+  void forget(Known k) {
+    tensors_ = std::move(k.tensors), sbuf_ = std::move(k.sbuf), psum_ = std::move(k.psum);
+    registers_ = std::move(k.registers);
+  }
+
+  void loop() {
+    if (depth_ == 3) return;
+    const Known before = known();
+    const bool counts = random_.below(2) != 0;
+    const tile::Number until =
+        counts ? tile::Number(static_cast<int32_t>(random_.below(6))) : tile::Number(some_register());
+    const auto from = static_cast<int32_t>(random_.below(2));
+    const tile::Register counter = build_.begin_loop(from, until, 1 + static_cast<int32_t>(random_.below(2)));
+    if (random_.below(6) == 0) build_.leave_unless(some_register());
+    registers_.push_back(build_.compute(AluOp::bit_and, counter, 3));
+    if (random_.below(3) == 0) rows(counter);
+    inner(depth_ == 0 ? 8 : 4);
+    if (random_.below(6) == 0) build_.leave_unless(some_register());
+    build_.end_loop();
+    forget(before);
+  }
+  void choice() {
+    if (depth_ == 3) return;
+    const Known before = known();
+    constexpr AluOp ops[] = {AluOp::eq, AluOp::lt, AluOp::ge, AluOp::ne};
+    build_.begin_if(ops[random_.below(4)], some_register(), static_cast<int32_t>(random_.below(4)));
+    if (random_.below(8) != 0) inner(5);
+    forget(before);
+    if (random_.below(2)) {
+      build_.begin_else();
+      if (random_.below(8) != 0) inner(5);
+      forget(before);
+    }
+    build_.end_if();
+  }
+  // Loads and stores of rows that follow a counter below 6, or a register that is 3 at most.
+  void rows(tile::Register counter) {
+    const uint32_t row = 4 + static_cast<uint32_t>(random_.below(6));
+    const bool own = random_.below(2) != 0;
+    const tile::Register by = own ? counter : some_small();
+    Store& in = tensors_[random_.below(2)];
+    if (in.bytes < 6 * row) return;
+    Store& to = fresh_tile(isa::Memory::sbuf);
+    const uint32_t part = std::min(row, to.bytes);
+    auto pattern = [&](uint32_t id, uint32_t from) {
+      isa::View v{.memory = isa::Memory::hbm, .dtype = DType::uint8, .rank = 2};
+      v.base = id, v.offset = from, v.dims[0] = {1, 1}, v.dims[1] = {1, part};
+      return v;
+    };
+    const isa::View from = build_.moving(pattern(in.id, 0), by, row);
+    isa::View piece{.memory = isa::Memory::sbuf, .dtype = DType::uint8, .rank = 2};
+    piece.base = to.id, piece.dims[0] = {1, 1}, piece.dims[1] = {1, part};
+    build_.dma(piece, from, {.engine = some_trigger()});
+    each_byte(to, piece, [&](size_t b) { return to.written[b] = true; });
+    to.writes.push_back(piece);
+    if (random_.below(2)) inner(2);
+    Store& out = tensors_[2 + random_.below(3)];
+    if (out.bytes >= 6 * row) build_.dma(build_.moving(pattern(out.id, 0), by, row), piece, {.engine = some_trigger()});
+  }
+  tile::Register some_small() { return build_.compute(AluOp::bit_and, some_register(), 3); }
+
   void step() {
+    if (shape_.control_percent > 0 && random_.below(100) < shape_.control_percent) return control();
     uint32_t total = 0;
     for (uint32_t w : weight_) total += w;
     uint32_t pick = static_cast<uint32_t>(random_.below(total));
@@ -244,6 +347,9 @@ class RandomProgram {
   tile::Builder build_;
   uint32_t weight_[6] = {};
   std::vector<Store> tensors_, sbuf_, psum_;
+  std::vector<tile::Register> registers_;  // hold 0 to 5
+  uint32_t number_ = 0;
+  int depth_ = 0;  // of loops and choices
 };
 
 }  // namespace presil::backend::testing

@@ -217,11 +217,16 @@ class Synchronizer {
 
 }  // namespace
 
+void find_waits(const TileProgram& program, const Placement& placement, const std::vector<LiveRange>& ranges,
+                Synchronization& numbered) {
+  Synchronizer(program, placement, ranges, numbered).run();
+}
+
 Result<Synchronization> synchronize(const TileProgram& program, const Placement& placement,
                                     const std::vector<LiveRange>& ranges, const spec::ChipSpec& spec,
                                     const Options& options) {
   Synchronization out = TRY(number_events(program, spec, options));
-  Synchronizer(program, placement, ranges, out).run();
+  find_waits(program, placement, ranges, out);
   return out;
 }
 

@@ -38,6 +38,10 @@ struct Synchronization {
   }
 };
 
+// Fills in the waits, once streams and events are numbered.
+void find_waits(const tile::TileProgram& program, const Placement& placement, const std::vector<LiveRange>& ranges,
+                Synchronization& numbered);
+
 Result<Synchronization> synchronize(const tile::TileProgram& program, const Placement& placement,
                                     const std::vector<LiveRange>& ranges, const spec::ChipSpec& spec,
                                     const Options& options);

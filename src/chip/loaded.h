@@ -51,9 +51,11 @@ struct LoadedQueue {
   uint32_t wait_value(const LoadedWait& w, const Cursor& c) const {
     int64_t value = w.value;
     for (uint32_t d = w.delta_begin; d < w.delta_begin + w.delta_count; ++d) {
-      value += growths[d].step * c.iteration[growths[d].level];
+      const uint32_t level = growths[d].level;
+      value += growths[d].step *
+               (level < kRepeatDepthMax ? int64_t{c.iteration[level]} : static_cast<int32_t>(c.iteration[level]));
     }
-    return static_cast<uint32_t>(value);
+    return value < 0 ? 0 : static_cast<uint32_t>(value);  // below zero it always holds
   }
 };
 

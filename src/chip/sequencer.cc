@@ -117,7 +117,9 @@ std::optional<uint32_t> Sequencers::assumed_condition(uint32_t q, const Cursor& 
     if (i.opcode != Opcode::loop || word(q, pc, slots::loop::to) <= c.pc) continue;
     if (i.source != at(q, c).source) return given;
     const Value from = value(q, c, word(q, pc, slots::loop::from), word(q, pc, slots::loop::from_imm));
-    const uint32_t done = (c.reg(word(q, pc, slots::loop::counter)) - from.number) / word(q, pc, slots::loop::step) + 1;
+    const uint32_t ended = c.pc == pc + 1 ? 0 : 1;  // the condition comes first in an iteration, or behind its work
+    const uint32_t done =
+        (c.reg(word(q, pc, slots::loop::counter)) - from.number) / word(q, pc, slots::loop::step) + ended;
     return done < *given ? 1 : 0;
   }
   return given;

@@ -59,7 +59,7 @@ void read_instruction(ByteReader& r, Program& p) {
     d.target = static_cast<Delta::Target>(target % 2);
     d.of_register = target >= 2;
     d.index = r.number<uint8_t>("index");
-    d.level = r.number<uint8_t>("level");
+    d.level = r.number<uint16_t>("level");
     d.step = r.signed_number("step");
     p.deltas.push_back(d);
   }

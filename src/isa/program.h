@@ -30,11 +30,11 @@ struct Delta {
   enum class Target : uint8_t { operand, wait };
   Target target = Target::operand;
   uint8_t index = 0;
-  uint8_t level = 0;
+  uint16_t level = 0;
   bool of_register = false;
   int64_t step = 0;
   Delta() = default;
-  Delta(Target t, uint8_t i, uint8_t l, int64_t s) : target(t), index(i), level(l), step(s) {}
+  Delta(Target t, uint8_t i, uint16_t l, int64_t s) : target(t), index(i), level(l), step(s) {}
   auto operator<=>(const Delta&) const = default;
 };
 

@@ -146,7 +146,7 @@ Result<void> ProgramParser::deltas(Cursor& c, Delta::Target target, size_t index
     Delta d{target, static_cast<uint8_t>(index), 0, 0};
     d.of_register = c.accept("r");
     if (!d.of_register) TRY(c.expect("L"));
-    d.level = TRY(c.integer<uint8_t>(d.of_register ? "a register" : "a repeat's level"));
+    d.level = TRY(c.integer<uint16_t>(d.of_register ? "a register" : "a repeat's level"));
     if (!d.of_register && d.level >= open_.size()) {
       return c.error_at(fmt::format("repeat level {}, {} are around the instruction", d.level, open_.size()));
     }

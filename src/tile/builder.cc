@@ -158,6 +158,7 @@ uint32_t Builder::append(Opcode opcode, Engine engine, std::span<const View> ope
   CHECK(operands.size() == i.operand_count && attributes.size() == i.attribute_count,
         fmt::format("{} has {} operands and {} attributes", isa::row(opcode).name, i.operand_count, i.attribute_count));
   std::copy(operands.begin(), operands.end(), program.code.views.begin() + i.operand_begin);
+  place_moving(i);
   std::copy(attributes.begin(), attributes.end(), program.code.attributes.begin() + i.attribute_begin);
   i.engine_index = engine.index;
   i.source = source_;

@@ -38,6 +38,18 @@ View hbm_view(const TileProgram& program, uint32_t tensor, int64_t element_offse
 // Row-major view of the whole tensor; leading dims are merged beyond kMaxRank.
 View whole(const TileProgram& program, uint32_t tensor);
 
+// A register of the program, as the sequencers keep them: 32 bits, two's complement.
+struct Register {
+  uint32_t number = isa::kNoRegister;
+};
+// What a register may be compared or combined with: another one, or a constant.
+struct Number {
+  uint32_t reg = isa::kNoRegister;
+  int32_t value = 0;
+  Number(int32_t v) : value(v) {}
+  Number(Register r) : reg(r.number) {}
+};
+
 class Builder {
  public:
   explicit Builder(std::string model = {}, std::string precision = "fp32");
@@ -80,6 +92,41 @@ class Builder {
 
   // Instruction `after` starts only when `before` has completed.
   void order(uint32_t before, uint32_t after);
+
+  // Registers. Every sequencer that needs one computes it for itself. `element`: one number in SBUF or HBM.
+  Register make_register(Number value = 0);
+  void assign(Register to, Number value);
+  Register load_register(const View& element);
+  void load_register(Register to, const View& element);
+  void store_register(const View& element, Register from, Engine engine = EngineKind::sync);
+  Register compute(AluOp op, Register a, Number b);
+  void compute(Register to, AluOp op, Register a, Number b);
+  // The view, `step_bytes` further for each unit of the register. All of it has to stay inside its tile or tensor
+  // whenever it is used; a view may move by several registers.
+  View moving(const View& view, Register by, int64_t step_bytes);
+
+  // For from, from + step, ... below `until`. The register counts; the body may not change it.
+  Register begin_loop(Number from, Number until, int32_t step = 1);
+  // Ends the loop where the register is 0. First in the loop, or last; registers only may be computed before.
+  void leave_unless(Register condition);
+  void end_loop();
+  void begin_if(AluOp op, Register a, Number b);
+  void begin_else();
+  void end_if();
+  template <class Body>  // body(counter)
+  void loop(Number from, Number until, int32_t step, Body body) {
+    const Register counter = begin_loop(from, until, step);
+    body(counter);
+    end_loop();
+  }
+  // As long as the register is not 0; the body computes it anew.
+  template <class Body>
+  void while_loop(Register condition, Body body) {
+    begin_loop(0, INT32_MAX);
+    leave_unless(condition);
+    body();
+    end_loop();
+  }
 
   uint32_t matmul(const Matmul& a);
   uint32_t matmul_mx(const MatmulMx& a);
@@ -137,6 +184,20 @@ class Builder {
     return append(opcode, engine, {operands.begin(), operands.size()}, {attributes.begin(), attributes.size()});
   }
   uint32_t emit_dma(isa::Opcode opcode, const View& dst, const View& src, const DmaOptions& options);
+  uint32_t emit_control(isa::Opcode opcode, std::initializer_list<uint32_t> attributes);
+  void place_moving(isa::Instruction& i);
+
+  // A view that moves names, until it becomes an operand, an entry here in place of its tile or tensor.
+  struct Moving {
+    uint32_t base = 0;
+    std::vector<std::pair<uint32_t, int64_t>> steps;  // register, bytes
+  };
+  struct Open {
+    uint32_t begin = 0;                 // the loop, or the branch of a choice
+    std::vector<uint32_t> leaves = {};  // branches that leave it; of a choice, the one that skips `else`
+  };
+  std::vector<Moving> moving_;
+  std::vector<Open> open_;
 
   uint32_t layer_ = 0;
   uint32_t source_ = isa::kNoSource;

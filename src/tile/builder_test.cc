@@ -5,6 +5,7 @@
 
 #include "isa/slots.h"
 #include "tile/print.h"
+#include "tile/structure.h"
 #include "tile/verify.h"
 
 namespace presil::tile {
@@ -153,6 +154,101 @@ code
 sync dma_copy dst=sbuf.fp32[%0 p0+128 512] src=hbm.fp32[%0 128 512] queue=255 source=0
 vector tensor_copy dst=sbuf.fp32[%1 p0+128 512] src=sbuf.fp32[%0 p0+128 512] source=0
 )");
+}
+
+// y[k] = 2 x[k] for as many rows as `n` says, at most 8; nothing where it says 0.
+struct Rows : Copy {
+  uint32_t n = b.tensor("n", DType::int32, {1}, TensorRole::input);
+  Register count = b.load_register(b.whole(n));
+  void body(Register counter) {
+    const View row = b.hbm_view(x, 0, {{512, 4}, {1, 512}});
+    View in = c_in(), out = c_out();
+    b.dma(in, b.moving(row, counter, 4 * 2048));
+    b.tensor_scalar({.dst = out, .data = in, .op0 = AluOp::multiply, .operand0 = 2.0f});
+    b.dma(b.moving(b.hbm_view(y, 0, {{512, 4}, {1, 512}}), counter, 4 * 2048), out);
+  }
+  View c_in() const { return b.tile_view(t, DType::fp32, 0, 4, 0, {{1, 512}}); }
+  View c_out() const { return b.tile_view(u, DType::fp32, 0, 4, 0, {{1, 512}}); }
+};
+
+TEST(Builder, LoopsAndChoicesHaveTheirTextForm) {
+  Rows r;
+  r.b.loop(0, r.count, 1, [&](Register counter) { r.body(counter); });
+  r.b.begin_if(AluOp::lt, r.count, 8);
+  const Register more = r.b.compute(AluOp::add, r.count, 1);
+  r.b.store_register(r.b.whole(r.n), more);
+  r.b.begin_else();
+  r.b.end_if();
+  EXPECT_TRUE(texts(verify(r.b.program, chip())).empty()) << texts(verify(r.b.program, chip()))[0];
+  EXPECT_THAT(print(r.b.program), HasSubstr(R"(registers 3
+code
+sync register_load src=hbm.int32[%2 1] dst=r0 source=0
+sync loop counter=r1 until=r0 to=6 source=0
+sync dma_copy dst=sbuf.fp32[%0 p0+4 512] src=hbm.fp32[%0 4 512]{r1+8192} queue=255 source=0
+vector tensor_scalar dst=sbuf.fp32[%1 p0+4 512] data=sbuf.fp32[%0 p0+4 512] op0=multiply imm0=2 source=0
+gpsimd dma_copy dst=hbm.fp32[%1 4 512]{r1+8192} src=sbuf.fp32[%1 p0+4 512] queue=255 source=0
+sync loop_end to=1 source=0
+sync branch op=ge a=r0 imm=8 to=9 source=0
+sync register_alu dst=r2 a=r0 imm=1 source=0
+sync register_store dst=hbm.int32[%2 1] src=r2 source=0
+)"));
+}
+
+TEST(Structure, IsATreeOfWhatTheBuilderMade) {
+  Rows r;
+  const Register go = r.b.make_register(1);
+  r.b.while_loop(go, [&] {
+    r.b.begin_if(AluOp::eq, r.count, 3);
+    r.b.assign(go, 0);
+    r.b.begin_else();
+    r.b.loop(0, 4, 1, [&](Register counter) { r.body(counter); });
+    r.b.end_if();
+    r.b.leave_unless(go);
+  });
+  std::vector<isa::Finding> findings;
+  const std::vector<Region> regions = structure(r.b.program.code, &findings);
+  ASSERT_TRUE(findings.empty()) << findings[0].text();
+  ASSERT_EQ(regions.size(), 2u);
+  const Region& loop = regions[1];
+  EXPECT_EQ(loop.kind, Region::Kind::loop);
+  EXPECT_EQ(loop.body_first, loop.first + 2);  // behind the branch that leaves
+  EXPECT_EQ(loop.body_last, loop.last - 2);
+  ASSERT_EQ(loop.body.size(), 1u);
+  const Region& choice = loop.body[0];
+  EXPECT_EQ(choice.kind, Region::Kind::choice);
+  ASSERT_EQ(choice.body.size(), 1u);
+  EXPECT_EQ(choice.body[0].kind, Region::Kind::straight);
+  ASSERT_EQ(choice.otherwise.size(), 1u);
+  EXPECT_EQ(choice.otherwise[0].kind, Region::Kind::loop);
+}
+
+TEST(Verify, SaysWhatRegistersAndLoopsMayNotDo) {
+  Rows r;
+  const Register unset{r.b.program.registers++};
+  r.b.loop(0, 4, 1, [&](Register counter) {
+    r.b.assign(counter, 2);
+    r.b.load_register(unset, r.b.whole(r.n));
+  });
+  r.b.compute(AluOp::add, unset, 1);
+  r.b.compute(AluOp::power, r.count, 1);
+  r.b.assign(Register{77}, r.count);
+  EXPECT_EQ(texts(verify(r.b.program, chip())),
+            (std::vector<std::string>{
+                "instruction 2: register_move: changes register 2, which counts a loop around it",
+                "instruction 5: register_alu: reads register 1, which may hold nothing yet",
+                "instruction 6: register_alu: power is not an operator of registers",
+                "instruction 7: register_move: register 77, the program has 5",
+            }));
+  Rows crossing;
+  crossing.b.begin_if(AluOp::eq, crossing.count, 1);
+  crossing.b.begin_loop(0, 3);
+  crossing.b.assign(crossing.count, 1);
+  crossing.b.end_loop();
+  crossing.b.end_if();
+  isa::Program& code = crossing.b.program.code;
+  code.attributes[code.code[1].attribute_begin + isa::slots::branch::to] = 4;
+  EXPECT_THAT(texts(verify(crossing.b.program, chip())),
+              ::testing::Contains("instruction 2: loop: is no part of a loop or a choice that nests with the others"));
 }
 
 }  // namespace

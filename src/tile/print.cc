@@ -29,6 +29,7 @@ std::string print(const TileProgram& program) {
     const isa::Source& s = program.sources[n];
     fmt::format_to(to, "source {} layer={} \"{}\" \"{}\"\n", n, s.layer, s.tile_op, s.graph_node);
   }
+  if (program.registers > 0) fmt::format_to(to, "registers {}\n", program.registers);
   for (const TileProgram::Order& o : program.order) fmt::format_to(to, "order {} before {}\n", o.before, o.after);
   return out + "code\n" + isa::print(program.code);
 }

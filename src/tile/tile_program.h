@@ -24,7 +24,8 @@ struct Tile {
 
 // View::base of an SBUF or PSUM operand indexes `tiles`, of an HBM operand `tensors`; partition and offset are
 // relative to it. HBM addresses are assigned by the backend. The code is flat: it has no repeats; the backend finds
-// them.
+// them. Loops and choices nest (tile/structure.h); their registers are numbers of the program, which the backend maps
+// to those of each sequencer that needs them. An operand's delta moves it by a register times a step.
 struct TileProgram {
   std::string model;
   std::string precision = "fp32";
@@ -34,6 +35,7 @@ struct TileProgram {
   std::vector<isa::Source> sources;
   std::vector<isa::Layer> layers;
   std::vector<numerics::ActivationTable> activations;  // custom0, custom1, ...
+  uint32_t registers = 0;                              // used by its loops, choices and addresses
   // Extra order: instruction `after` starts only when `before` has completed.
   struct Order {
     uint32_t before = 0, after = 0;

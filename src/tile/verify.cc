@@ -6,6 +6,7 @@
 
 #include "isa/slots.h"
 #include "tile/instructions.h"
+#include "tile/structure.h"
 
 namespace presil::tile {
 namespace {
@@ -184,6 +185,7 @@ std::vector<Finding> verify(const TileProgram& program, const spec::ChipSpec& sp
       v.fail(isa::kNoIndex, "source", fmt::format("layer {} of {}", s.layer, program.layers.size()));
     }
   }
+  if (has_structure(program)) check_control(program, v.findings);
   return std::move(v.findings);
 }
 
