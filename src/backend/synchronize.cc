@@ -155,7 +155,8 @@ class Synchronizer {
     const isa::View& v = program_.code.operand(instruction, k);
     if (!v.present()) return;
     Storage& s = storage(v);
-    if (!s.written) return;  // an input or a constant
+    // An input or a constant. A tile that is only read here was written before; others take over its memory.
+    if (!s.written && v.memory == Memory::hbm) return;
     if (!s.log) begin(s, v);
     Access access{&v, a != isa::Access::write, a != isa::Access::read};
     access.accumulates = access.writes && instruction.engine == isa::EngineKind::tensor && v.memory == Memory::psum;

@@ -73,6 +73,8 @@ class Registers {
   }
   void check_operator(uint32_t n) {
     const Instruction& i = p_.code[n];
+    const auto step = i.opcode == Opcode::loop ? static_cast<int32_t>(p_.word(i, slots::loop::step)) : 1;
+    if (step < 1) fail(n, fmt::format("step {}, at least 1", step));
     const bool computes = i.opcode == Opcode::register_alu;
     if (!computes && i.opcode != Opcode::branch) return;
     const auto op = static_cast<AluOp>(p_.word(i, computes ? int{slots::register_alu::op} : int{slots::branch::op}));

@@ -17,6 +17,7 @@ namespace {
 
 struct Totals {
   int programs = 0, damaged = 0, accepted = 0, lowered = 0, meaningless = 0, reordered = 0;
+  int looping = 0;  // of those lowered
   uint64_t spills = 0;
   std::vector<uint64_t> executed = std::vector<uint64_t>(isa::kOpcodeCount);
 };
@@ -36,6 +37,7 @@ ProgramOptions random_sizes(Prng& random) {
   o.steps = static_cast<int>(1 + random.below(random.below(4) == 0 ? 80 : 24));
   o.live_tiles_max = static_cast<int>(2 + random.below(random.below(3) == 0 ? 100 : 20));
   o.row_max = static_cast<uint32_t>(1 + random.below(random.below(4) == 0 ? 200 : 48));
+  if (random.below(3) == 0) o.control_percent = 5 + random.below(30);
   return o;
 }
 
@@ -92,22 +94,27 @@ void try_program(uint64_t seed, Totals& totals) {
   ++totals.lowered;
   totals.meaningless += !plain.undefined.empty();
   totals.reordered += statistics.reordered;
+  totals.looping += isa::has_control(*exe);
   totals.spills += statistics.spills.saved + statistics.spills.reloaded;
   for (size_t o = 0; o < plain.executed.size(); ++o) totals.executed[o] += plain.executed[o];
   expect_agreement(*exe, spec, made.inputs(), plain, what);
 }
 
 TEST(Agreement, DataWithTimeWithoutTimeAndPlain) {
-  const int programs = is_long() ? 6000 : 400;
+  const auto [first, last] = seeds(is_long() ? 6000 : 400);
+  const auto programs = static_cast<int>(last - first);
   Totals totals;
-  for (int seed = 0; seed < programs && !HasFailure(); ++seed) try_program(static_cast<uint64_t>(seed), totals);
+  for (uint64_t seed = first; seed < last && !HasFailure(); ++seed) try_program(seed, totals);
   RecordProperty("accepted", totals.accepted);
-  std::printf("%d programs, %d of them damaged; %d accepted, %d fit; %d without a meaning, %d reordered, %lu spills\n",
-              totals.programs, totals.damaged, totals.accepted, totals.lowered, totals.meaningless, totals.reordered,
-              static_cast<unsigned long>(totals.spills));
+  std::printf(
+      "%d programs, %d of them damaged; %d accepted, %d fit, %d with loops; %d without a meaning, %d reordered, "
+      "%lu spills\n",
+      totals.programs, totals.damaged, totals.accepted, totals.lowered, totals.looping, totals.meaningless,
+      totals.reordered, static_cast<unsigned long>(totals.spills));
   EXPECT_GE(totals.accepted * 10, totals.programs * 6);
   EXPECT_GE(totals.lowered * 10, totals.accepted * 8);
   EXPECT_GT(totals.reordered, programs / 10);
+  EXPECT_GT(totals.looping, programs / 10);
   EXPECT_GT(totals.spills, 0u);
   for (const isa::InstructionRow& row : isa::all_rows()) {
     if (isa::is_control(row.opcode)) continue;

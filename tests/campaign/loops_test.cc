@@ -137,6 +137,28 @@ TEST(Loops, EndWhereAComputedConditionFails) {
               ::testing::HasSubstr("jumps back for the 1001th time of all: more than the limit of 1000"));
 }
 
+// A tile that is stored for the last time on one side of a choice, and one loaded to the same place behind that.
+TEST(Loops, TilesTakeOverMemoryOfThoseMadeEarlier) {
+  Builder b("takeover");
+  const uint32_t x = b.tensor("x", DType::fp32, {2, kWidth}, TensorRole::input);
+  const uint32_t y = b.tensor("y", DType::fp32, {2, kWidth}, TensorRole::output);
+  auto row = [&](uint32_t tensor, int64_t k) { return b.hbm_view(tensor, k * kWidth, {{1, kWidth}}); };
+  const View first = b.tile_view(b.sbuf(1, 4 * kWidth, "first", {0, 0}), DType::fp32);
+  const View second = b.tile_view(b.sbuf(1, 4 * kWidth, "second", {0, 0}), DType::fp32);
+  b.dma(first, row(x, 0));
+  b.begin_if(AluOp::eq, b.make_register(1), 1);
+  b.dma(row(y, 0), first);
+  b.dma(second, row(x, 1));
+  b.dma(row(y, 1), second);
+  b.end_if();
+  const isa::Executable exe = backend::lower(b.take(), chip()).value();
+  const std::vector<float> all = some_rows(), two(all.begin(), all.begin() + 2 * kWidth);
+  const system::RunResult r =
+      system::run(exe, chip(), {.data = true, .check = true}, {{"x", std::as_bytes(std::span(two))}}).value();
+  EXPECT_TRUE(r.outcome.ok()) << chip::outcome_text(r.outcome);
+  EXPECT_EQ(floats(r.outputs[0].bytes), two);
+}
+
 TEST(Loops, SayWhatTheyNeedAndTheCoreLacks) {
   spec::ChipSpec few = chip();
   few.sequencer.registers = 2;

@@ -5,6 +5,7 @@
 
 #include "chip/execute_reference.h"
 #include "isa/touched.h"
+#include "tile/walk.h"
 
 namespace presil::campaign {
 namespace {
@@ -29,13 +30,21 @@ class Interpreter {
     PlainResult result;
     result.executed.resize(isa::kOpcodeCount);
     fill(inputs);
-    for (const isa::Instruction& i : placed_.code) {
+    const isa::Program code = placed_;  // the operands of `placed_` are where registers move them
+    auto visit = [&](uint32_t n, std::span<const View> views) {
+      const isa::Instruction& i = placed_.code[n];
+      std::ranges::copy(views, placed_.views.begin() + i.operand_begin);
       result.undefined = problem(i);
-      if (!result.undefined.empty()) return result;
+      if (!result.undefined.empty()) return false;
       chip::reference::Run(placed_, i, machine_).execute();
       mark(i);
       ++result.executed[static_cast<size_t>(i.opcode)];
-    }
+      return true;
+    };
+    tile::walk(
+        code, program_.registers, [&](const View& v) { return load(v); },
+        [&](const View& v, uint32_t value) { store(v, value); }, visit);
+    if (!result.undefined.empty()) return result;
     for (size_t t = 0; t < program_.tensors.size(); ++t) {
       const isa::HbmTensor& tensor = program_.tensors[t];
       if (tensor.role != isa::TensorRole::output) continue;
@@ -46,6 +55,15 @@ class Interpreter {
   }
 
  private:
+  uint32_t load(const View& v) {
+    const std::byte* at = chip::reference::places(machine_, v).at(0);
+    return tile::register_value(v.dtype, {reinterpret_cast<const uint8_t*>(at), dtype_bytes(v.dtype)});
+  }
+  void store(const View& v, uint32_t value) {
+    std::memcpy(chip::reference::places(machine_, v).at(0), &value, dtype_bytes(v.dtype));
+    each_byte(v, [](std::byte& b) { return b = std::byte{kByOther}, true; });
+  }
+
   // The program with addresses: every tile and tensor for itself.
   isa::Program place() {
     for (const tile::Tile& t : program_.tiles) {

@@ -171,6 +171,40 @@ void Operands::retire(const Store& store) {
   build.dma(tensor_output(DType::uint32, to.elements()), to);
 }
 
+View Operands::moving_input(DType t, uint64_t elements) {
+  const Counter c = counters[random.below(counters.size())];
+  View v = tensor_input(t, elements * (c.most + 1));
+  v.dims[0].count = static_cast<uint32_t>(elements);
+  return build.moving(v, c.number, static_cast<int64_t>(elements * dtype_bytes(t)));
+}
+
+View Operands::moving_output(DType t, uint64_t elements) {
+  const Counter c = counters[random.below(counters.size())];
+  View v = tensor_output(t, elements * (c.most + 1));
+  v.dims[0].count = static_cast<uint32_t>(elements);
+  return build.moving(v, c.number, static_cast<int64_t>(elements * dtype_bytes(t)));
+}
+
+View Operands::moving_tile(DType t, Shape s, bool output) {
+  const Counter c = counters[random.below(counters.size())];
+  const uint32_t tile = find_tile(Memory::sbuf, t, {s.partitions, s.row + c.most}, false, chance(50));
+  View v = patterned(tile, t, {s.partitions, s.row + c.most}, {s.row + c.most}, output);
+  if (v.dims[0].step < 0) v.offset += int64_t{v.dims[0].step} * c.most * static_cast<int64_t>(dtype_bytes(t));
+  v.dims[0].count = s.row;
+  return build.moving(v, c.number, std::abs(int64_t{v.dims[0].step}) * static_cast<int64_t>(dtype_bytes(t)));
+}
+
+void Operands::forget_from(uint32_t from, bool store) {
+  std::vector<Store> left;
+  for (const Store& s : live_) {
+    if (s.id < from)
+      left.push_back(s);
+    else if (store)
+      retire(s);
+  }
+  live_ = std::move(left);
+}
+
 void Operands::store_all() {
   for (const Store& store : live_) retire(store);
   live_.clear();

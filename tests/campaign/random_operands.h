@@ -83,6 +83,18 @@ class Operands {
   }
   View tensor_input(DType t, uint64_t elements);  // a new input tensor, whole
   View tensor_output(DType t, uint64_t elements);
+  // Inside a loop: a view that moves with a counter, one element for each unit.
+  struct Counter {
+    tile::Register number;
+    uint32_t most = 0;  // that it holds
+  };
+  std::vector<Counter> counters;  // of the loops around
+  // A tensor that holds a view of `elements` once for every value of a counter, and that view.
+  View moving_input(DType t, uint64_t elements);
+  View moving_output(DType t, uint64_t elements);
+  View moving_tile(DType t, Shape s, bool output);  // in SBUF, along the row
+  // Tiles from number `from` on, of which what comes next knows nothing.
+  void forget_from(uint32_t from, bool store);
 
   // Counts of up to `rank_max` dimensions whose product is n.
   std::vector<uint32_t> factors(uint32_t n, size_t rank_max);

@@ -5,7 +5,7 @@
 
 #include "isa/control.h"
 #include "isa/rules.h"
-#include "tests/campaign/random_products.h"
+#include "tests/campaign/random_control.h"
 
 namespace presil::campaign {
 namespace {
@@ -15,24 +15,20 @@ using tile::Scalar;
 
 constexpr uint32_t kBlock = 32;  // of the vector engine's transpose and shuffle
 
-class Maker : public ProductSteps {
+class Maker : public ControlSteps {
  public:
-  Maker(uint64_t seed, const spec::ChipSpec& chip, const ProgramOptions& o) : ProductSteps(seed, chip, o) {}
+  Maker(uint64_t seed, const spec::ChipSpec& chip, const ProgramOptions& o) : ControlSteps(seed, chip, o) {}
 
   RandomTileProgram make() {
     build.begin_layer("layer", "random");
     build.set_source("step");
-    std::array<uint32_t, isa::kOpcodeCount> weights{};
-    uint32_t total = 0;
-    for (size_t o = 0; o < weights.size(); ++o) {
-      const bool control = isa::is_control(static_cast<Opcode>(o));  // system/control_test.cc draws those
-      total += weights[o] = control || chance(30) ? 0 : upto(6);
+    for (size_t o = 0; o < weights_.size(); ++o) {
+      const bool control = isa::is_control(static_cast<Opcode>(o));  // random_control.h draws those
+      total_ += weights_[o] = control || chance(30) ? 0 : upto(6);
     }
-    for (int k = 0; k < options.steps && total > 0; ++k) {
-      auto pick = static_cast<uint32_t>(random.below(total));
-      size_t opcode = 0;
-      while (pick >= weights[opcode]) pick -= weights[opcode++];
-      step(static_cast<Opcode>(opcode));
+    if (options.control_percent > 0) begin_control();
+    for (int k = 0; k < options.steps && total_ > 0; ++k) {
+      any_step();
       const auto count = static_cast<uint32_t>(build.program.code.code.size());
       if (chance(5) && count > 1) build.order(static_cast<uint32_t>(random.below(count - 1)), count - 1);
     }
@@ -41,6 +37,16 @@ class Maker : public ProductSteps {
   }
 
  private:
+  void any_step() override {
+    if (options.control_percent > 0 && chance(options.control_percent)) return control();
+    auto pick = static_cast<uint32_t>(random.below(total_));
+    size_t opcode = 0;
+    while (pick >= weights_[opcode]) pick -= weights_[opcode++];
+    step(static_cast<Opcode>(opcode));
+  }
+  std::array<uint32_t, isa::kOpcodeCount> weights_{};
+  uint32_t total_ = 0;
+
   void step(Opcode opcode) {
     switch (opcode) {
       case Opcode::nc_matmul:
@@ -193,6 +199,12 @@ class Maker : public ProductSteps {
     EngineKind e = pick({kV, kS, kG});
     if (e == kS && spec.generation < 3) e = kV;
     const Shape s = shape();
+    const bool moves = !counters.empty() && chance(60);
+    if (moves) {
+      const View src = chance(70) ? moving_tile(pick(kAny), s, false) : input(source(e), pick(kAny), s);
+      const View dst = chance(70) ? moving_tile(pick(kAny), s, true) : output(target(e), pick(kAny), s);
+      return void(build.tensor_copy({.dst = dst, .src = src, .engine = engine(e)}));
+    }
     const View src = input(source(e), pick(kAny), s);
     build.tensor_copy(
         {.dst = output(target(e), chance(50) ? src.dtype : pick(kAny), s), .src = src, .engine = engine(e)});
@@ -446,6 +458,11 @@ class Maker : public ProductSteps {
     const DType t = pick(kAny);
     const DType to = chance(60) ? t : pick(kAny);
     const uint64_t elements = uint64_t{s.partitions} * s.row;
+    if (!counters.empty() && chance(60)) {
+      if (chance(50)) return void(build.dma(output(Memory::sbuf, to, s), moving_input(t, elements), trigger()));
+      const View src = input(Memory::sbuf, t, s);
+      return void(build.dma(moving_output(to, elements), src, trigger()));
+    }
     switch (random.below(3)) {
       case 0:
         build.dma(output(Memory::sbuf, to, s), tensor_input(t, elements), trigger());
