@@ -40,6 +40,11 @@ inline View sbuf(uint16_t partitions, int64_t offset, uint32_t count, uint16_t p
 inline View psum(uint16_t partitions, int64_t offset, uint32_t count, uint16_t partition = 0) {
   return view(Memory::psum, partition, partitions, offset, {{1, count}});
 }
+// In the other core of a pair.
+inline View of_peer(View v) {
+  v.peer = 1;
+  return v;
+}
 inline View hbm(int64_t offset, uint32_t count) { return view(Memory::hbm, 0, 1, offset, {{1, count}}); }
 
 // A chip with round numbers: every clock 1 GHz, an instruction of n elements occupies max(n, 10) ns and ends 100 ns
@@ -93,6 +98,14 @@ struct Assembler {
       instruction().signal = semaphore;
       use(semaphore);
       return *this;
+    }
+    const Last& signal_peer(uint16_t semaphore) const {
+      instruction().signal_to = isa::SignalTo::peer;
+      return signal(semaphore);
+    }
+    const Last& signal_both(uint16_t semaphore) const {
+      instruction().signal_to = isa::SignalTo::both;
+      return signal(semaphore);
     }
     const Last& wait(uint16_t semaphore, uint32_t value) const {
       program.waits.push_back({semaphore, value});
@@ -173,5 +186,23 @@ struct Assembler {
     return static_cast<int64_t>(t.address);
   }
 };
+
+// The two as the cores of a pair, in the HBM map of the first; sources are those of the first, too.
+inline isa::Executable pair_of(const Assembler& first, const Assembler& second) {
+  isa::Executable e = first.exe;
+  e.lnc = 2;
+  e.semaphores = std::max(e.semaphores, second.exe.semaphores);
+  for (isa::Program p : second.exe.queues) {
+    p.core = 1;
+    e.queues.push_back(std::move(p));
+  }
+  return e;
+}
+inline spec::ChipSpec pair_chip() {
+  spec::ChipSpec s = round_chip();
+  s.cores = s.lnc_max = 2;
+  s.semaphores.remote_wake = 50 * kNanosecond;
+  return s;
+}
 
 }  // namespace presil::chip::testing

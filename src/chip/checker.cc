@@ -20,10 +20,24 @@ constexpr uint64_t kSramBucket = 1024, kHbmBucket = 64 * 1024;
 struct Operand {
   uint8_t index = 0;
   isa::Memory memory = isa::Memory::none;
+  uint8_t core = 0;  // of a pair, whose SBUF or PSUM
   isa::Access access = isa::Access::read;
   bool constant = false;  // in HBM that no instruction writes: only its being written is asked
   uint32_t shape = 0;
   int64_t begin = 0, extent = 0;
+};
+
+// SBUF and PSUM of one physical core.
+struct Srams {
+  Srams(const ShapeTable& shapes, const spec::ChipSpec& spec)
+      : sbuf_log(shapes, spec.sbuf.bytes_per_partition, kSramBucket),
+        psum_log(shapes, spec.psum.bytes_per_partition, kSramBucket),
+        sbuf_written(spec.sbuf.partitions, spec.sbuf.bytes_per_partition),
+        psum_written(spec.psum.partitions, spec.psum.bytes_per_partition),
+        psum_foreign(spec.psum.partitions, spec.psum.bytes_per_partition) {}
+  AccessLog sbuf_log, psum_log;
+  PartitionedSet sbuf_written, psum_written;
+  PartitionedSet psum_foreign;  // written last by another engine than the tensor engine
 };
 
 struct Static {
@@ -37,13 +51,9 @@ struct Checker::State {
   State(const isa::Executable& executable, const spec::ChipSpec& spec)
       : exe(executable),
         order(executable, spec),
-        sbuf_log(shapes, spec.sbuf.bytes_per_partition, kSramBucket),
-        psum_log(shapes, spec.psum.bytes_per_partition, kSramBucket),
         hbm_log(shapes, executable.hbm_bytes, kHbmBucket),
-        sbuf_written(spec.sbuf.partitions, spec.sbuf.bytes_per_partition),
-        psum_written(spec.psum.partitions, spec.psum.bytes_per_partition),
-        psum_foreign(spec.psum.partitions, spec.psum.bytes_per_partition),
         hbm_written(executable.hbm_bytes) {
+    for (uint32_t core = 0; core < exe.lnc; ++core) srams.emplace_back(shapes, spec);
     for (const isa::HbmTensor& t : exe.tensors) {
       if (t.role != isa::TensorRole::input && t.role != isa::TensorRole::constant) continue;
       hbm_written.insert(static_cast<int64_t>(t.address), static_cast<int64_t>(t.address + t.bytes));
@@ -63,7 +73,8 @@ struct Checker::State {
         for (const isa::View& view : isa::touched(program, i, k)) {
           Placed p = place(view);
           if (p.shape.run == 0) continue;
-          s.operands.push_back({static_cast<uint8_t>(k), view.memory, isa::access_of(program, i, k), false,
+          const uint8_t core = view.memory == isa::Memory::hbm ? 0 : program.core ^ view.peer;
+          s.operands.push_back({static_cast<uint8_t>(k), view.memory, core, isa::access_of(program, i, k), false,
                                 shapes.intern(p.shape), p.begin, p.shape.extent()});
         }
       }
@@ -124,8 +135,7 @@ struct Checker::State {
     for (size_t k = 0; k < e.wait_values.size(); ++k) {
       order.wait(site, exe.queues[e.queue].waits_of(i)[k].semaphore, e.wait_values[k]);
     }
-    Epoch epoch =
-        s.dma ? order.transfer(site, i.dma_queue, i.signal, &ambiguities) : order.step(site, i.signal, &ambiguities);
+    Epoch epoch = s.dma ? order.transfer(site, &ambiguities) : order.step(site, &ambiguities);
     for (const HappensBefore::Ambiguity& a : ambiguities) report_ambiguity(a);
     ambiguities.clear();
     // All inputs are read before anything is written.
@@ -137,21 +147,23 @@ struct Checker::State {
     }
   }
 
-  AccessLog& log(isa::Memory m) {
-    return m == isa::Memory::sbuf ? sbuf_log : m == isa::Memory::psum ? psum_log : hbm_log;
+  AccessLog& log(const Operand& o) {
+    if (o.memory == isa::Memory::hbm) return hbm_log;
+    return o.memory == isa::Memory::sbuf ? srams[o.core].sbuf_log : srams[o.core].psum_log;
   }
 
   void read(Site site, Epoch epoch, const Static& s, const Operand& o, int64_t offset) {
     const Shape& shape = shapes[o.shape];
     int64_t begin = o.begin + offset;
     bool accumulates = s.accumulates && o.access == isa::Access::read_write;
-    if (!written(o.memory, shape, begin)) {
+    PartitionedSet& foreign = srams[o.core].psum_foreign;
+    if (!written(o, shape, begin)) {
       if (accumulates) {
         report(Finding::Kind::psum, site, "accumulates onto", o, begin, "no matmul has started");
       } else {
         report(Finding::Kind::never_written, site, "reads", o, begin, "nothing has written");
       }
-    } else if (accumulates && !psum_foreign.never_used() && psum_foreign.touches(shape, begin)) {
+    } else if (accumulates && !foreign.never_used() && foreign.touches(shape, begin)) {
       report(Finding::Kind::psum, site, "accumulates onto", o, begin, "another engine has written");
     }
     if (o.constant || accumulates) return;  // an accumulating matmul is ordered as a write
@@ -162,15 +174,16 @@ struct Checker::State {
     const Shape& shape = shapes[o.shape];
     int64_t begin = o.begin + offset;
     enter(site, epoch, s, o, begin, true);
+    Srams& own = srams[o.core];
     switch (o.memory) {
       case isa::Memory::sbuf:
-        return sbuf_written.insert(shape, begin);
+        return own.sbuf_written.insert(shape, begin);
       case isa::Memory::psum:
-        psum_written.insert(shape, begin);
+        own.psum_written.insert(shape, begin);
         if (!s.tensor) {
-          psum_foreign.insert(shape, begin);
-        } else if (!s.accumulates && !psum_foreign.never_used()) {
-          psum_foreign.erase(shape, begin);
+          own.psum_foreign.insert(shape, begin);
+        } else if (!s.accumulates && !own.psum_foreign.never_used()) {
+          own.psum_foreign.erase(shape, begin);
         }
         return;
       case isa::Memory::hbm:
@@ -180,9 +193,9 @@ struct Checker::State {
     }
   }
 
-  bool written(isa::Memory memory, const Shape& shape, int64_t begin) {
-    if (memory == isa::Memory::sbuf) return sbuf_written.contains(shape, begin);
-    if (memory == isa::Memory::psum) return psum_written.contains(shape, begin);
+  bool written(const Operand& o, const Shape& shape, int64_t begin) {
+    if (o.memory == isa::Memory::sbuf) return srams[o.core].sbuf_written.contains(shape, begin);
+    if (o.memory == isa::Memory::psum) return srams[o.core].psum_written.contains(shape, begin);
     if (hbm_written.contains(begin, begin + shape.extent())) return true;
     bool all = true;
     for_each_run(shape, begin, [&](int64_t from, int64_t to) { all = all && hbm_written.contains(from, to); });
@@ -191,10 +204,11 @@ struct Checker::State {
 
   void enter(Site site, Epoch epoch, const Static& s, const Operand& o, int64_t begin, bool writes) {
     Access access{o.shape, begin, begin + o.extent, epoch, site, writes, s.tensor};
-    log(o.memory).enter(
+    AccessLog& log = this->log(o);
+    log.enter(
         access, [&](const Epoch& before) { return ordered(before, access); },
         [&](const Access& before) { report_race(before, access, o); });
-    if (log(o.memory).wants_cleaning()) clean(log(o.memory));
+    if (log.wants_cleaning()) clean(log);
   }
 
   bool ordered(const Epoch& before, const Access& now) const {
@@ -221,8 +235,8 @@ struct Checker::State {
     const Shape& shape = shapes[o.shape];
     if (o.memory == isa::Memory::hbm)
       return fmt::format("hbm bytes [{}, {}){}", begin, begin + o.extent, tensor(begin));
-    return fmt::format("{} partitions [{}, {}) bytes [{}, {})", isa::memory_name(o.memory), shape.partition,
-                       shape.partition + shape.partitions, begin, begin + o.extent);
+    return fmt::format("{}{} partitions [{}, {}) bytes [{}, {})", core_prefix(exe, o.core), isa::memory_name(o.memory),
+                       shape.partition, shape.partition + shape.partitions, begin, begin + o.extent);
   }
 
   std::string tensor(int64_t address) const {
@@ -260,9 +274,8 @@ struct Checker::State {
   const isa::Executable& exe;
   HappensBefore order;
   ShapeTable shapes;
-  AccessLog sbuf_log, psum_log, hbm_log;
-  PartitionedSet sbuf_written, psum_written;
-  PartitionedSet psum_foreign;  // written last by another engine than the tensor engine
+  std::vector<Srams> srams;  // by core
+  AccessLog hbm_log;
   PagedSet hbm_written;
   std::vector<std::vector<Static>> statics;  // per queue and instruction
   std::vector<HappensBefore::Ambiguity> ambiguities;

@@ -60,13 +60,14 @@ void take_parts(Engine& engine, const Step& step, Time until) {
   engine.parted_until = std::max(engine.parted_until, until);
 }
 
-class Core final : DmaEngines::Listener {
+// A logical core: the queues and semaphores of all of its physical cores, and the DMA engines of each.
+class Core final : public DmaEngines::Listener {
  public:
   // What the core is among those that run.
   struct Place {
-    uint8_t number = 0;
+    uint8_t number = 0;       // of its first physical core
     uint32_t first_lane = 0;  // of the trace
-    uint32_t cores = 1;       // on its stack
+    uint32_t cores = 1;       // physical ones on its stack
   };
 
   Core(const CoreJob& job, const Place& place, const spec::ChipSpec& spec, const CoreOptions& options, Stack& stack,
@@ -79,19 +80,23 @@ class Core final : DmaEngines::Listener {
         place_(place),
         wake_(spec.semaphores.wake),
         events_(events),
-        dma_(loaded_, spec,
-             {.contention = options.contention,
-              .plan = options.plan_transfers,
-              .traced = sink != nullptr,
-              .first_lane = static_cast<uint32_t>(loaded_.queues.size()),
-              .cores = place.cores,
-              .core = place.number},
-             stack, events_, hash_, *this),
         semaphores_(loaded_.semaphores),
         engines_(loaded_.queues.size()),
         executed_(loaded_.queues.size()),
         layers_(loaded_.layers, loaded_.busiest_first),
-        sequencers_(exe_, loaded_, job.sequencer) {}
+        sequencers_(exe_, loaded_, job.sequencer) {
+    dma_.reserve(loaded_.cores);  // a stack knows them by their addresses
+    for (uint32_t core = 0; core < loaded_.cores; ++core) {
+      const DmaEngines::Options own{
+          .contention = options.contention,
+          .plan = options.plan_transfers,
+          .traced = sink != nullptr,
+          .first_lane = static_cast<uint32_t>(loaded_.queues.size()) + core * spec.dma.engines,
+          .cores = place.cores,
+          .core = static_cast<uint8_t>(place.number + core)};
+      dma_.emplace_back(loaded_, spec, own, stack, events_, hash_, *this);
+    }
+  }
 
   void start() {
     for (uint32_t q = 0; q < engines_.size(); ++q) {
@@ -104,28 +109,29 @@ class Core final : DmaEngines::Listener {
   bool faulted() const { return faulted_; }
 
   void handle(const Event& e) {
+    DmaEngines& dma = dma_[static_cast<size_t>(e.core - place_.number)];
     switch (e.kind) {
       case Event::Kind::issue:
         return issue(e.index);
       case Event::Kind::raise:
         return raise(e);
       case Event::Kind::plan:
-        return dma_.plan();
+        return dma.plan();
       case Event::Kind::land:
-        return dma_.land(e.lane);
+        return dma.land(e.lane);
       case Event::Kind::arrive:
-        return dma_.arrive(e.index, e.lane);
+        return dma.arrive(e.index, e.lane);
       case Event::Kind::balance:
-        return dma_.balance();
+        return dma.balance();
       case Event::Kind::finish:
-        return dma_.finish(e.index, e.payload);
+        return dma.finish(e.index, e.payload);
     }
   }
 
   CoreResult result(bool other_faulted) {
     if (!other_faulted) settle_outcome();
     CoreResult r;
-    r.elapsed = dma_.last_end();
+    for (const DmaEngines& dma : dma_) r.elapsed = std::max(r.elapsed, dma.last_end());
     for (const Engine& e : engines_) r.elapsed = std::max({r.elapsed, e.completed, e.free, e.accounted});
     if (!outcome_.ok()) r.elapsed = std::max(r.elapsed, events_.now());
     r.outcome = outcome_;
@@ -136,10 +142,12 @@ class Core final : DmaEngines::Listener {
       wait_until(e, r.elapsed, WaitCause::finished);
       r.counters.engines.push_back({queue_name(exe_, q), loaded_.queues[q].engine, 0, e.busy, e.waits});
     }
-    r.counters.dma = dma_.counters(r.elapsed);
+    for (const DmaEngines& dma : dma_) {
+      for (const DmaCounters& engine : dma.counters(r.elapsed)) r.counters.dma.push_back(engine);
+    }
     r.counters.events = events_.handled();
     count_executed(exe_, loaded_, executed_, r.counters);
-    layers_.advance(r.elapsed, dma_.in_flight() > 0 ? dma_.oldest_layer() : LayerClock::kNone);
+    layers_.advance(r.elapsed, layer_in_flight());
     std::vector<Time> times = layers_.finish();
     for (size_t layer = 0; layer < times.size(); ++layer) r.counters.layers[layer].time = times[layer];
     return r;
@@ -186,7 +194,7 @@ class Core final : DmaEngines::Listener {
 
   // All waits of the present instruction hold. Returns when its sequencer looks at the next one.
   Time start(uint32_t q, Engine& engine, const LoadedQueue& queue, const Step& step) {
-    layers_.advance(events_.now(), dma_.in_flight() > 0 ? dma_.oldest_layer() : LayerClock::kNone);
+    layers_.advance(events_.now(), layer_in_flight());
     Time start = std::max(engine.free, events_.now());
     if (events_.now() + step.prepare > start) {
       start = prepare(engine, step.prepare);
@@ -238,10 +246,14 @@ class Core final : DmaEngines::Listener {
   }
 
   void raise_later(const LoadedQueue& queue, const Engine& engine, const Step& step) {
-    if (step.kind == Step::Kind::transfer) return dma_.trigger(step.extra, engine.cause);
+    if (step.kind == Step::Kind::transfer) return dma_[queue.core].trigger(step.extra, engine.cause);
+    const auto producer = static_cast<uint8_t>(queue.engine);
+    if (step.remote != isa::kNoSemaphore) {
+      push(engine.completed + spec_.semaphores.remote_wake, Phase::complete,
+           {Event::Kind::raise, producer, step.remote, engine.cause});
+    }
     if (step.signal == isa::kNoSemaphore) return;
-    push(engine.completed + wake_, Phase::complete,
-         {Event::Kind::raise, static_cast<uint8_t>(queue.engine), step.signal, engine.cause});
+    push(engine.completed + wake_, Phase::complete, {Event::Kind::raise, producer, step.signal, engine.cause});
   }
 
   Time load_table(Engine& engine, uint32_t table, Time start) {
@@ -293,7 +305,8 @@ class Core final : DmaEngines::Listener {
     event.release = engine.release;
     event.cause = engine.cause;
     event.amount = step.amount;
-    event.semaphore = engine.semaphore;
+    if (engine.semaphore != trace::kNoSemaphore)
+      event.semaphore = static_cast<uint16_t>(engine.semaphore % exe_.semaphores);
     event.setup = engine.setup;
     return sink_->event(event);
   }
@@ -304,7 +317,18 @@ class Core final : DmaEngines::Listener {
     return sink_->event(shown);
   }
 
-  void transfer_ending() override { layers_.advance(events_.now(), dma_.oldest_layer()); }
+  void transfer_ending() override { layers_.advance(events_.now(), layer_in_flight()); }
+
+  // Of the oldest transfer; of two that were triggered at one instant, that of the first core.
+  uint32_t layer_in_flight() const {
+    if (dma_.size() == 1) return dma_[0].in_flight() > 0 ? dma_[0].oldest_layer() : LayerClock::kNone;
+    uint32_t layer = LayerClock::kNone;
+    Time since = kTimeMax;
+    for (const DmaEngines& dma : dma_) {
+      if (dma.in_flight() > 0 && dma.oldest_since() < since) layer = dma.oldest_layer(), since = dma.oldest_since();
+    }
+    return layer;
+  }
 
   bool observe(uint32_t q, const Engine& engine) {
     const LoadedQueue& queue = loaded_.queues[q];
@@ -335,7 +359,8 @@ class Core final : DmaEngines::Listener {
   void overflow(const Event& e) {
     faulted_ = true;
     outcome_.kind = Outcome::Kind::fault;
-    outcome_.detail = fmt::format("semaphore {} rises above its maximum {}", e.index, spec_.semaphores.maximum);
+    outcome_.detail =
+        fmt::format("semaphore {} rises above its maximum {}", e.index % exe_.semaphores, spec_.semaphores.maximum);
   }
 
   void settle_outcome() {
@@ -368,7 +393,7 @@ class Core final : DmaEngines::Listener {
   Time wake_;
   Events& events_;
   TraceHash hash_;
-  DmaEngines dma_;
+  std::vector<DmaEngines> dma_;  // by physical core
   std::vector<Semaphore> semaphores_;
   std::vector<Engine> engines_;
   std::vector<std::vector<uint64_t>> executed_;  // per queue and static instruction
@@ -413,7 +438,9 @@ CoreResult run_core(const isa::Executable& executable, const Loaded& loaded, con
 
 std::vector<CoreResult> run_cores(std::span<const CoreJob> jobs, const spec::ChipSpec& spec, const CoreOptions& options,
                                   trace::Sink* sink) {
-  CHECK(!jobs.empty() && jobs.size() <= 256, "an event names its core with 8 bits");
+  uint32_t physical = 0;
+  for (const CoreJob& job : jobs) physical += job.loaded->cores;
+  CHECK(!jobs.empty() && physical <= 256, "an event names its core with 8 bits");
   std::map<uint32_t, Stack> stacks;
   std::map<uint32_t, uint32_t> attached;  // cores of a stack
   for (const CoreJob& job : jobs) {
@@ -421,23 +448,25 @@ std::vector<CoreResult> run_cores(std::span<const CoreJob> jobs, const spec::Chi
     stack.bytes_per_s = spec.hbm.bytes_per_s;
     stack.alike = job.alike;
     stack.sides = std::max(stack.sides, hbm_sides(*job.loaded));
-    attached[job.stack] += job.alike;
+    attached[job.stack] += job.alike * job.loaded->cores;
   }
   Events events(options.limits);
   std::vector<std::unique_ptr<Core>> cores;
+  std::vector<Core*> by_number;  // of a physical core
   std::vector<trace::Lane> lanes;
   for (const CoreJob& job : jobs) {
-    const Core::Place place{static_cast<uint8_t>(cores.size()), static_cast<uint32_t>(lanes.size()),
+    const Core::Place place{static_cast<uint8_t>(by_number.size()), static_cast<uint32_t>(lanes.size()),
                             attached[job.stack]};
     trace::Sink* own = job.traced ? sink : nullptr;
     cores.push_back(std::make_unique<Core>(job, place, spec, options, stacks[job.stack], events, own));
+    by_number.resize(by_number.size() + job.loaded->cores, cores.back().get());
     if (!job.traced) continue;
     for (trace::Lane& lane : lane_list(*job.executable, spec, job.core)) lanes.push_back(std::move(lane));
   }
   if (sink != nullptr) sink->lanes(lanes);
   for (const auto& core : cores) core->start();
   bool faulted = false;
-  for (Event e; !faulted && events.pop(&e); faulted = cores[e.core]->faulted()) cores[e.core]->handle(e);
+  for (Event e; !faulted && events.pop(&e); faulted = by_number[e.core]->faulted()) by_number[e.core]->handle(e);
   std::vector<CoreResult> results;
   for (const auto& core : cores) results.push_back(core->result(faulted && !core->faulted()));
   return results;

@@ -7,6 +7,9 @@
 //
 // Waits are complete when time reaches them: what executes (observers) sees a legal order of the program.
 //
+// A logical core may be two physical cores: their queues and semaphores are those of one executable, which share its
+// events; an increment by an engine of the other core's semaphore is seen `semaphores.remote_wake` later.
+//
 // Several cores run beside one another in one order of events. Each has its own queues, memories, semaphores and DMA
 // engines; those on one stack share its bandwidth (dma.h).
 #pragma once
@@ -56,7 +59,7 @@ struct LayerCounters {
 
 struct Counters {
   std::vector<EngineCounters> engines;  // by queue
-  std::vector<DmaCounters> dma;         // by DMA engine
+  std::vector<DmaCounters> dma;         // by DMA engine, those of a second physical core after those of the first
   std::vector<LayerCounters> layers;    // at least one
   uint64_t instructions = 0, macs = 0, events = 0;
   // By isa::Memory: bytes of all operands read and written.
@@ -96,21 +99,21 @@ struct CoreResult {
 CoreResult run_core(const isa::Executable& executable, const Loaded& loaded, const spec::ChipSpec& spec,
                     const CoreOptions& options, trace::Sink* sink);
 
-// What one of several cores runs.
+// What one of several logical cores runs.
 struct CoreJob {
   const isa::Executable* executable = nullptr;
   const Loaded* loaded = nullptr;
   std::vector<Observer*> observers;
   SequencerOptions sequencer;
-  uint32_t core = 0;   // on the chip: its name in the trace
+  uint32_t core = 0;   // on the chip, its first physical one: its name in the trace
   uint32_t stack = 0;  // the one that it is attached to
   uint32_t alike = 1;  // cores of the stack that run the same, for which this one stands; equal for all of a stack
   bool traced = true;  // its events go to the sink
 };
 
-// At most 256. Limits hold for all together; `options.observers` and `.sequencer` are not used. Each core's result is
-// what it did until all had ended, or the first fault. The trace has the traced cores' lanes one after the other, and
-// each hash counts the lanes of its core from 0, so that equal cores have equal ones.
+// At most 256 physical cores. Limits hold for all together; `options.observers` and `.sequencer` are not used. Each
+// core's result is what it did until all had ended, or the first fault. The trace has the traced cores' lanes one after
+// the other, and each hash counts the lanes of its core from 0, so that equal cores have equal ones.
 std::vector<CoreResult> run_cores(std::span<const CoreJob> jobs, const spec::ChipSpec& spec, const CoreOptions& options,
                                   trace::Sink* sink);
 

@@ -61,7 +61,7 @@ DmaEngines::Demand DmaEngines::demand_of(const timing::Transfer& transfer, const
 void DmaEngines::trigger(uint32_t index, uint32_t cause) {
   const LoadedTransfer& t = loaded_.transfers[index];
   if (in_flight_ == 0) {
-    flying_since_ = events_.now();
+    flying_since_ = oldest_since_ = events_.now();
     oldest_layer_ = t.layer;
     if (split_ && plannable_) begin_planning();
     split_ = !plannable_;
@@ -71,10 +71,15 @@ void DmaEngines::trigger(uint32_t index, uint32_t cause) {
                 .transfer = index,
                 .cause = cause,
                 .shares_left = engine_count_,
-                .order = triggered_++};
+                .order = triggered_++,
+                .triggered = events_.now()};
   flight.base = events_.now() + flight.timing->start_latency;
-  flight.mixed = t.signal != isa::kNoSemaphore && (raising_[t.signal]++ > 0 || !t.raises_whole);
-  if (flight.mixed) mix(t.signal);
+  for (const uint16_t signal : {t.signal, t.remote}) {
+    if (signal == isa::kNoSemaphore) continue;
+    const bool mixed = raising_[signal]++ > 0 || !t.raises_whole;
+    flight.mixed = flight.mixed || mixed;
+    if (mixed) mix(signal);
+  }
   add_flight(queues_[t.queue], flight);
   ++in_flight_;
   for (uint32_t e = 0; e < engine_count_; ++e) {
@@ -137,10 +142,13 @@ void DmaEngines::show(Flight& flight, Lane& l, uint32_t engine, Time end) {
 void DmaEngines::raise(Flight& flight, uint32_t count, uint32_t event) {
   const LoadedTransfer& t = loaded_.transfers[flight.transfer];
   flight.shares_raised += count;
-  if (t.signal == isa::kNoSemaphore || count == 0) return;
-  Event raised{Event::Kind::raise, static_cast<uint8_t>(Producer::dma), t.signal, event};
-  raised.count = static_cast<uint16_t>(count);
-  push(std::max(events_.now(), flight.last_end + flight.timing->completion + wake_), Phase::complete, raised);
+  if (count == 0) return;
+  for (const uint16_t signal : {t.signal, t.remote}) {
+    if (signal == isa::kNoSemaphore) continue;
+    Event raised{Event::Kind::raise, static_cast<uint8_t>(Producer::dma), signal, event};
+    raised.count = static_cast<uint16_t>(count);
+    push(std::max(events_.now(), flight.last_end + flight.timing->completion + wake_), Phase::complete, raised);
+  }
 }
 
 // Increments of this semaphore count one by one from now on. So far nobody could see those of an unfinished transfer;
@@ -150,7 +158,8 @@ void DmaEngines::mix(uint16_t semaphore) {
   for (Queue& q : queues_) {
     for (uint32_t s = q.head; s != q.tail; ++s) {
       Flight& flight = q.at(s);
-      if (flight.mixed || loaded_.transfers[flight.transfer].signal != semaphore) continue;
+      const LoadedTransfer& t = loaded_.transfers[flight.transfer];
+      if (flight.mixed || (t.signal != semaphore && t.remote != semaphore)) continue;
       flight.mixed = true;
       raise(flight, engine_count_ - flight.shares_left - flight.shares_raised, flight.cause);
     }
@@ -161,7 +170,9 @@ void DmaEngines::mix(uint16_t semaphore) {
 void DmaEngines::retire(Queue& q) {
   listener_.transfer_ending();
   const LoadedTransfer& t = loaded_.transfers[q.at(q.head++).transfer];
-  if (t.signal != isa::kNoSemaphore) --raising_[t.signal];
+  for (const uint16_t signal : {t.signal, t.remote}) {
+    if (signal != isa::kNoSemaphore) --raising_[signal];
+  }
   if (--in_flight_ == 0) {
     flying_ += events_.now() - flying_since_;
     return;
@@ -172,6 +183,7 @@ void DmaEngines::retire(Queue& q) {
       oldest = &other.at(other.head);
   }
   oldest_layer_ = loaded_.transfers[oldest->transfer].layer;
+  oldest_since_ = oldest->triggered;
 }
 
 std::vector<DmaCounters> DmaEngines::counters(Time elapsed) const {

@@ -63,7 +63,7 @@ class DmaEngines {
     bool traced = false;      // the listener wants to hear of shares
     uint32_t first_lane = 0;  // trace lane of engine 0, and in the hash
     uint32_t cores = 1;       // attached to the stack, those that are not simulated included
-    uint8_t core = 0;         // whose events these are
+    uint8_t core = 0;         // whose events these are, by physical core
   };
 
   struct Listener {
@@ -88,6 +88,7 @@ class DmaEngines {
   Time last_end() const { return last_end_; }
   // The layer of the oldest transfer that has not ended; in_flight() > 0.
   uint32_t oldest_layer() const { return oldest_layer_; }
+  Time oldest_since() const { return oldest_since_; }  // its trigger
   // One per engine, over [0, elapsed]; nothing happened to an engine after `elapsed`.
   std::vector<DmaCounters> counters(Time elapsed) const;
 
@@ -100,8 +101,9 @@ class DmaEngines {
     uint32_t cause = 0;
     uint32_t shares_left = 0;
     uint32_t shares_raised = 0;
-    bool mixed = false;                     // its increments count one by one
-    uint64_t order = 0;                     // among all transfers
+    bool mixed = false;  // its increments count one by one
+    uint64_t order = 0;  // among all transfers
+    Time triggered = 0;
     Time base = 0;                          // first data at the earliest
     Time last_end = 0;                      // of the shares that have ended, idle ones included
     Time last_event_end = 0;                // of those in the trace, and
@@ -229,6 +231,7 @@ class DmaEngines {
   bool plannable_ = false, even_ = false, split_ = false;
   uint64_t in_flight_ = 0, triggered_ = 0;
   uint32_t oldest_layer_ = 0;
+  Time oldest_since_ = 0;
   Time last_end_ = 0;
   Time flying_ = 0, flying_since_ = 0;          // time with something in flight
   std::vector<std::array<Demand, 2>> demands_;  // by timing: full, last

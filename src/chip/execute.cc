@@ -32,7 +32,7 @@ std::string bind(const isa::Program& program, const isa::Instruction& instructio
   for (size_t k = 0; k < views.size(); ++k) {
     if (!views[k].present()) continue;
     const isa::Access access = isa::access_of(program, instruction, static_cast<int>(k));
-    const std::optional<Strided> s = resolve(views[k], k < deltas.size() ? deltas[k] : 0, access, memory);
+    const std::optional<Strided> s = resolve(views[k], k < deltas.size() ? deltas[k] : 0, access, memory, program.core);
     if (!s) {
       const isa::InstructionRow& row = isa::row(instruction.opcode);
       return fmt::format("{}: operand {} leaves {}", row.name, row.operands[k].name, isa::memory_name(views[k].memory));

@@ -15,18 +15,20 @@ void join(std::span<uint32_t> into, std::span<const uint32_t> from) {
 }  // namespace
 
 HappensBefore::HappensBefore(const isa::Executable& executable, const spec::ChipSpec& spec)
-    : engines_(static_cast<uint32_t>(executable.queues.size())),
+    : exe_(executable),
+      engines_(static_cast<uint32_t>(executable.queues.size())),
       agents_(engines_),
       dma_engines_(spec.dma.engines),
       dma_queues_(spec.dma.queues),
       dma_agents_(size_t{engines_} * spec.dma.queues, UINT32_MAX),
-      semaphores_(executable.semaphores) {
+      semaphores_(size_t{executable.semaphores} * executable.lnc) {
   for (uint32_t q = 0; q < engines_; ++q) {
+    const uint32_t core = executable.queues[q].core;
     // Nobody knows when a queue with branches ends: it never does.
     const bool open = isa::has_control(executable.queues[q]);
     left_.push_back(open ? UINT64_MAX : isa::executed_count(executable.queues[q]));
     for (const isa::Wait& wait : executable.queues[q].waits) {
-      std::vector<uint32_t>& waiters = semaphores_[wait.semaphore].waiters;
+      std::vector<uint32_t>& waiters = semaphores_[semaphore_number(executable, core, wait.semaphore)].waiters;
       if (waiters.empty() || waiters.back() != q) waiters.push_back(q);
     }
     for (const isa::Instruction& i : executable.queues[q].code) {
@@ -36,10 +38,11 @@ HappensBefore::HappensBefore(const isa::Executable& executable, const spec::Chip
         if (dma == UINT32_MAX) dma = agents_++;
         agent = dma;
       }
-      if (i.signal == isa::kNoSemaphore) continue;
-      auto& raisers = semaphores_[i.signal].raisers;
-      if (std::find(raisers.begin(), raisers.end(), std::pair(q, agent)) == raisers.end())
-        raisers.push_back({q, agent});
+      for (uint32_t number : raised_by(executable, core, i)) {
+        auto& raisers = semaphores_[number].raisers;
+        if (std::find(raisers.begin(), raisers.end(), std::pair(q, agent)) == raisers.end())
+          raisers.push_back({q, agent});
+      }
     }
   }
   clocks_.resize(size_t{agents_} * agents_);
@@ -47,7 +50,8 @@ HappensBefore::HappensBefore(const isa::Executable& executable, const spec::Chip
 }
 
 void HappensBefore::wait(Site site, uint16_t semaphore, uint32_t value) {
-  std::deque<Batch>& batches = semaphores_[semaphore].batches;
+  const uint32_t number = semaphore_number(exe_, exe_.queues[site.queue].core, semaphore);
+  std::deque<Batch>& batches = semaphores_[number].batches;
   auto after = std::partition_point(batches.begin(), batches.end(), [&](const Batch& b) { return b.total <= value; });
   if (after == batches.begin()) return;  // inside the first, or what everybody knows
   Batch& last = *std::prev(after);
@@ -55,20 +59,20 @@ void HappensBefore::wait(Site site, uint16_t semaphore, uint32_t value) {
   join(clock(site.queue), last.clock);
 }
 
-Epoch HappensBefore::step(Site site, uint16_t signal, std::vector<Ambiguity>* ambiguities) {
+Epoch HappensBefore::step(Site site, std::vector<Ambiguity>* ambiguities) {
   --left_[site.queue];
   Epoch epoch{site.queue, ++numbers_[site.queue]};
-  if (signal != isa::kNoSemaphore) raise(site, epoch, signal, 1, ambiguities);
+  raise(site, epoch, 1, ambiguities);
   return epoch;
 }
 
-Epoch HappensBefore::transfer(Site site, uint32_t dma_queue, uint16_t signal, std::vector<Ambiguity>* ambiguities) {
+Epoch HappensBefore::transfer(Site site, std::vector<Ambiguity>* ambiguities) {
   --left_[site.queue];
   ++numbers_[site.queue];
-  const uint32_t agent = dma_agents_[site.queue * dma_queues_ + dma_queue];
+  const uint32_t agent = dma_agents_[site.queue * dma_queues_ + at(site).dma_queue];
   Epoch epoch{agent, ++numbers_[agent]};
   join(clock(epoch.agent), clock(site.queue));
-  if (signal != isa::kNoSemaphore) raise(site, epoch, signal, dma_engines_, ambiguities);
+  raise(site, epoch, dma_engines_, ambiguities);
   return epoch;
 }
 
@@ -79,12 +83,17 @@ bool HappensBefore::follows(const Batch& batch, uint32_t queue, uint32_t agent) 
   return before(batch.first) && std::all_of(batch.more.begin(), batch.more.end(), before);
 }
 
-void HappensBefore::raise(Site site, Epoch epoch, uint16_t semaphore, uint32_t count,
+void HappensBefore::raise(Site site, Epoch epoch, uint32_t count, std::vector<Ambiguity>* ambiguities) {
+  for (uint32_t number : raised_by(exe_, exe_.queues[site.queue].core, at(site)))
+    raise(site, epoch, number, count, ambiguities);
+}
+
+void HappensBefore::raise(Site site, Epoch epoch, uint32_t number, uint32_t count,
                           std::vector<Ambiguity>* ambiguities) {
-  Semaphore& s = semaphores_[semaphore];
+  Semaphore& s = semaphores_[number];
   s.total += count;
   if (!s.batches.empty() && !follows(s.batches.back(), site.queue, epoch.agent)) {
-    join_last(s, site, epoch, semaphore, ambiguities);
+    join_last(s, site, epoch, at(site).signal, ambiguities);
   } else {
     forget(s);
     Batch& batch = s.batches.emplace_back();

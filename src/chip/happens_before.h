@@ -29,20 +29,21 @@ struct Epoch {
 
 class HappensBefore {
  public:
+  // The executable must outlive it.
   HappensBefore(const isa::Executable& executable, const spec::ChipSpec& spec);
 
   // A wait that another signal could have satisfied as well.
   struct Ambiguity {
     Site wait, signal;
-    uint16_t semaphore = 0;
+    uint16_t semaphore = 0;  // of the core of the wait
   };
 
   // Before an instruction: its waits, in the order of a run that satisfied them.
   void wait(Site site, uint16_t semaphore, uint32_t value);
   // Then the instruction itself: its epoch. Reports into `ambiguities` (may be null).
-  Epoch step(Site site, uint16_t signal, std::vector<Ambiguity>* ambiguities);
+  Epoch step(Site site, std::vector<Ambiguity>* ambiguities);
   // Or a transfer that it triggers.
-  Epoch transfer(Site site, uint32_t dma_queue, uint16_t signal, std::vector<Ambiguity>* ambiguities);
+  Epoch transfer(Site site, std::vector<Ambiguity>* ambiguities);
 
   // Is what `epoch` did complete for an instruction of `queue` that starts now (or a transfer that it triggers)?
   bool complete(Epoch epoch, uint32_t queue) const { return clock(queue)[epoch.agent] >= epoch.number; }
@@ -69,16 +70,19 @@ class HappensBefore {
   std::span<uint32_t> clock(uint32_t agent) { return {clocks_.data() + size_t{agent} * agents_, agents_}; }
   std::span<const uint32_t> clock(uint32_t agent) const { return {clocks_.data() + size_t{agent} * agents_, agents_}; }
   bool follows(const Batch& batch, uint32_t queue, uint32_t agent) const;
+  const isa::Instruction& at(Site site) const { return exe_.queues[site.queue].code[site.instruction]; }
   void join_last(Semaphore& semaphore, Site site, Epoch epoch, uint16_t id, std::vector<Ambiguity>* ambiguities);
-  void raise(Site site, Epoch epoch, uint16_t semaphore, uint32_t count, std::vector<Ambiguity>* ambiguities);
+  void raise(Site site, Epoch epoch, uint32_t count, std::vector<Ambiguity>* ambiguities);
+  void raise(Site site, Epoch epoch, uint32_t number, uint32_t count, std::vector<Ambiguity>* ambiguities);
   void forget(Semaphore& semaphore);
 
+  const isa::Executable& exe_;
   uint32_t engines_ = 0, agents_ = 0, dma_engines_ = 0, dma_queues_ = 0;
-  std::vector<uint32_t> dma_agents_;  // by engine and DMA queue
-  std::vector<uint32_t> clocks_;      // per agent, a row
-  std::vector<uint32_t> numbers_;     // instructions or transfers so far
-  std::vector<uint64_t> left_;        // instructions not executed yet, per queue
-  std::vector<Semaphore> semaphores_;
+  std::vector<uint32_t> dma_agents_;          // by engine and DMA queue
+  std::vector<uint32_t> clocks_;              // per agent, a row
+  std::vector<uint32_t> numbers_;             // instructions or transfers so far
+  std::vector<uint64_t> left_;                // instructions not executed yet, per queue
+  std::vector<Semaphore> semaphores_;         // of all cores
   std::vector<std::vector<uint32_t>> spare_;  // rows to use again
 };
 

@@ -180,8 +180,7 @@ Judged one_order(const Machine& m, const spec::ChipSpec& spec, Prng& prng) {
       judged.executed_before.insert({before, e});
       if (order.complete(epoch, q)) judged.claimed.insert({before, e});
     }
-    epochs[e] = m.is_dma(e) ? order.transfer(site, i.dma_queue, i.signal, &ambiguities)
-                            : order.step(site, i.signal, &ambiguities);
+    epochs[e] = m.is_dma(e) ? order.transfer(site, &ambiguities) : order.step(site, &ambiguities);
     s = m.start(std::move(s), q);
   }
   judged.ambiguous = !ambiguities.empty();

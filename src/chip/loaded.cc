@@ -46,8 +46,13 @@ class Loader {
       return bad_input(
           fmt::format("{} semaphores used, chip {} has {}", exe_.semaphores, spec_.name, spec_.semaphores.count));
     }
+    if (exe_.lnc > spec_.lnc_max) {
+      return bad_input(fmt::format("a logical core of {} physical cores, chip {} has logical cores of up to {}",
+                                   exe_.lnc, spec_.name, spec_.lnc_max));
+    }
     TRY(check_hbm());
-    out_.semaphores = exe_.semaphores;
+    out_.cores = exe_.lnc;
+    out_.semaphores = exe_.semaphores * exe_.lnc;
     out_.layers = static_cast<uint32_t>(exe_.layers.size());
     for (uint32_t q = 0; q < exe_.queues.size(); ++q) TRY(load_queue(q));
     find_partial_raises();
@@ -89,7 +94,11 @@ class Loader {
     if (std::string problem = repeat_problem(p); !problem.empty()) {
       return bad_input(problem, fmt::format("queue {}", q));
     }
+    if (p.core >= exe_.lnc)
+      return bad_input(fmt::format("is for core {} of a logical core, which has {}", p.core, exe_.lnc),
+                       fmt::format("queue {}", q));
     LoadedQueue& queue = out_.queues.emplace_back();
+    queue.core = p.core;
     queue.repeats = map_repeats(p);
     if (isa::has_control(p)) {
       const std::vector<isa::Finding> findings = isa::check_control(p, spec_.sequencer.registers);
@@ -117,10 +126,11 @@ class Loader {
     return Done{};
   }
 
-  // Semaphores on which somebody waits for less than a whole transfer, or that engines raise as well. Increments of a
-  // transfer must not be able to overtake those of an earlier one, either.
+  // Semaphores on which somebody waits for less than a whole transfer, or that engines raise as well, or the DMA
+  // engines of two cores. Increments of a transfer must not be able to overtake those of an earlier one, either.
   void find_partial_raises() {
     std::vector<bool> partial(out_.semaphores);
+    std::vector<uint8_t> moved_by(out_.semaphores);  // bit per core whose transfers raise it
     const int64_t whole = spec_.dma.engines;
     for (const LoadedQueue& q : out_.queues) {
       for (const LoadedWait& w : q.waits) {
@@ -129,13 +139,18 @@ class Loader {
         if (odd) partial[w.semaphore] = true;
       }
       for (const Step& s : q.steps) {
-        if (s.kind != Step::Kind::transfer && s.signal != isa::kNoSemaphore) partial[s.signal] = true;
+        for (const uint16_t signal : {s.signal, s.remote}) {
+          if (signal == isa::kNoSemaphore) continue;
+          if (s.kind == Step::Kind::transfer) moved_by[signal] |= static_cast<uint8_t>(1u << q.core);
+          if (s.kind != Step::Kind::transfer || moved_by[signal] == 3) partial[signal] = true;
+        }
       }
     }
     for (LoadedTransfer& t : out_.transfers) {
       const timing::Transfer& timing = out_.timings[t.timing];
       const bool late = timing.start_latency > timing.completion + spec_.semaphores.wake;
-      t.raises_whole = t.signal == isa::kNoSemaphore || (late && !partial[t.signal]);
+      for (const uint16_t signal : {t.signal, t.remote})
+        t.raises_whole = t.raises_whole && (signal == isa::kNoSemaphore || (late && !partial[signal]));
     }
   }
 
@@ -155,6 +170,9 @@ class Loader {
     }
     if (i.signal != isa::kNoSemaphore && i.signal >= exe_.semaphores) {
       return error(q, pc, fmt::format("signals semaphore {}, the executable has {}", i.signal, exe_.semaphores));
+    }
+    if (i.signal != isa::kNoSemaphore && i.signal_to != isa::SignalTo::own && exe_.lnc < 2) {
+      return error(q, pc, fmt::format("signals the other core's semaphore {}, the executable is for one", i.signal));
     }
     if (is_dma(i.opcode) && i.dma_queue >= spec_.dma.queues) {
       return error(q, pc, fmt::format("DMA queue {}, chip {} has {}", i.dma_queue, spec_.name, spec_.dma.queues));
@@ -183,6 +201,11 @@ class Loader {
       if (!v.present() && !r.optional) return error(q, pc, fmt::format("{} has no operand '{}'", row.name, r.name));
       if (v.present() && v.base != isa::kAbsolute) {
         return error(q, pc, fmt::format("{} {} is on tile or tensor {}, not placed", row.name, r.name, v.base));
+      }
+      if (v.present() && v.peer != 0 && (exe_.lnc < 2 || v.memory != isa::Memory::sbuf || !is_dma(i.opcode))) {
+        return error(q, pc,
+                     fmt::format("{} {} is in {} of another core, where it does not reach", row.name, r.name,
+                                 isa::memory_name(v.memory)));
       }
       double elements = v.partitions;
       for (const isa::Dim& d : v.pattern()) elements *= d.count;
@@ -217,7 +240,7 @@ class Loader {
                      fmt::format("waits for semaphore {}, the executable has {}", wait.semaphore, exe_.semaphores));
       }
       LoadedWait& loaded = queue.waits.emplace_back();
-      loaded.semaphore = wait.semaphore;
+      loaded.semaphore = static_cast<uint16_t>(semaphore_number(exe_, p.core, wait.semaphore));
       loaded.value = wait.value;
       loaded.delta_begin = static_cast<uint32_t>(queue.growths.size());
       for (const isa::Delta& d : p.deltas_of(i)) {
@@ -246,18 +269,25 @@ class Loader {
     return number;
   }
 
+  void signals_of(const isa::Program& p, const isa::Instruction& i, Step& step) const {
+    for (uint32_t number : raised_by(exe_, p.core, i)) {
+      const bool own = number / exe_.semaphores == p.core;
+      (own ? step.signal : step.remote) = static_cast<uint16_t>(number);
+    }
+  }
+
   Step make_step(const isa::Program& p, const isa::Instruction& i, const LoadedQueue& queue) {
     Step step;
     step.wait_count = i.wait_count;
     step.wait_begin = static_cast<uint32_t>(queue.waits.size()) - i.wait_count;
-    step.signal = i.signal;
+    signals_of(p, i, step);
     step.amount = amount_of(p, i);
     step.layer = layer_of(i);
     if (is_dma(i.opcode)) {
       step.kind = Step::Kind::transfer;
       step.extra = static_cast<uint32_t>(out_.transfers.size());
       const timing::Transfer timing = timing::transfer(p, i, spec_);
-      out_.transfers.push_back({number_of(timing), i.dma_queue, i.signal, true, step.layer, i.source});
+      out_.transfers.push_back({number_of(timing), i.dma_queue, step.signal, step.remote, true, step.layer, i.source});
       step.occupancy = step.latency = timing.trigger;
       return step;
     }

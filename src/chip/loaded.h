@@ -14,6 +14,7 @@
 
 namespace presil::chip {
 
+// Semaphores are numbered over all physical cores (isa::semaphore_number).
 struct LoadedWait {
   uint16_t semaphore = 0;
   uint16_t delta_count = 0;
@@ -33,6 +34,7 @@ struct Step {
   uint64_t amount = 0;  // macs of the tensor engine, bytes of a transfer, else elements
   uint32_t wait_begin = 0;
   uint16_t signal = isa::kNoSemaphore;
+  uint16_t remote = isa::kNoSemaphore;  // of the other core
   uint8_t wait_count = 0;
   uint16_t parts = timing::kWholeArray;
   Kind kind = Kind::compute;
@@ -43,6 +45,7 @@ struct Step {
 
 struct LoadedQueue {
   isa::EngineKind engine = isa::EngineKind::sync;
+  uint8_t core = 0;  // of the logical core
   std::vector<Step> steps;
   std::vector<LoadedWait> waits;
   std::vector<Growth> growths;
@@ -63,8 +66,8 @@ struct LoadedQueue {
 struct LoadedTransfer {
   uint32_t timing = 0;  // index into Loaded::timings
   uint8_t queue = 0;
-  uint16_t signal = isa::kNoSemaphore;
-  bool raises_whole = true;  // nobody waits for a part of its increments
+  uint16_t signal = isa::kNoSemaphore, remote = isa::kNoSemaphore;  // as Step's
+  bool raises_whole = true;                                         // nobody waits for a part of its increments
   uint32_t layer = 0, source = isa::kNoSource;
 };
 
@@ -74,6 +77,7 @@ struct Loaded {
   std::vector<timing::Transfer> timings;  // no two equal: programs move much alike
   std::vector<uint32_t> busiest_first;    // queues by the total occupancy of their instructions; equal ones by index
   uint32_t semaphores = 0, layers = 0;
+  uint32_t cores = 1;    // physical ones
   bool control = false;  // some queue has branches or registers
 };
 

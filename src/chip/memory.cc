@@ -48,13 +48,15 @@ Plane reserve(uint32_t partitions, uint64_t bytes_per_partition) {
 
 }  // namespace
 
-CoreMemory::CoreMemory(const spec::ChipSpec& spec, uint64_t hbm_bytes)
-    : planes_{reserve(spec.sbuf.partitions, spec.sbuf.bytes_per_partition),
-              reserve(spec.psum.partitions, spec.psum.bytes_per_partition), reserve(1, hbm_bytes)} {}
-
-CoreMemory::CoreMemory(CoreMemory&& other) noexcept : loans_(std::move(other.loans_)) {
-  for (int i = 0; i < 3; ++i) planes_[i] = std::exchange(other.planes_[i], Plane{});
+CoreMemory::CoreMemory(const spec::ChipSpec& spec, uint64_t hbm_bytes, uint32_t lnc) : planes_{reserve(1, hbm_bytes)} {
+  for (uint32_t core = 0; core < lnc; ++core) {
+    for (const spec::SramSpec* sram : {&spec.sbuf, &spec.psum})
+      planes_.push_back(reserve(sram->partitions, sram->bytes_per_partition));
+  }
 }
+
+CoreMemory::CoreMemory(CoreMemory&& other) noexcept
+    : planes_(std::exchange(other.planes_, {})), loans_(std::move(other.loans_)) {}
 
 CoreMemory::~CoreMemory() {
   for (const Plane& plane : planes_) {
@@ -62,13 +64,16 @@ CoreMemory::~CoreMemory() {
   }
 }
 
-const Plane& CoreMemory::plane(isa::Memory memory) const {
+const Plane& CoreMemory::plane(isa::Memory memory, uint32_t core) const {
   CHECK(memory != isa::Memory::none, "an absent operand has no memory");
-  return planes_[static_cast<int>(memory) - 1];
+  if (memory == isa::Memory::hbm) return planes_[0];
+  const size_t place = 2 * size_t{core} + (memory == isa::Memory::sbuf ? 1 : 2);
+  CHECK(place < planes_.size(), "a core of the logical core");
+  return planes_[place];
 }
 
-std::span<std::byte> CoreMemory::partition(isa::Memory memory, uint32_t index) const {
-  const Plane& p = plane(memory);
+std::span<std::byte> CoreMemory::partition(isa::Memory memory, uint32_t index, uint32_t core) const {
+  const Plane& p = plane(memory, core);
   CHECK(index < p.partitions, "a partition of the memory");
   return {p.data + index * p.pitch, p.bytes_per_partition};
 }

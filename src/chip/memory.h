@@ -1,7 +1,8 @@
-// The contents of one core's memories: SBUF and PSUM (partitions of bytes) and the part of HBM that a program uses (one
-// partition). Pages that nobody touches take no host memory; untouched bytes read as zero. On the host, partitions lie
-// a little further apart than their size, so that a column of them does not share one set of a cache. Weights can be
-// lent to the HBM: they are read where they are, and copied only when a program writes to them.
+// The contents of a logical core's memories: SBUF and PSUM (partitions of bytes) of each of its physical cores and the
+// part of HBM that a program uses (one partition). Pages that nobody touches take no host memory; untouched bytes read
+// as zero. On the host, partitions lie a little further apart than their size, so that a column of them does not share
+// one set of a cache. Weights can be lent to the HBM: they are read where they are, and copied only when a program
+// writes to them.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -23,15 +24,16 @@ struct Plane {
 
 class CoreMemory {
  public:
-  CoreMemory(const spec::ChipSpec& spec, uint64_t hbm_bytes);
+  CoreMemory(const spec::ChipSpec& spec, uint64_t hbm_bytes, uint32_t lnc = 1);
   ~CoreMemory();
   CoreMemory(CoreMemory&& other) noexcept;
   CoreMemory(const CoreMemory&) = delete;
   CoreMemory& operator=(const CoreMemory&) = delete;
   CoreMemory& operator=(CoreMemory&&) = delete;
 
-  const Plane& plane(isa::Memory memory) const;
-  std::span<std::byte> partition(isa::Memory memory, uint32_t index) const;
+  // `core`: the physical core whose SBUF or PSUM it is.
+  const Plane& plane(isa::Memory memory, uint32_t core = 0) const;
+  std::span<std::byte> partition(isa::Memory memory, uint32_t index, uint32_t core = 0) const;
   // The HBM without what is lent.
   std::span<std::byte> hbm() const { return partition(isa::Memory::hbm, 0); }
 
@@ -48,8 +50,8 @@ class CoreMemory {
     uint64_t begin = 0, end = 0;
     const std::byte* data = nullptr;
   };
-  Plane planes_[3];          // sbuf, psum, hbm
-  std::vector<Loan> loans_;  // by address, apart from one another
+  std::vector<Plane> planes_;  // hbm, then by core sbuf and psum
+  std::vector<Loan> loans_;    // by address, apart from one another
 };
 
 }  // namespace presil::chip

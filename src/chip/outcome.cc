@@ -42,11 +42,15 @@ std::string source_text(const isa::Executable& executable, uint32_t source) {
   return text;
 }
 
+std::string core_prefix(const isa::Executable& executable, uint32_t core) {
+  return executable.lnc == 1 ? std::string() : fmt::format("core{}.", core);
+}
+
 std::string queue_name(const isa::Executable& executable, uint32_t queue) {
   const isa::Program& program = executable.queues[queue];
-  if (program.code.empty()) return fmt::format("queue {}", queue);
+  if (program.code.empty()) return fmt::format("{}queue {}", core_prefix(executable, program.core), queue);
   const isa::Instruction& first = program.code.front();
-  std::string name(isa::engine_name(first.engine));
+  std::string name = core_prefix(executable, program.core).append(isa::engine_name(first.engine));
   return first.engine_index == 0 ? name : name + std::to_string(first.engine_index);
 }
 

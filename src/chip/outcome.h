@@ -35,7 +35,10 @@ std::string outcome_text(const Outcome& outcome);
 // "matmul main of Conv_12 (layer conv1)"; "unknown source" when the instruction carries none.
 std::string source_text(const isa::Executable& executable, uint32_t source);
 
-// "tensor" or "vector1": the engine that runs a queue; the index is left out for 0.
+// "core1." of an executable for a pair of cores, otherwise empty.
+std::string core_prefix(const isa::Executable& executable, uint32_t core);
+
+// "tensor" or "vector1": the engine that runs a queue; the index is left out for 0. Of a pair "core1.tensor".
 std::string queue_name(const isa::Executable& executable, uint32_t queue);
 
 // "vector instruction 12 (activation)".

@@ -11,8 +11,8 @@ namespace {
 uint64_t bit(uint32_t slot) { return uint64_t{1} << slot; }
 
 bool overlap(const Box& a, const Box& b) {
-  return a.memory == b.memory && a.begin < b.end && b.begin < a.end && a.partition < b.partition_end &&
-         b.partition < a.partition_end;
+  return a.memory == b.memory && a.core == b.core && a.begin < b.end && b.begin < a.end &&
+         a.partition < b.partition_end && b.partition < a.partition_end;
 }
 
 template <class F>
@@ -23,7 +23,7 @@ void for_each_bit(uint64_t mask, F&& f) {
 }  // namespace
 
 uint64_t Scoreboard::conflicts(const Box& box) const {
-  const Around& around = around_[static_cast<size_t>(box.memory)];
+  const Around& around = around_[place(box)];
   uint64_t near = 0;
   for (uint32_t s = 0; s < kSlots; ++s) {
     near |= static_cast<uint64_t>((around.begin[s] < box.end) & (box.begin < around.end[s])) << s;
@@ -48,7 +48,7 @@ uint32_t Scoreboard::enter(std::span<const Box> boxes) {
     s.waits_for |= conflicts(box);
   }
   for (const Box& box : boxes) {
-    Around& around = around_[static_cast<size_t>(box.memory)];
+    Around& around = around_[place(box)];
     const bool first = around.begin[slot] == around.end[slot];
     around.begin[slot] = first ? box.begin : std::min(around.begin[slot], box.begin);
     around.end[slot] = first ? box.end : std::max(around.end[slot], box.end);

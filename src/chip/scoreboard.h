@@ -17,6 +17,7 @@ struct Box {
   bool writes = false;
   uint32_t partition = 0, partition_end = 1;
   int64_t begin = 0, end = 1;
+  uint8_t core = 0;  // of a pair, whose memory or registers; 0 for HBM
 };
 
 inline constexpr size_t kBoxesMax = isa::kComputeSources + 2;  // operands, and registers
@@ -41,7 +42,7 @@ class Scoreboard {
   void finish(uint32_t slot);
 
  private:
-  static constexpr size_t kMemories = 4;
+  static constexpr size_t kMemories = 4 * 2;  // of both cores
   struct Slot {
     Boxes boxes;
     uint64_t waits_for = 0;  // bit per slot
@@ -50,6 +51,7 @@ class Scoreboard {
   struct Around {
     std::array<int64_t, kSlots> begin, end;
   };
+  static size_t place(const Box& box) { return static_cast<size_t>(box.memory) + 4 * size_t{box.core}; }
   uint64_t conflicts(const Box& box) const;
 
   std::array<Slot, kSlots> slots_;

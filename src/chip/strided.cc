@@ -14,8 +14,11 @@ uint64_t Strided::elements() const {
   return n;
 }
 
-std::optional<Strided> resolve(const isa::View& view, int64_t offset_delta, isa::Access access, CoreMemory& memory) {
-  const Plane& plane = memory.plane(view.memory);
+std::optional<Strided> resolve(const isa::View& view, int64_t offset_delta, isa::Access access, CoreMemory& memory,
+                               uint8_t core) {
+  const bool shared = view.memory == isa::Memory::hbm;
+  const uint8_t owner = shared ? 0 : core ^ view.peer;
+  const Plane& plane = memory.plane(view.memory, owner);
   isa::ByteRange range = isa::byte_range(view);
   int64_t offset = 0, begin = 0, end = 0;
   if (__builtin_add_overflow(view.offset, offset_delta, &offset)) return std::nullopt;
@@ -27,7 +30,7 @@ std::optional<Strided> resolve(const isa::View& view, int64_t offset_delta, isa:
   }
   Strided s;
   s.base = plane.data + view.partition * plane.pitch + offset;
-  if (view.memory == isa::Memory::hbm) {
+  if (shared) {
     const bool writes = access != isa::Access::read;
     s.base = memory.hbm_at(static_cast<uint64_t>(begin), static_cast<uint64_t>(end), writes) + (offset - begin);
   }
@@ -41,6 +44,7 @@ std::optional<Strided> resolve(const isa::View& view, int64_t offset_delta, isa:
     s.step[d + 1] = view.dims[d].step * bytes;
   }
   s.memory = view.memory;
+  s.core = owner;
   s.partition_begin = view.partition;
   s.partition_end = last;
   s.byte_begin = begin;
@@ -78,8 +82,9 @@ Strided contiguous(std::byte* base, DType dtype, uint64_t count) {
 }
 
 bool may_overlap(const Strided& a, const Strided& b) {
-  return a.memory != isa::Memory::none && a.memory == b.memory && a.partition_begin < b.partition_end &&
-         b.partition_begin < a.partition_end && a.byte_begin < b.byte_end && b.byte_begin < a.byte_end;
+  return a.memory != isa::Memory::none && a.memory == b.memory && a.core == b.core &&
+         a.partition_begin < b.partition_end && b.partition_begin < a.partition_end && a.byte_begin < b.byte_end &&
+         b.byte_begin < a.byte_end;
 }
 
 bool overlaps_itself(const Strided& s) {

@@ -23,6 +23,7 @@ struct Strided {
   std::array<int64_t, kMaxDims> step{};  // bytes
   // Where the bytes lie, for overlap tests: a memory (none: private to this instruction), partitions, bytes within.
   isa::Memory memory = isa::Memory::none;
+  uint8_t core = 0;  // whose SBUF or PSUM it is; 0 for HBM
   uint32_t partition_begin = 0, partition_end = 0;
   int64_t byte_begin = 0, byte_end = 0;
 
@@ -30,8 +31,9 @@ struct Strided {
   uint64_t elements() const;
 };
 
-// Dimension 0 is the partition. Empty if a byte lies outside the memory.
-std::optional<Strided> resolve(const isa::View& view, int64_t offset_delta, isa::Access access, CoreMemory& memory);
+// Dimension 0 is the partition. `core` executes the instruction. Empty if a byte lies outside the memory.
+std::optional<Strided> resolve(const isa::View& view, int64_t offset_delta, isa::Access access, CoreMemory& memory,
+                               uint8_t core = 0);
 
 // The same operand with fewer dimensions: [begin, end) of its own.
 Strided with_dims(const Strided& s, int begin, int end);

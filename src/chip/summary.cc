@@ -31,28 +31,32 @@ void add_operands(const isa::Program& program, const isa::Instruction& i, uint64
 }
 
 // The next instruction of a stopped queue that would raise `semaphore`: ahead of it, or in a repeat that is still open.
-bool next_raiser(const isa::Program& program, const LoadedQueue& queue, const Cursor& c, uint16_t semaphore,
-                 uint32_t* instruction) {
+bool next_raiser(const isa::Executable& exe, const isa::Program& program, const LoadedQueue& queue, const Cursor& c,
+                 uint32_t semaphore, uint32_t* instruction) {
+  auto raises = [&](uint32_t pc) {
+    const isa::Raised all = raised_by(exe, program.core, program.code[pc]);
+    return std::ranges::find(all, semaphore) != all.end();
+  };
   uint32_t first = isa::has_control(program) ? 0 : c.pc;  // branches may lead anywhere
   for (uint32_t pc = c.pc; pc < program.code.size(); ++pc) {
-    if (program.code[pc].signal == semaphore) return *instruction = pc, true;
+    if (raises(pc)) return *instruction = pc, true;
   }
   for (uint32_t level = 0; level < c.depth; ++level) {
     const isa::Repeat& r = queue.repeats.repeats[c.open[level]];
     if (c.iteration[level] + 1 < r.count) first = std::min(first, r.first);
   }
   for (uint32_t pc = first; pc < c.pc; ++pc) {
-    if (program.code[pc].signal == semaphore) return *instruction = pc, true;
+    if (raises(pc)) return *instruction = pc, true;
   }
   return false;
 }
 
 std::string raisers(const isa::Executable& exe, const Loaded& loaded, std::span<const Blocked> blocked,
-                    uint16_t semaphore) {
+                    uint32_t semaphore) {
   std::string text;
   for (const Blocked& b : blocked) {
     uint32_t instruction = 0;
-    if (!next_raiser(exe.queues[b.queue], loaded.queues[b.queue], b.cursor, semaphore, &instruction)) continue;
+    if (!next_raiser(exe, exe.queues[b.queue], loaded.queues[b.queue], b.cursor, semaphore, &instruction)) continue;
     if (!text.empty()) text += " or ";
     text += instruction_text(exe, b.queue, instruction);
   }
@@ -64,10 +68,13 @@ std::string raisers(const isa::Executable& exe, const Loaded& loaded, std::span<
 std::vector<trace::Lane> lane_list(const isa::Executable& executable, const spec::ChipSpec& spec, uint32_t core) {
   std::vector<trace::Lane> lanes;
   for (uint32_t q = 0; q < executable.queues.size(); ++q) {
-    lanes.push_back({fmt::format("core{}.{}", core, queue_name(executable, q)), trace::Lane::Kind::engine});
+    const std::string name =
+        queue_name(executable, q).substr(core_prefix(executable, executable.queues[q].core).size());
+    lanes.push_back({fmt::format("core{}.{}", core + executable.queues[q].core, name), trace::Lane::Kind::engine});
   }
-  for (uint32_t e = 0; e < spec.dma.engines; ++e) {
-    lanes.push_back({fmt::format("core{}.dma{}", core, e), trace::Lane::Kind::dma});
+  for (uint32_t n = core; n < core + executable.lnc; ++n) {
+    for (uint32_t e = 0; e < spec.dma.engines; ++e)
+      lanes.push_back({fmt::format("core{}.dma{}", n, e), trace::Lane::Kind::dma});
   }
   return lanes;
 }
@@ -105,9 +112,10 @@ Outcome deadlock(const isa::Executable& exe, const Loaded& loaded, std::span<con
   for (const Blocked& b : blocked) {
     if (!o.detail.empty()) o.detail += "; ";
     const isa::Instruction& i = exe.queues[b.queue].code[b.cursor.pc];
-    o.detail += fmt::format("{} of {} waits for semaphore {} >= {}, which is at {}: {}",
-                            instruction_text(exe, b.queue, b.cursor.pc), source_text(exe, i.source), b.semaphore,
-                            b.needed, b.value, raisers(exe, loaded, blocked, b.semaphore));
+    o.detail +=
+        fmt::format("{} of {} waits for semaphore {} >= {}, which is at {}: {}",
+                    instruction_text(exe, b.queue, b.cursor.pc), source_text(exe, i.source),
+                    b.semaphore % exe.semaphores, b.needed, b.value, raisers(exe, loaded, blocked, b.semaphore));
   }
   return o;
 }

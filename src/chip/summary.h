@@ -9,7 +9,7 @@
 
 namespace presil::chip {
 
-// One lane per queue, then one per DMA engine.
+// One lane per queue, then one per DMA engine; `core`: the chip's number of the first physical core.
 std::vector<trace::Lane> lane_list(const isa::Executable& executable, const spec::ChipSpec& spec, uint32_t core);
 
 // Adds instructions, macs and bytes to totals and layers. executed[queue][instruction] counts executions.
@@ -20,7 +20,7 @@ void count_executed(const isa::Executable& executable, const Loaded& loaded,
 struct Blocked {
   uint32_t queue = 0;
   Cursor cursor;
-  uint16_t semaphore = 0;
+  uint32_t semaphore = 0;  // among those of all cores
   uint32_t needed = 0, value = 0;
 };
 Outcome deadlock(const isa::Executable& executable, const Loaded& loaded, std::span<const Blocked> blocked);

@@ -20,7 +20,8 @@ Enum read_enum(ByteReader& r, std::string_view what, const std::vector<std::stri
 View read_view(ByteReader& r) {
   const Vocabulary& names = vocabulary();
   View v;
-  v.memory = read_enum<Memory>(r, "memory", names.memories);
+  const auto memory = r.number<uint8_t>("memory", 8);
+  v.memory = static_cast<Memory>(memory % 4), v.peer = memory / 4;
   if (!v.present()) return v;
   v.dtype = read_enum<DType>(r, "type", names.dtypes);
   v.partition = r.number<uint16_t>("partition");
@@ -44,6 +45,7 @@ void read_instruction(ByteReader& r, Program& p) {
   i.engine_index = r.number<uint8_t>("engine index");
   i.dma_queue = r.number<uint8_t>("DMA queue");
   i.signal = static_cast<uint16_t>(r.number<uint32_t>("signal", kNoSemaphore + 1u) - 1);
+  i.signal_to = static_cast<SignalTo>(r.number<uint8_t>("whose signal", kSignalToCount));
   i.source = static_cast<uint32_t>(r.number<uint64_t>("source", uint64_t{kNoSource} + 1) - 1);
   i.wait_count = r.number<uint8_t>("waits");
   i.delta_count = r.number<uint8_t>("deltas");
@@ -130,6 +132,7 @@ void read_settings(ByteReader& r, Executable& e) {
 struct Summary {
   Executable executable;
   size_t queues = 0;
+  std::vector<uint8_t> cores;     // of each queue, in a pair
   std::vector<size_t> with_data;  // tensors whose bytes are in constant sections
 };
 
@@ -139,9 +142,12 @@ Summary read_summary(ByteReader& r) {
   for (std::string* text : {&e.chip, &e.model, &e.precision}) *text = r.text("text");
   e.cores = r.number<uint32_t>("cores");
   if (e.cores == 0) r.fail("no core");
+  e.lnc = r.number<uint32_t>("lnc");
+  if (e.lnc == 0) r.fail("no physical core");
   e.semaphores = r.number<uint32_t>("semaphores");
   e.hbm_bytes = r.number<uint64_t>("hbm bytes");
   s.queues = r.number<uint32_t>("queues");
+  for (size_t q = 0; q < s.queues && e.lnc > 1 && !r.failed(); ++q) s.cores.push_back(r.number<uint8_t>("core"));
   for (size_t n = r.count("tensors"); n > 0 && !r.failed(); --n) {
     bool has_data = false;
     e.tensors.push_back(read_tensor(r, has_data));
@@ -189,6 +195,7 @@ Result<Executable> decode_sections(Container& c) {
   for (size_t q = 0; q < summary.queues; ++q) {
     ByteReader queue(c.sections[1 + q].bytes);
     e.queues.push_back(read_queue(queue));
+    if (q < summary.cores.size()) e.queues.back().core = summary.cores[q];
     if (queue.failed()) return bad_input(fmt::format("queue {}: {}", q, queue.error()));
     c.sections[1 + q].bytes = {};
   }

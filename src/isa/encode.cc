@@ -12,7 +12,7 @@ namespace presil::isa {
 namespace {
 
 void write_view(ByteWriter& w, const View& v) {
-  w.number(static_cast<uint64_t>(v.memory));
+  w.number(static_cast<uint64_t>(v.memory) + 4u * v.peer);
   if (!v.present()) return;
   w.number(static_cast<uint64_t>(v.dtype));
   w.number(v.partition);
@@ -32,6 +32,7 @@ void write_instruction(ByteWriter& w, const Program& p, const Instruction& i) {
   w.number(i.engine_index);
   w.number(i.dma_queue);
   w.number(i.signal == kNoSemaphore ? 0 : i.signal + 1u);
+  w.number(static_cast<uint64_t>(i.signal_to));
   w.number(i.source == kNoSource ? 0 : uint64_t{i.source} + 1);
   w.number(i.wait_count);
   w.number(i.delta_count);
@@ -93,9 +94,13 @@ Bytes summary_bytes(const Executable& e) {
   ByteWriter w;
   for (const std::string* s : {&e.chip, &e.model, &e.precision}) w.text(*s);
   w.number(e.cores);
+  w.number(e.lnc);
   w.number(e.semaphores);
   w.number(e.hbm_bytes);
   w.number(e.queues.size());
+  for (const Program& p : e.queues) {
+    if (e.lnc > 1) w.number(p.core);
+  }
   w.number(e.tensors.size());
   for (const HbmTensor& t : e.tensors) write_tensor(w, t);
   w.number(e.sources.size());

@@ -12,7 +12,7 @@
 
 namespace presil::isa {
 
-inline constexpr uint32_t kFormatVersion = 3;
+inline constexpr uint32_t kFormatVersion = 4;
 
 // Of the instruction table and of every list of names whose positions a file stores. A file is read only by a presil
 // with the same.

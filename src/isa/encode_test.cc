@@ -101,8 +101,8 @@ TEST(Encode, ErrorsOfTheHeader) {
     copy[at] = std::byte{value};
     return error_of(copy);
   };
-  EXPECT_EQ(changed(8, 7), "a.presil: file is version 7, this presil reads 3 (compile the model again)");
-  EXPECT_EQ(changed(8, 0), "a.presil: file is version 0, this presil reads 3 (compile the model again)");
+  EXPECT_EQ(changed(8, 7), "a.presil: file is version 7, this presil reads 4 (compile the model again)");
+  EXPECT_EQ(changed(8, 0), "a.presil: file is version 0, this presil reads 4 (compile the model again)");
   EXPECT_EQ(changed(15, 255), "a.presil: 4278190084 sections, at most 1048576");
   Container other{table_hash() + 1, 0, {}};
   EXPECT_EQ(

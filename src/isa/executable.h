@@ -1,6 +1,7 @@
 // Executable: what a chip runs. One Program per queue of each core, the HBM map, semaphores, provenance, and the hash
 // of the spec it was compiled for. Files: versioned binary (encode.h) and text (print.h); both round-trip.
 #pragma once
+#include <array>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -62,6 +63,7 @@ struct Executable {
   std::string model;  // model file or kernel name
   std::string precision = "fp32";
   uint32_t cores = 1;  // that run it, each with its own memories, queues and semaphores, and its part of split tensors
+  uint32_t lnc = 1;    // physical cores of each: 1, or 2 with one HBM map for both and everything else of their own
   uint32_t semaphores = 0;  // used: 0 .. semaphores-1
   uint64_t hbm_bytes = 0;   // used, from address 0
   std::vector<HbmTensor> tensors;
@@ -72,6 +74,19 @@ struct Executable {
   std::vector<numerics::ActivationTable> activations;  // custom0, custom1, ...
   bool operator==(const Executable&) const = default;
 };
+
+// A semaphore among those of all of the executable's physical cores; `core` is the one whose it is.
+inline uint32_t semaphore_number(const Executable& e, uint32_t core, uint16_t semaphore) {
+  return core * e.semaphores + semaphore;
+}
+// Those that an instruction of a queue of `core` raises: none, one, or one on each of two cores.
+struct Raised {
+  std::array<uint32_t, 2> number{};
+  int count = 0;
+  const uint32_t* begin() const { return number.data(); }
+  const uint32_t* end() const { return number.data() + count; }
+};
+Raised raised_by(const Executable& e, uint32_t core, const Instruction& i);
 
 // Of the tensor that the cores have together.
 std::vector<int64_t> whole_shape(const HbmTensor& tensor, uint32_t cores);

@@ -33,6 +33,20 @@ void check_memory(const InstructionCheck& c, int k, const OperandRow& r) {
   if (r.access != Access::read) require(engine.writes, "writes");
 }
 
+// SBUF of the other core is for the DMA engines, and for what they move, not for the indices that they follow.
+void check_peer(const InstructionCheck& c, int k) {
+  const View& v = c.operand(k);
+  if (v.peer == 0) return;
+  if (v.memory != Memory::sbuf)
+    return c.fail_operand(k, fmt::format("is in {} of the other core; legal: sbuf", memory_name(v.memory)));
+  const bool index = c.instruction.opcode == Opcode::dma_gather && k > 1;
+  if (!c.is_dma() || index) {
+    return c.fail_operand(
+        k, fmt::format("is in the other core's sbuf, where only {} reaches", index ? "what is moved" : "a DMA"));
+  }
+  if (c.spec.lnc_max < 2) c.fail_operand(k, fmt::format("is in the other core of a pair, {} has none", c.spec.name));
+}
+
 void check_free_size(const InstructionCheck& c, int k) {
   const View& v = c.operand(k);
   uint64_t limit = v.memory == Memory::psum ? c.spec.psum.bytes_per_partition / 4 : kFreeElementsMax;
@@ -201,6 +215,7 @@ bool check_operand(const InstructionCheck& c, int k) {
     return r.optional;
   }
   check_memory(c, k, r);
+  check_peer(c, k);
   check_type(c, k);
   check_alignment(c, k);
   if (!check_pattern(c, k)) return false;

@@ -46,6 +46,8 @@ Result<Integer> field(Cursor& c, std::string_view name) {
 
 // Instructions up to the '}' of the queue whose head `c` has just read.
 Result<Program> parse_queue(Lines& lines, Cursor c) {
+  uint8_t core = 0;
+  if (c.accept("core=")) core = TRY(c.integer<uint8_t>("a core"));
   TRY(c.expect("{"));
   TRY(c.expect_end());
   ProgramParser parser;
@@ -58,7 +60,9 @@ Result<Program> parse_queue(Lines& lines, Cursor c) {
       TRY(parser.close_repeat(line));
     } else {
       TRY(line.expect_end());
-      return std::move(parser).finish();
+      Program program = TRY(std::move(parser).finish());
+      program.core = core;
+      return program;
     }
   }
   return not_closed;
@@ -164,8 +168,9 @@ Result<numerics::ActivationTable> parse_activation(Lines& lines, Cursor& c) {
 }
 
 Result<void> parse_item(Lines& lines, Executable& e) {
-  static const std::vector<std::string> items{"chip",  "model",  "precision", "semaphores", "hbm_bytes", "queue",
-                                              "layer", "source", "tensor",    "cores",      "modes",     "activation"};
+  static const std::vector<std::string> items{"chip",  "model",      "precision", "semaphores", "hbm_bytes",
+                                              "queue", "layer",      "source",    "tensor",     "cores",
+                                              "modes", "activation", "lnc"};
   Cursor c = lines.cursor();
   switch (TRY(c.one_of("an item of an executable", items))) {
     case 0:
@@ -205,6 +210,9 @@ Result<void> parse_item(Lines& lines, Executable& e) {
     case 11:
       e.activations.push_back(TRY(parse_activation(lines, c)));
       return {};
+    case 12:
+      e.lnc = TRY(c.integer<uint32_t>("a number of physical cores", 1));
+      break;
   }
   return c.expect_end();
 }

@@ -234,5 +234,30 @@ TEST(Text, ErrorsOfExecutables) {
                                                  hash_name(hash_bytes(std::vector<std::byte>(4)))));
 }
 
+TEST(Parse, PairsOfCores) {
+  const std::string text = R"(presil executable 1
+chip "" 0000000000000000
+model ""
+precision "fp32"
+lnc 2
+semaphores 3
+hbm_bytes 0
+queue {
+  sync dma_copy dst=sbuf.fp32[peer p0+32 20] src=sbuf.fp32[p0+32 20] signal=both.s1
+}
+queue core=1 {
+  vector wait wait=s1>=16 signal=peer.s2
+}
+)";
+  const Result<Executable> e = parse_executable(text, "a");
+  ASSERT_TRUE(e) << e.error().text();
+  EXPECT_EQ(e->lnc, 2u);
+  EXPECT_EQ(e->queues[1].core, 1);
+  EXPECT_EQ(e->queues[0].views[0].peer, 1);
+  EXPECT_EQ(e->queues[0].code[0].signal_to, SignalTo::both);
+  EXPECT_EQ(e->queues[1].code[0].signal_to, SignalTo::peer);
+  EXPECT_EQ(print(*e), text);
+}
+
 }  // namespace
 }  // namespace presil::isa

@@ -52,6 +52,7 @@ void append_view(std::string& out, const View& view) {
   fmt::format_to(to, "{}.{}[", memory_name(view.memory), dtype_name(view.dtype));
   size_t start = out.size();
   if (view.base != kAbsolute) fmt::format_to(to, "%{} ", view.base);
+  if (view.peer != 0) out += "peer ";
   if (view.partition != 0 || view.partitions != 1) fmt::format_to(to, "p{}+{} ", view.partition, view.partitions);
   if (view.offset != 0) fmt::format_to(to, "@{} ", view.offset);
   for (size_t d = 0; d < view.rank; ++d) {
@@ -88,7 +89,10 @@ void append_instruction(std::string& out, const Program& p, const Instruction& i
     fmt::format_to(to, " wait=s{}>={}", waits[k].semaphore, waits[k].value);
     append_deltas(out, p, i, Delta::Target::wait, k);
   }
-  if (i.signal != kNoSemaphore) fmt::format_to(to, " signal=s{}", i.signal);
+  if (i.signal != kNoSemaphore) {
+    constexpr std::string_view whose[kSignalToCount] = {"", "peer.", "both."};
+    fmt::format_to(to, " signal={}s{}", whose[static_cast<size_t>(i.signal_to)], i.signal);
+  }
   if (i.source != kNoSource) fmt::format_to(to, " source={}", i.source);
 }
 
@@ -187,10 +191,11 @@ std::string print(const Executable& e) {
   fmt::format_to(to, "chip {} {}\nmodel {}\nprecision {}\n", in_quotes(e.chip), hash_name(e.spec_hash),
                  in_quotes(e.model), in_quotes(e.precision));
   if (e.cores != 1) fmt::format_to(to, "cores {}\n", e.cores);
+  if (e.lnc != 1) fmt::format_to(to, "lnc {}\n", e.lnc);
   fmt::format_to(to, "semaphores {}\nhbm_bytes {}\n", e.semaphores, e.hbm_bytes);
   append_settings(out, e);
   for (const Program& queue : e.queues) {
-    out += "queue {\n";
+    out += queue.core == 0 ? "queue {\n" : fmt::format("queue core={} {{\n", queue.core);
     append_program(out, queue, 1);
     out += "}\n";
   }

@@ -60,8 +60,9 @@ namespace {
 
 bool same_view(const View& a, const View& b) {
   if (!a.present() || !b.present()) return a.present() == b.present();
-  return a.memory == b.memory && a.dtype == b.dtype && a.partition == b.partition && a.partitions == b.partitions &&
-         a.base == b.base && a.offset == b.offset && std::ranges::equal(a.pattern(), b.pattern());
+  return a.memory == b.memory && a.peer == b.peer && a.dtype == b.dtype && a.partition == b.partition &&
+         a.partitions == b.partitions && a.base == b.base && a.offset == b.offset &&
+         std::ranges::equal(a.pattern(), b.pattern());
 }
 
 std::vector<Delta> sorted(std::span<const Delta> deltas) {
@@ -72,7 +73,7 @@ std::vector<Delta> sorted(std::span<const Delta> deltas) {
 
 bool same_instruction(const Program& p, const Instruction& a, const Program& q, const Instruction& b) {
   return a.opcode == b.opcode && a.engine == b.engine && a.engine_index == b.engine_index &&
-         a.dma_queue == b.dma_queue && a.signal == b.signal && a.source == b.source &&
+         a.dma_queue == b.dma_queue && a.signal == b.signal && a.signal_to == b.signal_to && a.source == b.source &&
          std::ranges::equal(p.operands(a), q.operands(b), same_view) && std::ranges::equal(p.attrs(a), q.attrs(b)) &&
          std::ranges::equal(p.waits_of(a), q.waits_of(b)) && sorted(p.deltas_of(a)) == sorted(q.deltas_of(b));
 }
@@ -83,7 +84,7 @@ bool Program::operator==(const Program& other) const {
   return std::ranges::equal(
              code, other.code,
              [&](const Instruction& a, const Instruction& b) { return same_instruction(*this, a, other, b); }) &&
-         repeats == other.repeats;
+         repeats == other.repeats && core == other.core;
 }
 
 bool uses_registers(const Program& code, const Instruction& i) {

@@ -38,6 +38,11 @@ struct Delta {
   auto operator<=>(const Delta&) const = default;
 };
 
+// Whose semaphore an instruction raises: its core's, that of the other core of the pair, or one of the same number on
+// both.
+enum class SignalTo : uint8_t { own, peer, both };
+inline constexpr int kSignalToCount = 3;
+
 struct Instruction {
   Opcode opcode = Opcode::wait;
   EngineKind engine = EngineKind::sync;
@@ -46,7 +51,8 @@ struct Instruction {
   uint8_t operand_count = 0, attribute_count = 0, wait_count = 0, delta_count = 0;
   uint32_t operand_begin = 0, attribute_begin = 0, wait_begin = 0, delta_begin = 0;
   uint16_t signal = kNoSemaphore;  // incremented when results are visible: by 1, or by a DMA once per DMA engine
-  uint32_t source = kNoSource;     // into the owner's source table (provenance)
+  SignalTo signal_to = SignalTo::own;
+  uint32_t source = kNoSource;  // into the owner's source table (provenance)
 };
 
 // Instructions [first, last) run `count` times. Repeats nest properly; vector order is by first, outer before inner.
@@ -57,6 +63,7 @@ struct Repeat {
 };
 
 struct Program {
+  uint8_t core = 0;  // of an Executable for a pair of cores: whose sequencer runs it
   std::vector<Instruction> code;
   std::vector<View> views;
   std::vector<uint32_t> attributes;

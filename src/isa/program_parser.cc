@@ -34,6 +34,7 @@ Result<View> parse_view(Cursor& c) {
   v.dtype = static_cast<DType>(TRY(c.one_of("a type", names.dtypes)));
   TRY(c.expect("["));
   if (c.accept("%")) v.base = TRY(c.integer<uint32_t>("a tile or tensor"));
+  if (c.accept_word("peer")) v.peer = 1;
   if (c.accept("p")) {
     v.partition = TRY(c.integer<uint16_t>("a partition"));
     TRY(c.expect("+"));
@@ -99,6 +100,7 @@ Result<void> ProgramParser::field(Cursor& c, std::string_view key) {
   if (key == "queue") {
     i.dma_queue = TRY(c.integer<uint8_t>("a queue"));
   } else if (key == "signal") {
+    i.signal_to = c.accept("peer.") ? SignalTo::peer : c.accept("both.") ? SignalTo::both : SignalTo::own;
     TRY(c.expect("s"));
     i.signal = TRY(c.integer<uint16_t>("a semaphore"));
   } else if (key == "source") {

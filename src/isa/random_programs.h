@@ -36,6 +36,7 @@ class RandomPrograms {
     v.memory = static_cast<Memory>(random_.between(1, 3));
     v.dtype = static_cast<DType>(random_.below(kDTypeCount));
     v.rank = static_cast<uint8_t>(random_.below(kMaxRank + 1));
+    v.peer = random_.below(8) == 0;
     if (random_.below(2)) v.partition = any<uint16_t>(), v.partitions = any<uint16_t>();
     if (random_.below(4) == 0) v.base = any<uint32_t>();
     if (random_.below(2)) v.offset = any<int64_t>();
@@ -67,6 +68,7 @@ class RandomPrograms {
     }
     if (random_.below(3) == 0) i.engine_index = any<uint8_t>(), i.dma_queue = any<uint8_t>();
     if (random_.below(3) == 0) i.signal = any<uint16_t>();
+    if (i.signal != kNoSemaphore) i.signal_to = static_cast<SignalTo>(random_.below(kSignalToCount));
     if (random_.below(3) == 0) i.source = any<uint32_t>();
     while (random_.below(3) == 0 && i.wait_count < 255) {
       p.waits.push_back({any<uint16_t>(), any<uint32_t>()});
@@ -109,9 +111,13 @@ class RandomPrograms {
   Executable executable() {
     Executable e{any<uint64_t>(), text(), text(), text()};
     e.cores = 1 + static_cast<uint32_t>(random_.below(4));
+    e.lnc = 1 + static_cast<uint32_t>(random_.below(2));
     e.semaphores = any<uint32_t>(), e.hbm_bytes = any<uint64_t>();
     for (uint64_t n = random_.below(4); n-- > 0;) e.tensors.push_back(tensor());
-    for (uint64_t n = random_.below(4); n-- > 0;) e.queues.push_back(program(random_.below(20)));
+    for (uint64_t n = random_.below(4); n-- > 0;) {
+      e.queues.push_back(program(random_.below(20)));
+      e.queues.back().core = e.lnc > 1 ? any<uint8_t>() : 0;
+    }
     for (uint64_t n = random_.below(4); n-- > 0;) e.sources.push_back({any<uint32_t>(), text(), text()});
     for (uint64_t n = random_.below(4); n-- > 0;)
       e.layers.push_back({text(), text(), any<uint64_t>(), any<uint64_t>()});

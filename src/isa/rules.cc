@@ -64,7 +64,10 @@ void check_waits(const InstructionCheck& c) {
                                  c.spec.semaphores.maximum));
     }
   }
-  if (c.instruction.signal != kNoSemaphore) semaphore(c.instruction.signal, "signal");
+  if (c.instruction.signal == kNoSemaphore) return;
+  semaphore(c.instruction.signal, "signal");
+  if (c.instruction.signal_to != SignalTo::own && c.spec.lnc_max < 2)
+    c.fail("signal", fmt::format("goes to the other core of a pair, {} has none", c.spec.name));
 }
 
 std::vector<Repeat> repeats_around(const Program& program, size_t instruction) {

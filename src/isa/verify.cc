@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <set>
+#include <tuple>
 
 #include "isa/control.h"
 #include "isa/instruction_check.h"
@@ -17,7 +18,8 @@ struct Verifier {
   const Executable& executable;
   const spec::ChipSpec& spec;
   std::vector<Finding> findings;
-  std::vector<uint64_t> signalled{};  // per semaphore: all increments of the run
+  std::vector<uint64_t> signalled{};  // per core and semaphore: all increments of the run
+  uint32_t semaphores = 0;            // of a core, as far as they are counted
   bool sound = false;                 // every queue's structure
 
   void fail(uint32_t queue, uint32_t instruction, std::string subject, std::string message) {
@@ -70,6 +72,14 @@ void check_references(Verifier& v, uint32_t queue, uint32_t n, const Instruction
   };
   for (const Wait& w : c.program.waits_of(i)) semaphore(w.semaphore);
   if (i.signal != kNoSemaphore) semaphore(i.signal);
+  if (v.executable.lnc < 2) {
+    if (i.signal != kNoSemaphore && i.signal_to != SignalTo::own)
+      fail("", fmt::format("signals the other core's semaphore {}, the executable is for one", i.signal));
+    for (size_t k = 0; k < r.operands.size(); ++k) {
+      if (c.present(static_cast<int>(k)) && c.operand(static_cast<int>(k)).peer != 0)
+        fail(r.operands[k].name, "is in the other core's sbuf, the executable is for one core");
+    }
+  }
   if (i.source != kNoSource && i.source >= v.executable.sources.size()) {
     fail("", fmt::format("source {}, there are {}", i.source, v.executable.sources.size()));
   }
@@ -86,6 +96,12 @@ void check_settings(Verifier& v) {
   }
 }
 
+constexpr uint32_t kCoresMax = 2;  // of a logical core
+
+bool raises(const Program& queue, const Instruction& i, uint32_t core) {
+  return i.signal_to == SignalTo::both || (queue.core == core) == (i.signal_to == SignalTo::own);
+}
+
 void check_queue(Verifier& v, uint32_t queue, const Program& p) {
   const bool open = has_control(p);  // nobody knows how often
   walk(p, [&](uint32_t n, const std::vector<Repeat>& around) {
@@ -100,11 +116,15 @@ void check_queue(Verifier& v, uint32_t queue, const Program& p) {
              fmt::format("is for {} engine {}, the queue is for {} engine {}", engine_name(i.engine), i.engine_index,
                          engine_name(p.code[0].engine), p.code[0].engine_index));
     }
-    if (i.signal >= v.signalled.size()) return;
+    if (i.signal >= v.semaphores) return;
     uint64_t times = c.is_dma() ? v.spec.dma.engines : 1;
     for (const Repeat& r : around) times = saturating_product(times, r.count);
     if (open) times = kUncounted;
-    v.signalled[i.signal] = saturating_sum(v.signalled[i.signal], times);
+    for (uint32_t core = 0; core < kCoresMax; ++core) {
+      if (!raises(p, i, core)) continue;
+      uint64_t& signalled = v.signalled[core * v.semaphores + i.signal];
+      signalled = saturating_sum(signalled, times);
+    }
   });
 }
 
@@ -117,20 +137,26 @@ void check_reachable(Verifier& v, uint32_t queue, const Program& p) {
     for (size_t k = 0; k < waits.size(); ++k) {
       int64_t most = swept(c, Delta::Target::wait, static_cast<int>(k), waits[k].value).high;
       uint16_t id = waits[k].semaphore;
-      if (id >= v.signalled.size() || most <= 0 || static_cast<uint64_t>(most) <= v.signalled[id]) continue;
+      if (id >= v.semaphores || most <= 0) continue;
+      const uint64_t all = v.signalled[p.core * v.semaphores + id];
+      if (static_cast<uint64_t>(most) <= all) continue;
       v.fail(queue, n, std::string(row(i.opcode).name),
-             fmt::format("waits for semaphore {} to reach {}, all signals make {}", id, most, v.signalled[id]));
+             fmt::format("waits for semaphore {} to reach {}, all signals make {}", id, most, all));
     }
   });
 }
 
 void check_queues(Verifier& v) {
-  std::set<std::pair<EngineKind, uint8_t>> engines;
-  v.signalled.assign(std::min<uint64_t>(v.executable.semaphores, v.spec.semaphores.count), 0);
+  std::set<std::tuple<uint8_t, EngineKind, uint8_t>> engines;
+  v.semaphores = std::min(v.executable.semaphores, v.spec.semaphores.count);
+  v.signalled.assign(size_t{kCoresMax} * v.semaphores, 0);
   bool sound = true;
   for (uint32_t q = 0; q < v.executable.queues.size(); ++q) {
     const Program& p = v.executable.queues[q];
     std::vector<Finding> structure = check_structure(p);
+    if (p.core >= std::min(v.executable.lnc, kCoresMax))
+      structure.push_back({q, kNoIndex, "queue",
+                           fmt::format("is for core {} of a logical core, which has {}", p.core, v.executable.lnc)});
     sound &= structure.empty();
     for (Finding& f : structure) f.queue = q;
     std::ranges::move(structure, std::back_inserter(v.findings));
@@ -143,7 +169,7 @@ void check_queues(Verifier& v) {
     if (!structure.empty() || p.code.empty()) continue;
     check_queue(v, q, p);
     EngineKind engine = p.code[0].engine;
-    if (engines.emplace(engine, p.code[0].engine_index).second) continue;
+    if (engines.emplace(p.core, engine, p.code[0].engine_index).second) continue;
     v.fail(q, kNoIndex, "queue",
            fmt::format("is a second one for {} engine {}", engine_name(engine), p.code[0].engine_index));
   }
@@ -151,12 +177,16 @@ void check_queues(Verifier& v) {
 }
 
 void check_semaphores(Verifier& v) {
+  if (v.executable.lnc > v.spec.lnc_max)
+    v.fail("lnc", fmt::format("a logical core of {} physical cores, {} has logical cores of {}", v.executable.lnc,
+                              v.spec.name, v.spec.lnc_max < 2 ? "1" : "1 or 2"));
   if (v.executable.semaphores > v.spec.semaphores.count) {
     v.fail("semaphores", fmt::format("uses {}, the core has {}", v.executable.semaphores, v.spec.semaphores.count));
   }
   for (size_t s = 0; s < v.signalled.size(); ++s) {
     if (v.signalled[s] <= v.spec.semaphores.maximum || v.signalled[s] >= kUncounted) continue;
-    v.fail(fmt::format("semaphore {}", s),
+    const uint64_t core = s / v.semaphores;
+    v.fail(fmt::format("semaphore {}{}", s % v.semaphores, core == 0 ? "" : " of core 1"),
            fmt::format("is signalled {} times, it counts to {}", v.signalled[s], v.spec.semaphores.maximum));
   }
 }

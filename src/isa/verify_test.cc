@@ -204,5 +204,39 @@ TEST(Verify, HbmMap) {
               ElementsAre("tensor 'w': has data, but is input, not constant"));
 }
 
+// The scalar queue is core 1's, and core 0's loads raise its semaphore.
+TEST(Verify, PairsOfCores) {
+  spec::ChipSpec pairs = chip();
+  pairs.cores = pairs.lnc_max = 2;
+  Executable e = example();
+  e.lnc = 2;
+  e.queues[1].core = 1;
+  EXPECT_THAT(verified(e, pairs), ElementsAre("queue 1, instruction 0: activation: waits for semaphore 0 to reach 64, "
+                                              "all signals make 0"));
+  for (const SignalTo to : {SignalTo::peer, SignalTo::both}) {
+    e.queues[0].code[0].signal_to = to;
+    EXPECT_THAT(verified(e, pairs), IsEmpty());
+  }
+  e.queues[1].core = 0, e.queues.push_back(e.queues[1]), e.queues[2].core = 1;
+  EXPECT_THAT(verified(e, pairs), IsEmpty()) << "each core has its own engines";
+  EXPECT_THAT(verified(e),
+              ElementsAre("queue 0, instruction 0: dma_copy signal: goes to the other core of a pair, test "
+                          "has none",
+                          "lnc: a logical core of 2 physical cores, test has logical cores of 1"));
+  e.lnc = 1;
+  EXPECT_THAT(
+      verified(e, pairs),
+      ElementsAre("queue 0, instruction 0: dma_copy: signals the other core's semaphore 0, the executable is for "
+                  "one",
+                  "queue 2: queue: is for core 1 of a logical core, which has 1"));
+  e.queues.pop_back();
+  e.queues[0].code[0].signal_to = SignalTo::own;
+  e.queues[0].views[slots::dma_copy::dst].peer = 1;
+  EXPECT_THAT(
+      verified(e, pairs),
+      ElementsAre("queue 0, instruction 0: dma_copy dst: is in the other core's sbuf, the executable is for one "
+                  "core"));
+}
+
 }  // namespace
 }  // namespace presil::isa

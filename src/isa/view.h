@@ -4,6 +4,8 @@
 // `offset` bytes into the partition; dims describe the free axis, outermost first. HBM: one partition; dims describe
 // everything. Order of elements is partition-major, then dims row-major; a DMA matches source and destination elements
 // in that order.
+// `peer` says whose SBUF it is: that of the core that executes the instruction (0), or that of the other core of its
+// pair (1). HBM is one address space of the pair.
 // `base` names a tile or a tensor while a program is virtual (tile/tile_program.h); in an Executable it is kAbsolute
 // and partition and offset are machine addresses.
 #pragma once
@@ -33,6 +35,7 @@ struct View {
   Memory memory = Memory::none;  // none: operand absent
   DType dtype = DType::fp32;
   uint8_t rank = 0;  // 0: one element per partition
+  uint8_t peer = 0;
   uint16_t partition = 0;
   uint16_t partitions = 1;
   uint32_t base = kAbsolute;

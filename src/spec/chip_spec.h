@@ -105,7 +105,8 @@ struct HbmSpec {
 struct SemaphoreSpec {
   uint32_t count = 256;
   uint64_t maximum = (1ull << 32) - 1;
-  Time wake = 0;  // increment to earliest start of whoever waits for it; a wait that is older costs nothing
+  Time wake = 0;         // increment to earliest start of whoever waits for it; a wait that is older costs nothing
+  Time remote_wake = 0;  // the same for an engine's increment of the other core's semaphore
   bool operator==(const SemaphoreSpec&) const = default;
 };
 
@@ -134,6 +135,7 @@ struct ChipSpec {
   std::string name;
   uint32_t generation = 3;  // instruction table generation
   uint32_t cores = 1;       // on the chip
+  uint32_t lnc_max = 1;     // cores that may be one logical core: 1, or 2 neighbours on one stack
   TensorSpec tensor;
   VectorSpec vector;
   ScalarSpec scalar;

@@ -208,6 +208,8 @@ Fields make_fields() {
   Fields out;
   out.push_back(top<&ChipSpec::generation>("generation", {2, 4}, "generation of the instruction table"));
   out.push_back(top<&ChipSpec::cores>("cores", {1, 1024}, "cores on the chip"));
+  out.push_back(top<&ChipSpec::lnc_max>("lnc_max", {1, 2},
+                                        "most cores of a logical core: 2 lets neighbours on a stack form pairs"));
   tensor(out);
   vector(out);
   scalar(out);
@@ -224,11 +226,13 @@ Fields make_fields() {
   out.push_back(field<H, &HbmSpec::bytes_per_s>("hbm", "bandwidth", bytes_per_second, kRate,
                                                 "of a stack, reads and writes of all its cores together"));
   constexpr auto S = &ChipSpec::semaphores;
-  out.push_back(field<S, &SemaphoreSpec::count>("semaphores", "count", count, {8, 65535}, "semaphores of a core"));
+  out.push_back(field<S, &SemaphoreSpec::count>("semaphores", "count", count, {8, 32767}, "semaphores of a core"));
   out.push_back(field<S, &SemaphoreSpec::maximum>("semaphores", "maximum", count, {1 << 10, (1ull << 32) - 1},
                                                   "largest value of a semaphore"));
   out.push_back(field<S, &SemaphoreSpec::wake>("semaphores", "wake", duration, kDuration,
                                                "increment to earliest start of a waiting instruction"));
+  out.push_back(field<S, &SemaphoreSpec::remote_wake>("semaphores", "remote_wake", duration, kDuration,
+                                                      "the same for an engine's increment in its pair's other core"));
   constexpr auto Q = &ChipSpec::sequencer;
   out.push_back(field<Q, &SequencerSpec::registers>("sequencer", "registers", count, {1, 64},
                                                     "32-bit registers of every sequencer"));

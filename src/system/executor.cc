@@ -20,12 +20,16 @@ namespace {
 
 struct Here final : Executor {
   Here(const isa::Executable& executable, const spec::ChipSpec& spec, chip::CoreMemory& core_memory)
-      : exe(executable), memory(core_memory), state(spec, executable), counts(executable.queues.size()) {}
+      : exe(executable),
+        memory(core_memory),
+        states(executable.lnc, chip::ExecuteState(spec, executable)),
+        counts(executable.queues.size()) {}
 
   std::string executed(const chip::Executed& e) override {
     const isa::Program& program = exe.queues[e.queue];
     if (isa::is_control(program.code[e.instruction].opcode)) return {};
     const uint64_t execution = chip::execution_number(e.queue, counts[e.queue]++);
+    chip::ExecuteState& state = states[program.core];
     chip::execute(program, program.code[e.instruction], e.offsets, memory, state, execution);
     return state.fault;
   }
@@ -33,8 +37,8 @@ struct Here final : Executor {
 
   const isa::Executable& exe;
   chip::CoreMemory& memory;
-  chip::ExecuteState state;
-  std::vector<uint64_t> counts;  // of instructions executed, by queue
+  std::vector<chip::ExecuteState> states;  // by physical core
+  std::vector<uint64_t> counts;            // of instructions executed, by queue
 };
 
 struct Record {
@@ -98,7 +102,7 @@ class Behind final : public Executor {
         memory_(memory),
         cancel_(cancel),
         counts_(executable.queues.size()),
-        registers_(spec, executable) {
+        registers_(executable.lnc, chip::Registers(spec, executable)) {
     for (uint32_t t = 1; t < threads; ++t) workers_.emplace_back([this] { work(*chip::make_scratch(), false); });
   }
   ~Behind() override { finish(); }
@@ -146,7 +150,8 @@ class Behind final : public Executor {
         if (board_.ready()) changes_.announce();
         const bool skip = !fault_.empty() || requested(cancel_);
         lock.unlock();
-        std::string fault = skip ? std::string() : chip::execute(bound_[slot], registers_, scratch);
+        chip::Registers& registers = registers_[bound_[slot].program->core];
+        std::string fault = skip ? std::string() : chip::execute(bound_[slot], registers, scratch);
         lock.lock();
         if (fault_.empty()) fault_ = std::move(fault);
         board_.finish(slot);
@@ -199,8 +204,8 @@ class Behind final : public Executor {
   chip::Scoreboard board_;
   std::array<chip::Bound, chip::Scoreboard::kSlots> bound_;  // by slot; read without the mutex while it is executed
 
-  chip::Registers registers_;
-  std::vector<std::thread> workers_;  // last: they use everything above
+  std::vector<chip::Registers> registers_;  // by physical core
+  std::vector<std::thread> workers_;        // last: they use everything above
 };
 
 }  // namespace

@@ -17,7 +17,8 @@ namespace {
 std::byte* element(const isa::Executable& exe, uint32_t queue, uint32_t instruction, int64_t offset, isa::Access access,
                    chip::CoreMemory& memory) {
   const isa::Program& p = exe.queues[queue];
-  const std::optional<chip::Strided> s = chip::resolve(p.operand(p.code[instruction], 0), offset, access, memory);
+  const std::optional<chip::Strided> s =
+      chip::resolve(p.operand(p.code[instruction], 0), offset, access, memory, p.core);
   CHECK(s, "the core keeps a register's element inside its memory");
   return s->base;
 }
@@ -64,12 +65,15 @@ class Known final : public KnownMemory {
  public:
   Known(const isa::Executable& executable, const spec::ChipSpec& spec)
       : exe_(executable),
-        memory_(spec, executable.hbm_bytes),
+        memory_(spec, executable.hbm_bytes, executable.lnc),
         state_(spec),
-        sbuf_(spec.sbuf.partitions, spec.sbuf.bytes_per_partition),
-        psum_(spec.psum.partitions, spec.psum.bytes_per_partition),
         hbm_(executable.hbm_bytes),
-        data_(executable, memory_) {}
+        data_(executable, memory_) {
+    for (uint32_t core = 0; core < executable.lnc; ++core) {
+      sbuf_.emplace_back(spec.sbuf.partitions, spec.sbuf.bytes_per_partition);
+      psum_.emplace_back(spec.psum.partitions, spec.psum.bytes_per_partition);
+    }
+  }
 
   Result<Filled> fill(const std::vector<Input>& inputs, uint32_t part) {
     for (const isa::HbmTensor* t : TRY(fill_known(exe_, inputs, part, memory_, storage_)))
@@ -84,38 +88,41 @@ class Known final : public KnownMemory {
     bool known = !isa::uses_registers(p, i);  // of the engines: those are not followed
     for (int k = 0; known && k < i.operand_count; ++k) {
       if (isa::access_of(p, i, k) != isa::Access::write)
-        known = is_known(p.operand(i, k), e.offsets[static_cast<size_t>(k)]);
+        known = is_known(p, p.operand(i, k), e.offsets[static_cast<size_t>(k)]);
     }
     if (known) chip::execute(p, i, e.offsets, memory_, state_);
     for (int k = 0; k < i.operand_count; ++k) {
-      if (isa::access_of(p, i, k) != isa::Access::read) set(p.operand(i, k), e.offsets[static_cast<size_t>(k)], known);
+      if (isa::access_of(p, i, k) != isa::Access::read)
+        set(p, p.operand(i, k), e.offsets[static_cast<size_t>(k)], known);
     }
     return state_.fault;
   }
 
   std::optional<uint32_t> load(uint32_t q, uint32_t n, std::span<const int64_t> offsets) override {
-    if (!is_known(exe_.queues[q].operand(exe_.queues[q].code[n], 0), offsets[0])) return std::nullopt;
+    const isa::Program& p = exe_.queues[q];
+    if (!is_known(p, p.operand(p.code[n], 0), offsets[0])) return std::nullopt;
     return data_.load(q, n, offsets);
   }
   void store(uint32_t q, uint32_t n, std::span<const int64_t> offsets, std::optional<uint32_t> value) override {
-    set(exe_.queues[q].operand(exe_.queues[q].code[n], 0), offsets[0], value.has_value());
+    const isa::Program& p = exe_.queues[q];
+    set(p, p.operand(p.code[n], 0), offsets[0], value.has_value());
     if (value) data_.store(q, n, offsets, value);
   }
 
  private:
-  bool is_known(const isa::View& view, int64_t offset) {
+  bool is_known(const isa::Program& queue, const isa::View& view, int64_t offset) {
     if (!view.present()) return true;
     const chip::Placed p = chip::place(view);
     if (p.shape.run == 0) return true;
     const int64_t begin = p.begin + offset;
-    if (view.memory == isa::Memory::sbuf) return sbuf_.contains(p.shape, begin);
-    if (view.memory == isa::Memory::psum) return psum_.contains(p.shape, begin);
+    if (view.memory == isa::Memory::sbuf) return sbuf_[queue.core ^ view.peer].contains(p.shape, begin);
+    if (view.memory == isa::Memory::psum) return psum_[queue.core].contains(p.shape, begin);
     bool all = true;
     chip::for_each_run(p.shape, begin, [&](int64_t from, int64_t to) { all = all && hbm_.contains(from, to); });
     return all;
   }
 
-  void set(const isa::View& view, int64_t offset, bool known) {
+  void set(const isa::Program& queue, const isa::View& view, int64_t offset, bool known) {
     if (!view.present()) return;
     const chip::Placed p = chip::place(view);
     if (p.shape.run == 0) return;
@@ -129,7 +136,7 @@ class Known final : public KnownMemory {
       });
       return;
     }
-    chip::PartitionedSet& set = view.memory == isa::Memory::sbuf ? sbuf_ : psum_;
+    chip::PartitionedSet& set = view.memory == isa::Memory::sbuf ? sbuf_[queue.core ^ view.peer] : psum_[queue.core];
     if (known)
       set.insert(p.shape, begin);
     else if (!set.never_used())
@@ -140,7 +147,7 @@ class Known final : public KnownMemory {
   std::vector<std::vector<std::byte>> storage_;  // before the memory, to which it is lent
   chip::CoreMemory memory_;
   chip::ExecuteState state_;
-  chip::PartitionedSet sbuf_, psum_;
+  std::vector<chip::PartitionedSet> sbuf_, psum_;  // by physical core
   chip::PagedSet hbm_;
   DataRegisters data_;
 };

@@ -1,5 +1,7 @@
 #include "system/residency.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "isa/slots.h"
@@ -42,13 +44,15 @@ Residency::Residency(const isa::Executable& executable, const spec::ChipSpec& sp
     tensor_at_.emplace(static_cast<int64_t>(tensor.address), static_cast<uint32_t>(t));
   }
   names_.push_back("unknown");
-  for (const auto& [name, sram] : {std::pair("SBUF", &spec.sbuf), std::pair("PSUM", &spec.psum)}) {
-    Memory m;
-    m.name = name;
-    m.columns = static_cast<uint32_t>(ceil_div(sram->bytes_per_partition, kCellBytes));
-    m.rows = static_cast<uint32_t>(ceil_div(sram->partitions, kCellPartitions));
-    m.cells.resize(size_t{m.columns} * m.rows);
-    memories_.push_back(std::move(m));
+  for (uint32_t core = 0; core < executable.lnc; ++core) {
+    for (const auto& [name, sram] : {std::pair("SBUF", &spec.sbuf), std::pair("PSUM", &spec.psum)}) {
+      Memory m;
+      m.name = executable.lnc == 1 ? name : fmt::format("{} of core {}", name, core);
+      m.columns = static_cast<uint32_t>(ceil_div(sram->bytes_per_partition, kCellBytes));
+      m.rows = static_cast<uint32_t>(ceil_div(sram->partitions, kCellPartitions));
+      m.cells.resize(size_t{m.columns} * m.rows);
+      memories_.push_back(std::move(m));
+    }
   }
   static_.resize(executable.queues.size());
   for (size_t q = 0; q < executable.queues.size(); ++q) {
@@ -71,7 +75,8 @@ Residency::Static Residency::boxes_of(const isa::Program& program, const isa::In
       if (moves_data(instruction.opcode) && k == isa::slots::dma_copy::src) s.from_hbm = {range.begin, k, true};
       continue;
     }
-    s.boxes.push_back({.memory = view.memory == isa::Memory::sbuf ? 0 : 1,
+    const int core = program.core ^ view.peer;
+    s.boxes.push_back({.memory = 2 * core + (view.memory == isa::Memory::sbuf ? 0 : 1),
                        .writes = isa::access_of(program, instruction, k) != isa::Access::read,
                        .row_begin = view.partition / kCellPartitions,
                        .row_end = static_cast<uint32_t>(ceil_div(view.partition + view.partitions, kCellPartitions)),

@@ -5,6 +5,7 @@
 #pragma once
 #include <cstdint>
 #include <map>
+#include <string>
 #include <vector>
 
 #include "isa/executable.h"
@@ -34,7 +35,7 @@ class Residency {
     Time since = 0, until = 0;
   };
   struct Memory {
-    const char* name = "";
+    std::string name;
     uint32_t columns = 0;  // cells of a row of partitions
     uint32_t rows = 0;
     std::vector<Cell> cells;
@@ -73,7 +74,7 @@ class Residency {
 
   const isa::Executable& executable_;
   std::vector<std::string> names_;  // layers, then tensors, then unknown
-  std::vector<Memory> memories_;    // SBUF, PSUM
+  std::vector<Memory> memories_;    // SBUF and PSUM of each physical core
   std::vector<std::vector<Static>> static_;
   std::map<int64_t, uint32_t> tensor_at_;           // by address: index into executable_.tensors
   std::map<uint32_t, std::vector<Box>> transfers_;  // by event, as long as shares may end

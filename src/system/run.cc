@@ -79,7 +79,7 @@ class Run {
         options_(options),
         inputs_(inputs),
         sink_(sink),
-        cores_(cores_of_run(spec, executable.cores)) {
+        cores_(cores_of_run(spec, executable.cores, executable.lnc)) {
     for (uint32_t core : cores_) ++attached_[stack_of(spec, core)];
     if (options.data) result_.outputs = empty_outputs(executable);
   }
@@ -106,7 +106,10 @@ class Run {
     for (uint32_t part = 0; part < cores_.size(); ++part) {
       const chip::CoreResult& core = done_[part];
       result_.elapsed = std::max(result_.elapsed, core.elapsed);
-      if (result_.outcome.ok()) result_.outcome = core.outcome;
+      if (result_.outcome.ok() && !core.outcome.ok()) {
+        result_.outcome = core.outcome;
+        if (part > 0) result_.outcome.engine = core_name(part) + core.outcome.engine;
+      }
       result_.cores.push_back({cores_[part], core.elapsed, core.trace_hash, core.counters});
     }
     result_.counters = result_.cores.front().counters;
@@ -142,7 +145,7 @@ class Run {
     std::vector<chip::CoreResult> done = chip::run_cores(jobs, spec_, core, first == 0 ? sink_ : nullptr);
     for (uint32_t n = 0; n < count; ++n) {
       late_fault_ = (parts[n].executor && !parts[n].executor->finish().empty()) || late_fault_;
-      if (parts[n].checker) result_.findings = parts[n].checker->findings();
+      if (parts[n].checker) add_findings(first + n, parts[n].checker->findings());
       if (parts[n].memory) collect_outputs(exe_, first + n, *parts[n].memory, result_.outputs);
       add(first + n, std::move(done[n]));
     }
@@ -155,7 +158,7 @@ class Run {
     job.traced = index == 0;
     job.sequencer = {nullptr, &options_.assume, options_.jumps_max};
     if (options_.observer != nullptr && index == 0) job.observers.push_back(options_.observer);
-    if (options_.check && index == 0) job.observers.push_back(&part.checker.emplace(exe_, spec_));
+    if (options_.check && (index == 0 || loaded_.control)) job.observers.push_back(&part.checker.emplace(exe_, spec_));
     return options_.data ? prepare_data(index, part, job) : prepare_known(index, part, job);
   }
 
@@ -168,7 +171,7 @@ class Run {
   }
 
   Result<Filled> prepare_data(uint32_t index, Part& part, chip::CoreJob& job) {
-    part.memory.emplace(spec_, exe_.hbm_bytes);
+    part.memory.emplace(spec_, exe_.hbm_bytes, exe_.lnc);
     TRY(fill_hbm(exe_, inputs_, index, *part.memory, part.storage));
     const bool behind = options_.threads > 1 && sink_ == nullptr && !options_.every_core && !loaded_.control;
     part.executor = behind ? execute_behind(exe_, spec_, *part.memory, options_.threads, options_.cancel)
@@ -177,6 +180,23 @@ class Run {
     if (loaded_.control) part.registers = registers_of_data(exe_, *part.memory);
     job.sequencer.memory = part.registers.get();
     return Filled{};
+  }
+
+  // "core2: ", by its number on the chip; of a pair by that of the pair, in which cores have names.
+  std::string core_name(uint32_t part) const {
+    return exe_.lnc == 1 ? fmt::format("core{}: ", cores_[part]) : fmt::format("pair{}: ", cores_[part] / exe_.lnc);
+  }
+
+  // Of a core after the first, with its name: most of them every core has.
+  void add_findings(uint32_t part, const std::vector<chip::Finding>& findings) {
+    for (chip::Finding f : findings) {
+      const auto same = [&](const chip::Finding& g) {
+        return g.kind == f.kind && g.site == f.site && g.other == f.other;
+      };
+      if (std::ranges::any_of(result_.findings, same)) continue;
+      if (part > 0) f.text = core_name(part) + f.text;
+      result_.findings.push_back(std::move(f));
+    }
   }
 
   void add(uint32_t part, chip::CoreResult done) {
@@ -199,8 +219,13 @@ class Run {
 
 // Weights and other constants lie in each stack once, everything else is a core's own.
 Result<Filled> check_cores(const isa::Executable& exe, const spec::ChipSpec& spec) {
-  if (exe.cores > spec.cores) {
-    return bad_input(fmt::format("compiled for {} cores, chip {} has {}", exe.cores, spec.name, spec.cores));
+  if (exe.lnc > 1 && spec.cores / spec.hbm.stacks % exe.lnc != 0) {
+    return bad_input(fmt::format("compiled for logical cores of {}, a stack of chip {} has {} cores", exe.lnc,
+                                 spec.name, spec.cores / spec.hbm.stacks));
+  }
+  if (exe.cores > spec.cores / exe.lnc) {
+    return bad_input(fmt::format("compiled for {} {}cores, chip {} has {}", exe.cores, exe.lnc > 1 ? "logical " : "",
+                                 spec.name, spec.cores / exe.lnc));
   }
   uint64_t constants = 0;
   for (const isa::HbmTensor& t : exe.tensors) {
@@ -216,10 +241,10 @@ Result<Filled> check_cores(const isa::Executable& exe, const spec::ChipSpec& spe
 
 }  // namespace
 
-std::vector<uint32_t> cores_of_run(const spec::ChipSpec& spec, uint32_t cores) {
+std::vector<uint32_t> cores_of_run(const spec::ChipSpec& spec, uint32_t cores, uint32_t lnc) {
   const uint32_t attached = spec.cores / spec.hbm.stacks;
   std::vector<uint32_t> all;
-  for (uint32_t n = 0; n < cores; ++n) all.push_back(n % spec.hbm.stacks * attached + n / spec.hbm.stacks);
+  for (uint32_t n = 0; n < cores; ++n) all.push_back(n % spec.hbm.stacks * attached + n / spec.hbm.stacks * lnc);
   return all;
 }
 

@@ -47,9 +47,9 @@ struct Output {
   std::vector<std::byte> bytes;
 };
 
-// One of several cores.
+// One of several logical cores.
 struct CoreRun {
-  uint32_t core = 0;  // on the chip
+  uint32_t core = 0;  // on the chip; of a pair its first physical one
   Time elapsed = 0;
   uint64_t trace_hash = 0;
   chip::Counters counters;
@@ -65,9 +65,10 @@ struct RunResult {
   std::vector<Output> outputs;          // with data, in the order of the executable's tensors
 };
 
-// The cores of a run are spread over the stacks: the first ones take one stack each. With a sink, the first core is
-// recorded. The checker looks at the first core: the others run the same program.
-std::vector<uint32_t> cores_of_run(const spec::ChipSpec& spec, uint32_t cores);
+// The cores of a run are spread over the stacks: the first ones take one stack each. Of logical cores of `lnc` physical
+// ones, the first of each. With a sink, the first core is recorded. The checker looks at the first core, as the others
+// run the same program, and at all of them if they may branch differently.
+std::vector<uint32_t> cores_of_run(const spec::ChipSpec& spec, uint32_t cores, uint32_t lnc = 1);
 
 // Without data, `inputs` may be given for what decides branches, loops and addresses.
 // Errors: an executable that does not hold together for this chip, or that has more cores; with data, inputs that are
