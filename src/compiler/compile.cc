@@ -203,12 +203,38 @@ Result<Plan> make_plan(const graph::Graph& graph, const spec::ChipSpec& spec, co
 
 namespace {
 
-// Parts that run one after the other, whichever way branches go.
-size_t longest_way(const graph::Pieces& pieces) {
+// Parts that have semaphores of their own: of a branch those of the longer way, but of both in a loop.
+size_t parts_of(const graph::Pieces& pieces, bool in_loop) {
   size_t parts = 0;
-  for (const graph::Piece& p : pieces)
-    parts += p.node.empty() ? 1 : std::max(longest_way(p.then), longest_way(p.otherwise));
+  for (const graph::Piece& p : pieces) {
+    const size_t then = parts_of(p.then, in_loop), otherwise = parts_of(p.otherwise, in_loop);
+    if (p.loop) {
+      parts += parts_of(p.loop->body, true) + 2;
+    } else if (p.node.empty()) {
+      ++parts;
+    } else {
+      parts += in_loop ? then + otherwise : std::max(then, otherwise);
+    }
+  }
   return parts;
+}
+
+Result<backend::LinkParts> compile_pieces(graph::Pieces pieces, const spec::ChipSpec& spec, const Options& options);
+
+Result<backend::LinkLoop> compile_loop(graph::PieceLoop loop, const spec::ChipSpec& spec, const Options& options) {
+  backend::LinkLoop out{std::move(loop.trips), std::move(loop.go), std::move(loop.again), loop.trips_most, {}, {}};
+  if (loop.once) out.trips_most = std::min<int64_t>(out.trips_most, 1);
+  if (!loop.runs) out.trips_most = 0, out.trips.clear();
+  const graph::Tensor& number = loop.iteration_type;
+  if (!loop.iteration.empty()) {
+    out.iteration = {.name = loop.iteration,
+                     .dtype = boundary_dtype(number.dtype),
+                     .shape = number.shape,
+                     .role = isa::TensorRole::output};
+    out.iteration.bytes = dtype_bytes(out.iteration.dtype);
+  }
+  out.body = TRY(compile_pieces(std::move(loop.body), spec, options));
+  return out;
 }
 
 Result<backend::LinkParts> compile_pieces(graph::Pieces pieces, const spec::ChipSpec& spec, const Options& options) {
@@ -217,6 +243,11 @@ Result<backend::LinkParts> compile_pieces(graph::Pieces pieces, const spec::Chip
     backend::LinkPart& part = parts.emplace_back();
     if (p.node.empty()) {
       part.code = TRY(compile(std::move(p.graph), spec, options)).executable;
+      continue;
+    }
+    if (p.loop) {
+      part.node = p.node;
+      part.loop = TRY(compile_loop(std::move(*p.loop), spec, options));
       continue;
     }
     part.node = p.node, part.condition = p.condition;
@@ -249,7 +280,7 @@ std::vector<isa::HbmTensor> ends_of(const graph::Graph& graph) {
 Result<Compilation> compile_branches(graph::Graph graph, const spec::ChipSpec& spec, Options options) {
   graph::Pieces pieces = graph::split_control(graph);
   options.cores = 1;
-  options.semaphores_max = backend::part_semaphores(spec, longest_way(pieces));
+  options.semaphores_max = backend::part_semaphores(spec, parts_of(pieces, false));
   const backend::LinkParts parts = TRY(compile_pieces(std::move(pieces), spec, options));
   Compilation out;
   out.executable = TRY(backend::link(parts, ends_of(graph), spec));

@@ -228,6 +228,8 @@ Result<void> check_exact(const Graph& graph, const Node& node, const std::vector
     case Op::gather:
     case Op::expand:
     case Op::select:
+    case Op::enter:
+    case Op::leave:
       return {};
     case Op::pad:
       break;

@@ -147,6 +147,9 @@ Result<StepKind> kind_of(const Graph& graph, const TensorUses& uses, const Node&
       return StepKind::expand;
     case Op::select:
       return unsupported("a choice that no branch makes", node.source);
+    case Op::enter:
+    case Op::leave:
+      return unsupported("a loop that no device loop runs", node.source);
   }
   return StepKind::elementwise;
 }

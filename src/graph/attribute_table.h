@@ -18,7 +18,7 @@ inline constexpr AttributeField<std::vector<int64_t>> kListFields[] = {
     {"pads", &Attributes::pads},     {"dilations", &Attributes::dilations},
     {"axes", &Attributes::axes},     {"output_padding", &Attributes::output_padding},
     {"starts", &Attributes::starts}, {"ends", &Attributes::ends},
-    {"steps", &Attributes::steps}};
+    {"steps", &Attributes::steps},   {"loop", &Attributes::loop}};
 inline constexpr AttributeField<float> kFloatFields[] = {{"alpha", &Attributes::alpha},
                                                          {"beta", &Attributes::beta},
                                                          {"pad_value", &Attributes::pad_value},

@@ -48,6 +48,9 @@ Result<std::vector<std::byte>> evaluate(const Graph& graph, const Node& node,
       const auto& chosen = inputs[inputs.size() == 2 || holds ? 1 : 2];
       return ByteVector(chosen.begin(), chosen.end());
     }
+    case Op::enter:
+    case Op::leave:
+      return e.error("is part of a loop");
   }
   return e.error("unknown op");
 }

@@ -66,6 +66,7 @@ std::optional<std::vector<double>> small_floats(const Graph& graph, TensorId id)
 }
 
 bool foldable(const Graph& graph, const Node& node) {
+  if (node.op == Op::enter || node.op == Op::leave) return false;  // other values in other iterations
   int64_t inputs = 0;
   bool known = node.op != Op::expand;
   for (TensorId id : node.inputs) {

@@ -10,8 +10,9 @@ namespace presil::graph {
 namespace {
 
 constexpr std::array<std::string_view, kOpCount> kOpNames = {
-    "elementwise", "cast",    "matmul",    "conv",  "conv_transpose", "pool", "reduce", "softmax", "layer_norm",
-    "resize",      "reshape", "transpose", "slice", "concat",         "pad",  "gather", "expand",  "select"};
+    "elementwise", "cast",       "matmul", "conv",    "conv_transpose", "pool",  "reduce",
+    "softmax",     "layer_norm", "resize", "reshape", "transpose",      "slice", "concat",
+    "pad",         "gather",     "expand", "select",  "enter",          "leave"};
 
 constexpr std::array<std::string_view, kElementwiseFnCount> kElementwiseNames = {
     "identity",      "neg",         "abs",        "sign",        "exp",        "log",         "sqrt",

@@ -64,8 +64,11 @@ enum class Op : uint8_t {
   expand,  // broadcast to the output's shape
   select,  // condition of one boolean element, then, else, of one type: what is not chosen need not be computed. With
            // two inputs only one choice exists: the condition has to equal `expected`
+  enter,   // in a loop: what `leave` takes over from the iteration before; the operand in the first one
+  leave,   // trips, go, again, entered, next, and such pairs of all that the loop carries: behind a loop that runs
+           // while `go`, then `again` of each iteration holds, `trips` times at most: the last `next`, or what entered
 };
-inline constexpr int kOpCount = static_cast<int>(Op::select) + 1;
+inline constexpr int kOpCount = static_cast<int>(Op::leave) + 1;
 std::string_view op_name(Op op);
 
 enum class ElementwiseFn : uint8_t {
@@ -160,6 +163,8 @@ struct Attributes {
   std::vector<float> scales;
   float epsilon = 0;
   bool expected = true;  // select
+  // enter, leave: the number of their loop. An enter with a second entry counts iterations from 0, up to that.
+  std::vector<int64_t> loop;
 };
 
 struct Node {

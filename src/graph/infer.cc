@@ -366,6 +366,30 @@ Result<TensorType> infer_select(const Context& c) {
   return TensorType{c.in(1).dtype, c.in(1).shape};
 }
 
+Result<TensorType> infer_enter(const Context& c) {
+  TRY(want_inputs(c, 1, 1));
+  if (c.attrs().loop.empty()) return c.error("belongs to no loop");
+  return TensorType{c.in(0).dtype, c.in(0).shape};
+}
+
+Result<TensorType> infer_leave(const Context& c) {
+  TRY(want_inputs(c, 5, SIZE_MAX));
+  if (c.attrs().loop.empty()) return c.error("belongs to no loop");
+  for (size_t i = 0; i < 3; ++i) {
+    const bool fits = i == 0 ? is_integer(c.in(i).dtype) : c.in(i).dtype == DType::boolean;
+    if (!fits || element_count(c.in(i).shape) != 1)
+      return c.error(fmt::format("operand {} is {} {}, expected one {}", i, dtype_name(c.in(i).dtype),
+                                 shape_text(c.in(i).shape), i == 0 ? "integer" : "boolean"));
+  }
+  if (c.inputs() % 2 == 0) return c.error("what enters last has no next");
+  for (size_t i = 3; i < c.inputs(); i += 2) {
+    if (c.in(i).dtype == c.in(i + 1).dtype && c.in(i).shape == c.in(i + 1).shape) continue;
+    return c.error(fmt::format("{} {} becomes {} {}", dtype_name(c.in(i).dtype), shape_text(c.in(i).shape),
+                               dtype_name(c.in(i + 1).dtype), shape_text(c.in(i + 1).shape)));
+  }
+  return TensorType{c.in(3).dtype, c.in(3).shape};
+}
+
 Result<TensorType> dispatch(const Context& c) {
   switch (c.node.op) {
     case Op::elementwise:
@@ -403,6 +427,10 @@ Result<TensorType> dispatch(const Context& c) {
       return infer_expand(c);
     case Op::select:
       return infer_select(c);
+    case Op::enter:
+      return infer_enter(c);
+    case Op::leave:
+      return infer_leave(c);
   }
   return c.error("unknown op");
 }

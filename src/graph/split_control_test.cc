@@ -8,7 +8,8 @@
 namespace presil::graph {
 namespace {
 
-// "tanh relu" for what runs, "(NODE by CONDITION ? ... : ...)" for a branch; "!" for a way that cannot be taken.
+// "tanh relu" for what runs, "(NODE by CONDITION ? ... : ...)" for a branch; "!" for a way that cannot be taken; "{NODE
+// trips/go/again ...}" for a loop.
 std::string shape_of(const Pieces& pieces) {
   std::string out;
   for (const Piece& p : pieces) {
@@ -19,6 +20,11 @@ std::string shape_of(const Pieces& pieces) {
       for (const Node& n : p.graph.nodes)
         nodes += std::string(nodes.empty() ? "" : " ") + std::string(elementwise_name(n.attrs.fn));
       out += "[" + nodes + "]";
+      continue;
+    }
+    if (p.loop) {
+      out += "{" + p.node + " " + p.loop->trips + "/" + p.loop->go + "/" + p.loop->again + " " +
+             shape_of(p.loop->body) + "}";
       continue;
     }
     out += "(" + p.node + " by " + p.condition + " ? " + (p.then_impossible ? "!" : shape_of(p.then)) + " : " +
@@ -57,6 +63,40 @@ TEST(SplitControl, ChoicesLieInsideAndBehindEachOther) {
                   "%8 fp32[4] \"f\" = select(%1, %7, %6) from \"last\"\noutput %8\n"),
             "(outer by p ? [tanh] (inner by q ? [relu identity] : [identity]) [identity] : [identity]) "
             "(last by p ? [neg identity] : [identity])");
+}
+
+// What a loop carries is copied in before it and at the end of each iteration; what no iteration changes runs before
+// it.
+TEST(SplitControl, LoopsHaveWhatDependsOnThem) {
+  EXPECT_EQ(split("input %3 int64[] \"n\"\n"
+                  "%4 fp32[4] \"a\" = tanh(%0) from \"A\"\n"
+                  "%5 fp32[4] \"s\" = enter(%0) loop=[7] from \"Loop\"\n"
+                  "%6 fp32[4] \"b\" = neg(%4) from \"B\"\n"
+                  "%7 fp32[4] \"c\" = add(%5, %6) from \"C\"\n"
+                  "%8 fp32[4] \"d\" = leave(%3, %1, %2, %5, %7) loop=[7] from \"Loop\"\n"
+                  "%9 fp32[4] \"e\" = exp(%8) from \"E\"\noutput %9\n"),
+            "[tanh neg] [identity] {Loop n/p/q [add] [identity]} [exp]");
+}
+
+// Values that change places go through copies; a choice and a loop lie inside a loop as a whole, though nothing but one
+// operand ties them to it.
+TEST(SplitControl, LoopsLieInsideLoops) {
+  EXPECT_EQ(split("input %3 int64[] \"n\"\n"
+                  "%4 fp32[4] \"s\" = enter(%0) loop=[1] from \"Swap\"\n"
+                  "%5 fp32[4] \"t\" = enter(%0) loop=[1] from \"Swap\"\n"
+                  "%6 fp32[4] \"u\" = leave(%3, %1, %2, %4, %5, %5, %4) loop=[1] from \"Swap\"\n"
+                  "output %6\n"),
+            "[identity identity] {Swap n/p/q [identity identity] [identity identity]}");
+  EXPECT_EQ(split("input %3 int64[] \"n\"\n"
+                  "%4 fp32[4] \"s\" = enter(%0) loop=[1] from \"Outer\"\n"
+                  "%5 fp32[4] \"t\" = enter(%0) loop=[2] from \"Inner\"\n"
+                  "%6 fp32[4] \"a\" = add(%5, %4) from \"A\"\n"
+                  "%7 fp32[4] \"u\" = leave(%3, %1, %1, %5, %6) loop=[2] from \"Inner\"\n"
+                  "%8 fp32[4] \"b\" = select(%1, %7, %4) from \"If\"\n"
+                  "%9 fp32[4] \"v\" = leave(%3, %1, %2, %4, %8) loop=[1] from \"Outer\"\n"
+                  "output %9\n"),
+            "[identity] {Outer n/p/q (If by p ? [identity] {Inner n/p/p [add] [identity]} [identity] : [identity]) "
+            "[identity]}");
 }
 
 TEST(SplitControl, AWayThatCannotBeTaken) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/text.h"
 #include "graph/shape.h"
 #include "onnx/converters.h"
 
@@ -112,6 +113,35 @@ Result<Tensors> convert_if(Conversion& c) {
   return results;
 }
 
+// A loop of the device, where data decides how often it runs, or too often to be written out.
+Result<Tensors> device_loop(Conversion& c, const GraphValue& body, TensorId trips, TensorId go,
+                            const Tensors& initial) {
+  graph::Builder& b = c.builder;
+  if (body.outputs.size() > initial.size() + 1)
+    return c.refuse(fmt::format("how often it runs is known only when the model runs, and so is the length of its {}",
+                                count_text(body.outputs.size() - initial.size() - 1, "scan output")));
+  const auto number = static_cast<int64_t>(b.graph().tensors.size());
+  const TensorId first = b.constant_integers(DType::int64, {}, {0});
+  const std::vector<int64_t> counts{number, INT32_MAX};
+  Tensors entered,
+      inputs{TRY(b.add(Op::enter, {first}, {.loop = counts})), b.constant_integers(DType::boolean, {}, {1})};
+  for (TensorId state : initial) entered.push_back(TRY(b.add(Op::enter, {state}, {.loop = {number}})));
+  inputs.insert(inputs.end(), entered.begin(), entered.end());
+  const Tensors outputs = TRY(c.convert_body(body, inputs));
+  b.set_source(c.node.title());
+  const Tensors next(outputs.begin() + 1, outputs.end());
+  TRY(check_same_types(c, entered, next, "state"));
+  Tensors results;
+  for (size_t k = 0; k < entered.size(); ++k) {
+    Tensors operands{trips, go, outputs[0], entered[k], next[k]};
+    for (size_t other = 0; other < entered.size(); ++other) {
+      if (other != k) operands.push_back(entered[other]), operands.push_back(next[other]);
+    }
+    results.push_back(TRY(b.add(Op::leave, operands, {.loop = {number}})));
+  }
+  return results;
+}
+
 // Inputs: trip count, condition, states. The body takes iteration, condition, states, and gives condition, states,
 // scan outputs.
 Result<Tensors> convert_loop(Conversion& c) {
@@ -121,14 +151,20 @@ Result<Tensors> convert_loop(Conversion& c) {
   if (body->outputs.size() < states + 1)
     return c.error(
         fmt::format("its body has {} outputs, {} states and a condition need one each", body->outputs.size(), states));
-  const int64_t trips = c.has(0) ? TRY(c.constant_integer(0, "the trip count")) : INT64_MAX;
   TensorId condition = c.has(1) ? c.inputs[1] : c.builder.constant_integers(DType::boolean, {}, {1});
   Tensors values(c.inputs.begin() + 2, c.inputs.end());
+  const Tensors initial = values;
+  const TensorId begins = condition;
+  const TensorId limit = c.has(0) ? c.inputs[0] : c.builder.constant_integers(DType::int64, {}, {int64_t{INT32_MAX}});
+  const auto known_trips = c.builder.integer_values(limit);
+  const int64_t trips = !c.has(0) ? INT64_MAX : known_trips ? (*known_trips)[0] : 0;
+  if (!known_trips) return device_loop(c, *body, limit, begins, initial);
   std::vector<Tensors> scanned(body->outputs.size() - 1 - states);
   for (int64_t i = 0; i < trips; ++i) {
     const std::optional<bool> goes_on = TRY(known_condition(c, condition, "the condition"));
-    if (!goes_on) return c.refuse("its condition depends on run-time data");
+    if (!goes_on) return device_loop(c, *body, limit, begins, initial);
     if (!*goes_on) break;
+    if (i == kIterationsMax && scanned.empty()) return device_loop(c, *body, limit, begins, initial);
     if (i == kIterationsMax) return c.refuse(fmt::format("more than {} iterations", kIterationsMax));
     Tensors inputs{c.builder.constant_integers(DType::int64, {}, {i}), condition};
     inputs.insert(inputs.end(), values.begin(), values.end());
