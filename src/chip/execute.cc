@@ -139,6 +139,9 @@ void run(Context& c) {
       return execute_matmul_sparse(c);
     case Opcode::quantize_mx:
       return execute_quantize_mx(c);
+    case Opcode::sendrecv:
+    case Opcode::core_barrier:
+      CHECK(false, "exchanges are carried out by transfers and semaphores");
     case Opcode::register_store:
       CHECK(false, "the core stores its registers");
     case Opcode::wait:

@@ -77,6 +77,8 @@ bool converts(const Bound& b) {
     case Opcode::loop_end:
     case Opcode::halt:
     case Opcode::wait:
+    case Opcode::sendrecv:
+    case Opcode::core_barrier:
       return false;
   }
   return false;

@@ -112,6 +112,8 @@ class Run : public ProductRun {
       case Opcode::loop_end:
       case Opcode::halt:
       case Opcode::wait:
+      case Opcode::sendrecv:
+      case Opcode::core_barrier:
         return;
     }
   }

@@ -174,6 +174,9 @@ class Loader {
     if (i.signal != isa::kNoSemaphore && i.signal_to != isa::SignalTo::own && exe_.lnc < 2) {
       return error(q, pc, fmt::format("signals the other core's semaphore {}, the executable is for one", i.signal));
     }
+    if (isa::is_exchange(i.opcode)) {
+      return error(q, pc, fmt::format("{} is not carried out yet (isa/exchange.h)", isa::row(i.opcode).name));
+    }
     if (is_dma(i.opcode) && i.dma_queue >= spec_.dma.queues) {
       return error(q, pc, fmt::format("DMA queue {}, chip {} has {}", i.dma_queue, spec_.name, spec_.dma.queues));
     }

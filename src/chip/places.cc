@@ -10,8 +10,8 @@ Boxes boxes_of(const Bound& bound) {
     if (!bound.present[k]) continue;
     const Strided& s = bound.operands[k];
     const isa::Access access = isa::access_of(*bound.program, *bound.instruction, static_cast<int>(k));
-    out.add({s.memory, access != isa::Access::read, s.partition_begin, s.partition_end, s.byte_begin, s.byte_end,
-             s.core});
+    out.add(
+        {s.memory, access != isa::Access::read, s.partition_begin, s.partition_end, s.byte_begin, s.byte_end, s.core});
   }
   if (isa::uses_registers(*bound.program, *bound.instruction)) out.add({.writes = true, .core = bound.program->core});
   return out;

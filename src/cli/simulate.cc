@@ -16,8 +16,9 @@ void print_text(const runtime::Workload& w, const runtime::RunOptions& options, 
     fmt::print("{}\n", chip::outcome_text(run.result.outcome));
     return;
   }
-  fmt::print("{} on {}, {}: {}, bound by {}\n", w.executable.model, cores_text(w.executable.cores, w.chip.name),
-             s.precision, seconds_text(s.seconds), s.bound_by);
+  fmt::print("{} on {}, {}: {}, bound by {}\n", w.executable.model,
+             cores_text(w.executable.cores * w.executable.lnc, w.chip.name), s.precision, seconds_text(s.seconds),
+             s.bound_by);
   if (w.executable.cores < asked) {
     fmt::print("  fewer cores than {}: only a batch of inputs that divides evenly is shared\n", asked);
   }

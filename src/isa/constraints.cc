@@ -185,6 +185,32 @@ void check_dma_compute(const Check& c) {
   check_comparison(c, s::op, {AluOp::add});
 }
 
+// Fact sheet 9.5 and 3.4: the processors' own DMA engines move at most 256 elements per partition.
+void check_sendrecv(const Check& c) {
+  namespace s = slots::sendrecv;
+  constexpr uint64_t kGpsimdElementsMax = 256;
+  for (const int k : {s::send_to_rank, s::recv_from_rank}) {
+    if (c.word(k) > 1)
+      c.fail_attribute(k, fmt::format("{}, a pair has cores 0 and 1", static_cast<int32_t>(c.word(k))));
+  }
+  if (c.word(s::send_to_rank) != c.word(s::recv_from_rank))
+    c.fail_attribute(s::recv_from_rank, fmt::format("{}, but sends to {}: the other core is one and the same",
+                                                    c.word(s::recv_from_rank), c.word(s::send_to_rank)));
+  const View &dst = c.operand(s::dst), &src = c.operand(s::src);
+  if (dst.dtype != src.dtype)
+    c.fail_operand(s::src, fmt::format("type is {}, dst's is {}", dtype_name(src.dtype), dtype_name(dst.dtype)));
+  if (dst.partitions != src.partitions || c.elements(s::dst) != c.elements(s::src))
+    c.fail_operand(s::src, fmt::format("{} x {} elements, dst has {} x {}", src.partitions, c.elements(s::src),
+                                       dst.partitions, c.elements(s::dst)));
+  if (c.word(s::gpsimd_dma) == 0) return;
+  if (c.instruction.engine != EngineKind::gpsimd)
+    c.fail_attribute(s::gpsimd_dma,
+                     fmt::format("on the {} engine, gpsimd has these DMA engines", engine_name(c.instruction.engine)));
+  if (c.elements(s::src) > kGpsimdElementsMax)
+    c.fail_operand(s::src, fmt::format("{} elements per partition, gpsimd's DMA engines move at most {}",
+                                       c.elements(s::src), kGpsimdElementsMax));
+}
+
 }  // namespace
 
 void check_constraints(const Check& c) {
@@ -258,6 +284,8 @@ void check_constraints(const Check& c) {
       return check_activate2(c);
     case Opcode::dma_compute:
       return check_dma_compute(c);
+    case Opcode::sendrecv:
+      return check_sendrecv(c);
     case Opcode::rng:
       return check_rng(c);
     case Opcode::set_rng_seed:
@@ -285,6 +313,7 @@ void check_constraints(const Check& c) {
       return check_matmul_sparse(c);
     case Opcode::quantize_mx:
       return check_quantize_mx(c);
+    case Opcode::core_barrier:
     case Opcode::wait:
     case Opcode::register_move:
     case Opcode::register_alu:

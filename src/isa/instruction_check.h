@@ -21,6 +21,8 @@ struct InstructionCheck {
   uint64_t elements(int k) const { return operand(k).elements_per_partition(); }
   uint32_t word(int k) const { return program.word(instruction, k); }
   bool is_dma() const { return isa::is_dma(instruction.opcode); }
+  // Whether its operands are those of DMA engines.
+  bool moved_by_dma() const { return is_dma() || is_exchange(instruction.opcode); }
 
   void fail(std::string_view part, std::string message) const;  // part: name of an operand or attribute, or empty
   void fail_operand(int k, std::string message) const;

@@ -301,6 +301,14 @@ constexpr std::array<Definition, kOpcodeCount> kTable = {{
       optional(reads("src13", S | H)), optional(reads("src14", S | H)), optional(reads("src15", S | H))},
      {alu("op", AluOp::add)},
      "dst = src0 + src1 + ... by the DMA engines, in fp32, element by element in the order of the patterns"},
+    {Opcode::sendrecv, "sendrecv", kAny, 3,
+     {writes("dst", S), reads("src", S)},
+     {i32("send_to_rank"), i32("recv_from_rank"), i32("pipe_id"), flag("gpsimd_dma")},
+     "dst = src of the pair's other core, whose dst = src, by the DMA engines of both; ends when both have ended"},
+    {Opcode::core_barrier, "core_barrier", kAny, 3,
+     {updates("data", H)},
+     {},
+     "holds its queue until the pair's other core is at its core_barrier of the same engine; data is what they share"},
 }};
 // clang-format on
 

@@ -90,13 +90,18 @@ enum class Opcode : uint8_t {
   activate2,
   // any sequencer
   dma_compute,
+  // any sequencer, with the other core of a pair (exchange.h)
+  sendrecv,
+  core_barrier,
 };
 // clang-format on
-inline constexpr int kOpcodeCount = static_cast<int>(Opcode::dma_compute) + 1;
+inline constexpr int kOpcodeCount = static_cast<int>(Opcode::core_barrier) + 1;
 // Whether the DMA engines do the work; operand 0 is the destination, operand 1 the source.
 constexpr bool is_dma(Opcode o) {
   return o == Opcode::dma_copy || o == Opcode::dma_transpose || o == Opcode::dma_gather || o == Opcode::dma_compute;
 }
+// What the two cores of a pair do together; carried out by transfers and semaphores (exchange.h).
+constexpr bool is_exchange(Opcode o) { return o == Opcode::sendrecv || o == Opcode::core_barrier; }
 inline constexpr int kComputeSources = 16;  // of a dma_compute, at most
 
 // Products of the tensor engine: operand 0 is the destination in PSUM, 1 stationary, 2 moving; attribute 0 accumulates.

@@ -153,6 +153,9 @@ const Slot kOperands[] = {
     O(activate2, reduce_res),
     O(dma_compute, dst),
     O(dma_compute, src0),
+    O(sendrecv, dst),
+    O(sendrecv, src),
+    O(core_barrier, data),
 };
 const Slot kAttributes[] = {
     O(nc_matmul, accumulate),
@@ -293,6 +296,10 @@ const Slot kAttributes[] = {
     O(activate2, reduce_op),
     O(activate2, reduce_cmd),
     O(dma_compute, op),
+    O(sendrecv, send_to_rank),
+    O(sendrecv, recv_from_rank),
+    O(sendrecv, pipe_id),
+    O(sendrecv, gpsimd_dma),
 };
 #undef O
 

@@ -22,7 +22,7 @@ void check_memory(const InstructionCheck& c, int k, const OperandRow& r) {
     return c.fail_operand(
         k, fmt::format("is in {}; legal: {}", memory_name(v.memory), fmt::join(memory_names(r.memories), ", ")));
   }
-  if (c.is_dma() || is_control(c.instruction.opcode)) return;
+  if (c.moved_by_dma() || is_control(c.instruction.opcode)) return;
   const spec::EngineSpec& engine = engine_spec(c.spec, c.instruction.engine);
   auto require = [&](const std::vector<std::string>& legal, std::string_view verb) {
     if (std::find(legal.begin(), legal.end(), memory_name(v.memory)) != legal.end()) return;
@@ -64,7 +64,7 @@ constexpr double kElementsMax = 0x1p40;
 bool check_pattern(const InstructionCheck& c, int k) {
   const View& v = c.operand(k);
   size_t before = c.findings.size();
-  bool engine = !c.is_dma();
+  bool engine = !c.moved_by_dma();
   for (int d = 0; d < v.rank; ++d) {
     const Dim& dim = v.dims[static_cast<size_t>(d)];
     if (dim.count == 0) c.fail_operand(k, fmt::format("dimension {} has count 0, at least 1", d));
@@ -94,7 +94,7 @@ constexpr uint32_t first_generation(DType t) {
 
 // Instructions that move elements as they are, packed ones too.
 constexpr bool moves_elements(Opcode o) {
-  return o == Opcode::tensor_copy || o == Opcode::nc_stream_shuffle || o == Opcode::memset ||
+  return o == Opcode::tensor_copy || o == Opcode::nc_stream_shuffle || o == Opcode::memset || o == Opcode::sendrecv ||
          (is_dma(o) && o != Opcode::dma_compute);
 }
 
@@ -146,7 +146,7 @@ void check_partitions(const InstructionCheck& c, int k, uint32_t total) {
                                          memory_name(v.memory), total));
   }
   const Opcode opcode = c.instruction.opcode;
-  if (!c.is_dma() && !is_control(opcode) && !is_mx_scale(opcode, k)) check_start_partition(c, k, total);
+  if (!c.moved_by_dma() && !is_control(opcode) && !is_mx_scale(opcode, k)) check_start_partition(c, k, total);
 }
 
 // Offsets of operand k over all iterations, one for each place in a bank. All lie inside a partition, so they are few.

@@ -188,5 +188,70 @@ TEST(Constraints, NewerOperatorsAndEngines) {
   });
 }
 
+TEST(Constraints, Exchanges) {
+  const auto pairs = chip(), alone = with([](spec::ChipSpec& s) { s.lnc_max = 1; });
+  const auto gpsimd = [](Program& p, uint32_t elements) {
+    p.code[0].engine = EngineKind::gpsimd;
+    Last{p}.word("gpsimd_dma", 1);
+    Last{p}.operand("dst", sbuf(32, {elements})).operand("src", sbuf(32, {elements}, DType::fp32, 4096));
+  };
+  const auto quiet = [](Program&, Last) {};
+  expect_messages({
+      {Opcode::sendrecv, quiet, {}, pairs},
+      {Opcode::core_barrier, quiet, {}, pairs},
+      {Opcode::sendrecv, quiet, {"sendrecv: needs the other core of a pair, test has none"}, alone},
+      {Opcode::core_barrier, quiet, {"core_barrier: needs the other core of a pair, test has none"}, alone},
+      {Opcode::core_barrier,
+       quiet,
+       {"core_barrier: needs generation 3, test is generation 2",
+        "core_barrier: needs the other core of a pair, test has none"},
+       chip(128, 2)},
+      {Opcode::core_barrier,
+       [](Program&, Last i) { i.operand("data", sbuf(32, {20})); },
+       {"core_barrier data: is in sbuf; legal: hbm"},
+       pairs},
+      {Opcode::sendrecv,
+       [](Program&, Last i) {
+         i.operand("src", hbm({32, 20}));
+       },
+       {"sendrecv src: is in hbm; legal: sbuf", "sendrecv src: 1 x 640 elements, dst has 32 x 20"},
+       pairs},
+      {Opcode::sendrecv,
+       [](Program& p, Last i) {
+         View v = p.operand(p.code[0], slots::sendrecv::src);
+         v.peer = 1;
+         i.operand("src", v);
+       },
+       {"sendrecv src: is in the other core's sbuf, where only a DMA reaches"},
+       pairs},
+      {Opcode::sendrecv,
+       [](Program&, Last i) { i.operand("src", sbuf(32, {20}, DType::bf16)); },
+       {"sendrecv src: type is bf16, dst's is fp32"},
+       pairs},
+      {Opcode::sendrecv,
+       [](Program&, Last i) { i.operand("src", sbuf(31, {21})); },
+       {"sendrecv src: 31 x 21 elements, dst has 32 x 20"},
+       pairs},
+      {Opcode::sendrecv,
+       [](Program&, Last i) { i.word("send_to_rank", 2); },
+       {"sendrecv send_to_rank: 2, a pair has cores 0 and 1",
+        "sendrecv recv_from_rank: 0, but sends to 2: the other core is one and the same"},
+       pairs},
+      {Opcode::sendrecv,
+       [](Program& p, Last) { p.code[0].dma_queue = 99; },
+       {"sendrecv: DMA queue 99, there are 16"},
+       pairs},
+      {Opcode::sendrecv, [&](Program& p, Last) { gpsimd(p, 256); }, {}, pairs},
+      {Opcode::sendrecv,
+       [&](Program& p, Last) { gpsimd(p, 257); },
+       {"sendrecv src: 257 elements per partition, gpsimd's DMA engines move at most 256"},
+       pairs},
+      {Opcode::sendrecv,
+       [](Program&, Last i) { i.word("gpsimd_dma", 1); },
+       {"sendrecv gpsimd_dma: on the tensor engine, gpsimd has these DMA engines"},
+       pairs},
+  });
+}
+
 }  // namespace
 }  // namespace presil::isa

@@ -32,10 +32,13 @@ void check_engine(const InstructionCheck& c) {
     c.fail("",
            fmt::format("needs generation {}, {} is generation {}", r.first_generation, c.spec.name, c.spec.generation));
   }
-  if (c.is_dma() && i.dma_queue >= c.spec.dma.queues) {
+  if (is_exchange(i.opcode) && c.spec.lnc_max < 2)
+    c.fail("", fmt::format("needs the other core of a pair, {} has none", c.spec.name));
+  const bool uses_queue = c.is_dma() || i.opcode == Opcode::sendrecv;
+  if (uses_queue && i.dma_queue >= c.spec.dma.queues) {
     c.fail("", fmt::format("DMA queue {}, there are {}", i.dma_queue, c.spec.dma.queues));
   }
-  if (!c.is_dma() && i.dma_queue != 0) c.fail("", fmt::format("DMA queue {}, it uses none", i.dma_queue));
+  if (!uses_queue && i.dma_queue != 0) c.fail("", fmt::format("DMA queue {}, it uses none", i.dma_queue));
 }
 
 bool check_attributes(const InstructionCheck& c) {

@@ -89,6 +89,8 @@ namespace activate2 { enum { dst, data, operand0, operand1, relu_param, reduce_r
   enum { op, op0, imm0, reverse0, op1, imm1, reverse1, alpha, reduce_op, reduce_cmd }; }
 // dma_compute: the sources follow src0
 namespace dma_compute { enum { dst, src0 }; enum { op }; }
+namespace sendrecv { enum { dst, src }; enum { send_to_rank, recv_from_rank, pipe_id, gpsimd_dma }; }
+namespace core_barrier { enum { data }; }
 // clang-format on
 
 }  // namespace presil::isa::slots

@@ -22,6 +22,7 @@ inline spec::ChipSpec chip(uint32_t array = 128, uint32_t generation = 3) {
   s.sbuf = {.partitions = array, .bytes_per_partition = 196608};
   s.psum = {.partitions = array, .bytes_per_partition = 16384, .banks = 8};
   s.hbm.bytes = 1ull << 30;
+  s.cores = s.lnc_max = generation < 3 ? 1 : 2;
   return s;
 }
 
@@ -256,6 +257,12 @@ inline Program legal(Opcode opcode) {
       break;
     case Opcode::dma_compute:
       i.operand("dst", sbuf(32, {20})).operand("src0", sbuf(32, {20})).operand("src1", hbm({32, 20}, DType::bf16));
+      break;
+    case Opcode::sendrecv:
+      i.operand("dst", sbuf(32, {20})).operand("src", sbuf(32, {20}, DType::fp32, 128));
+      break;
+    case Opcode::core_barrier:
+      i.operand("data", hbm({32, 20}));
       break;
     case Opcode::wait:
     case Opcode::branch:

@@ -166,10 +166,11 @@ trace::About about_cores(const isa::Executable& executable, const spec::ChipSpec
   }
   for (const isa::Layer& layer : executable.layers) a.macs += a.cores * layer.macs;
   a.compulsory_bytes = compulsory_bytes(executable, a.cores);
-  a.peak_macs_per_s = a.cores * static_cast<uint64_t>(peak_macs_per_s(spec, a.precision));
-  a.bf16_macs_per_s = a.cores * static_cast<uint64_t>(peak_macs_per_s(spec, "bf16"));
-  a.hbm_bound_bytes_per_s = static_cast<uint64_t>(hbm_bound_bytes_per_s(spec, a.cores, stacks.size()));
-  a.hbm_can_limit = hbm_can_limit(executable, spec, (a.cores + stacks.size() - 1) / stacks.size());
+  const uint32_t physical = a.cores * executable.lnc;
+  a.peak_macs_per_s = physical * static_cast<uint64_t>(peak_macs_per_s(spec, a.precision));
+  a.bf16_macs_per_s = physical * static_cast<uint64_t>(peak_macs_per_s(spec, "bf16"));
+  a.hbm_bound_bytes_per_s = static_cast<uint64_t>(hbm_bound_bytes_per_s(spec, physical, stacks.size()));
+  a.hbm_can_limit = hbm_can_limit(executable, spec, (physical + stacks.size() - 1) / stacks.size());
   a.wake = spec.semaphores.wake;
   for (size_t k = 0; k < isa::kEngineKindCount; ++k) {
     a.clocks.push_back({kind_name(k), engines_of(spec)[k]->clock_hz});

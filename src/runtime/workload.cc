@@ -8,6 +8,7 @@
 #include "base/hash.h"
 #include "base/text.h"
 #include "isa/encode.h"
+#include "isa/exchange.h"
 #include "isa/parse.h"
 #include "isa/rules.h"
 #include "onnx/import.h"
@@ -82,6 +83,13 @@ Result<Workload> load_executable(const WorkloadOptions& options) {
   }
   if (!options.retime) TRY(refuse_illegal(w.executable, w.chip, options.path));
   w.executable.spec_hash = hash;
+  // From here on, whoever names an instruction names what runs.
+  if (isa::has_exchanges(w.executable)) {
+    auto expanded = isa::expand_exchanges(w.executable, w.chip.dma.engines);
+    if (!expanded)
+      return bad_input(expanded.error().message, fmt::format("{}: {}", options.path, expanded.error().where));
+    w.executable = std::move(*expanded);
+  }
   return w;
 }
 

@@ -12,6 +12,7 @@
 #include "base/hash.h"
 #include "base/text.h"
 #include "chip/loaded.h"
+#include "isa/exchange.h"
 #include "system/executor.h"
 #include "system/hbm_image.h"
 #include "system/registers.h"
@@ -250,6 +251,10 @@ std::vector<uint32_t> cores_of_run(const spec::ChipSpec& spec, uint32_t cores, u
 
 Result<RunResult> run(const isa::Executable& executable, const spec::ChipSpec& spec, const Options& options,
                       const std::vector<Input>& inputs, trace::Sink* sink) {
+  if (isa::has_exchanges(executable)) {
+    const isa::Executable expanded = TRY(isa::expand_exchanges(executable, spec.dma.engines));
+    return run(expanded, spec, options, inputs, sink);
+  }
   TRY(check_assumptions(executable, options.assume));
   TRY(check_assumptions(executable, options.assume));
   const chip::Loaded loaded = TRY(chip::load(executable, spec));

@@ -70,6 +70,8 @@ struct RunResult {
 // run the same program, and at all of them if they may branch differently.
 std::vector<uint32_t> cores_of_run(const spec::ChipSpec& spec, uint32_t cores, uint32_t lnc = 1);
 
+// Exchanges of a pair's cores are carried out first (isa/exchange.h); what results says about an instruction is then
+// about the executable that expand_exchanges makes.
 // Without data, `inputs` may be given for what decides branches, loops and addresses.
 // Errors: an executable that does not hold together for this chip, or that has more cores; with data, inputs that are
 // missing, unknown or of another size, constants without bytes; without data, a branch, loop or address that depends on

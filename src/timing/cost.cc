@@ -7,6 +7,7 @@
 #include "numerics/activation.h"
 #include "numerics/alu.h"
 #include "timing/access.h"
+#include "timing/transfer.h"
 
 namespace presil::timing {
 namespace {
@@ -311,6 +312,8 @@ uint64_t vector_cycles(const Program& p, const Instruction& i, const spec::ChipS
     case Opcode::activation_reduce:
     case Opcode::activate2:
     case Opcode::dma_compute:
+    case Opcode::sendrecv:
+    case Opcode::core_barrier:
     case Opcode::local_gather:
     case Opcode::sequence_bounds:
     case Opcode::nonzero_with_count:
@@ -410,6 +413,17 @@ Cost control_cost(Opcode opcode, const spec::SequencerSpec& s) {
   return {.occupancy = t, .latency = t};
 }
 
+// As carried out (isa/exchange.h) when both cores are there at the same time.
+Cost exchange_cost(const Program& p, const Instruction& i, const spec::ChipSpec& spec) {
+  const Time wait = duration_up(spec.sync.initiation_min_cycles, spec.sync.clock_hz);
+  Time t = 2 * wait + spec.semaphores.remote_wake;
+  if (i.opcode == Opcode::sendrecv) {
+    const Transfer moved = transfer(p, i, spec);
+    t += moved.start_latency + unloaded_duration(moved) + moved.completion + spec.semaphores.wake;
+  }
+  return {.occupancy = t, .latency = t};
+}
+
 Cost engine_cost(const Program& p, const Instruction& i, const spec::ChipSpec& spec) {
   const spec::EngineSpec& engine = engine_of(spec, i.engine);
   switch (i.engine) {
@@ -436,6 +450,7 @@ Cost cost(const Program& p, const Instruction& i, const spec::ChipSpec& spec) {
     return {.occupancy = t, .latency = t};
   }
   if (isa::is_control(i.opcode)) return control_cost(i.opcode, spec.sequencer);
+  if (isa::is_exchange(i.opcode)) return exchange_cost(p, i, spec);
   Cost cost = engine_cost(p, i, spec);
   if (i.delta_count == 0 || !isa::reads_registers(p, i)) return cost;
   const Time least = duration_up(spec.sequencer.dynamic_address_cycles_min, engine_of(spec, i.engine).clock_hz);

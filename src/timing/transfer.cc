@@ -160,7 +160,7 @@ Time dispatch_of(const Units& u, const spec::DmaSpec& dma) {
 }  // namespace
 
 Transfer transfer(const isa::Program& program, const isa::Instruction& i, const spec::ChipSpec& spec) {
-  CHECK(isa::is_dma(i.opcode), "a DMA instruction");
+  CHECK(isa::is_dma(i.opcode) || i.opcode == isa::Opcode::sendrecv, "an instruction that moves data");
   const bool gathers = i.opcode == isa::Opcode::dma_gather;
   // All of them have these slots.
   const View &dst = program.operand(i, isa::slots::dma_copy::dst), &src = program.operand(i, isa::slots::dma_copy::src);

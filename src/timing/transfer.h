@@ -39,7 +39,7 @@ struct Transfer {
   bool operator==(const Transfer&) const = default;
 };
 
-// An instruction of the DMA engines.
+// An instruction of the DMA engines; of a sendrecv, what its core sends.
 Transfer transfer(const isa::Program& program, const isa::Instruction& instruction, const spec::ChipSpec& spec);
 
 // engine < engines_used.

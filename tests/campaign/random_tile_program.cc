@@ -23,8 +23,9 @@ class Maker : public ControlSteps {
     build.begin_layer("layer", "random");
     build.set_source("step");
     for (size_t o = 0; o < weights_.size(); ++o) {
-      const bool control = isa::is_control(static_cast<Opcode>(o));  // random_control.h draws those
-      total_ += weights_[o] = control || chance(30) ? 0 : upto(6);
+      const auto opcode = static_cast<Opcode>(o);  // random_control.h draws control
+      const bool elsewhere = isa::is_control(opcode) || isa::is_exchange(opcode);
+      total_ += weights_[o] = elsewhere || chance(30) ? 0 : upto(6);
     }
     if (options.control_percent > 0) begin_control();
     for (int k = 0; k < options.steps && total_ > 0; ++k) {
@@ -135,6 +136,8 @@ class Maker : public ControlSteps {
       case Opcode::loop:
       case Opcode::loop_end:
       case Opcode::halt:
+      case Opcode::sendrecv:  // of pairs: system/pair_law_test.cc
+      case Opcode::core_barrier:
         return;
     }
   }
