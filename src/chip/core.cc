@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "base/text.h"
 #include "chip/bounds.h"
+#include "chip/current_ramp.h"
 #include "chip/layer_clock.h"
 #include "chip/summary.h"
 #include "chip/trace_hash.h"
@@ -22,7 +23,16 @@ struct Semaphore {
   uint64_t waiters = 0;  // bit per queue
 };
 
+// What the last instruction of an engine that took ports took, and how long.
+struct PortUse {
+  timing::Ports ports = 0;
+  Time begin = 0, end = 0;
+  uint32_t event = trace::kNoEvent;
+};
+
 struct Engine {
+  explicit Engine(const spec::ChipSpec& spec) : ramp(spec.tensor.current_ramp, spec.tensor.current_ramp_percent) {}
+
   Cursor cursor;
   uint32_t table = 0;      // activation table loaded
   uint32_t wait = 0;       // waits of the present instruction that are satisfied
@@ -39,6 +49,8 @@ struct Engine {
   std::array<Time, kWaitCauseCount> waits{};
   Time parted_until = 0;  // some part of the array is taken until then by an instruction that left others free
   std::array<Time, timing::kArrayParts * timing::kArrayParts> parts_free{};
+  PortUse port_use;
+  CurrentRamp ramp;
 };
 
 void wait_until(Engine& engine, Time time, WaitCause cause) {
@@ -81,7 +93,7 @@ class Core final : public DmaEngines::Listener {
         wake_(spec.semaphores.wake),
         events_(events),
         semaphores_(loaded_.semaphores),
-        engines_(loaded_.queues.size()),
+        engines_(loaded_.queues.size(), Engine(spec)),
         executed_(loaded_.queues.size()),
         layers_(loaded_.layers, loaded_.busiest_first),
         sequencers_(exe_, loaded_, job.sequencer) {
@@ -202,15 +214,19 @@ class Core final : public DmaEngines::Listener {
       start = load_table(engine, step.extra, start);
     }
     if (engine.parted_until > start) start = std::max(start, parts_free(engine, step));
-    engine.free = start + step.occupancy;
-    const Time until = step.parts_busy > 0 ? start + step.parts_busy : engine.free;
-    if (step.parts_busy > 0) take_parts(engine, step, until);
+    if (step.ports != 0) start = take_ports(q, engine, step, start);
+    const Time slowed = queue.engine == isa::EngineKind::tensor ? slow_down(engine, step, start) : 0;
+    engine.free = start + step.occupancy + slowed;
+    const Time until = step.parts_busy > 0 ? start + step.parts_busy : start + step.occupancy;
+    if (step.parts_busy > 0) take_parts(engine, step, until + slowed);
     engine.busy += std::max<Time>(0, until - std::max(start, engine.accounted));
     engine.accounted = std::max(engine.accounted, until);
-    engine.completed = std::max(engine.completed, start + step.latency);
+    wait_until(engine, until + slowed, WaitCause::throttle);
+    engine.completed = std::max(engine.completed, start + step.latency + slowed);
     ++executed_[q][engine.cursor.pc];
     layers_.occupy(q, step.layer, start, engine.free);
     engine.cause = emit(q, engine, step, start);
+    if (step.ports != 0) engine.port_use.event = engine.cause;
     engine.release = trace::Release::queue;
     engine.semaphore = trace::kNoSemaphore;
     engine.setup = 0;
@@ -224,6 +240,45 @@ class Core final : public DmaEngines::Listener {
     // What prepares behind the instruction before it looks at its waits from then on.
     bool early = !finished(q) && queue.steps[engine.cursor.pc].prepare > 0;
     return early ? start : engine.free;
+  }
+
+  // Takes the step's ports from the first moment at which no other kind of engine has them, and returns that.
+  Time take_ports(uint32_t q, Engine& engine, const Step& step, Time start) {
+    const timing::Ports ports = step.ports_move ? ports_now(q, engine) : step.ports;
+    const Time wanted = start;
+    for (const PortUse* other = occupant(q, ports, start, step.occupancy); other != nullptr;
+         other = occupant(q, ports, start, step.occupancy)) {
+      start = other->end;
+      engine.cause = other->event;
+    }
+    if (start > wanted) {
+      engine.release = trace::Release::port;
+      wait_until(engine, start, WaitCause::port);
+    }
+    engine.port_use = {ports, start, start + step.occupancy, trace::kNoEvent};
+    return start;
+  }
+
+  const PortUse* occupant(uint32_t q, timing::Ports ports, Time start, Time occupancy) const {
+    for (uint32_t other = 0; other < engines_.size(); ++other) {
+      const PortUse& use = engines_[other].port_use;
+      const bool meets = (use.ports & ports) != 0 && use.begin < start + occupancy && start < use.end;
+      if (meets && loaded_.queues[other].engine != loaded_.queues[q].engine) return &use;
+    }
+    return nullptr;
+  }
+
+  timing::Ports ports_now(uint32_t q, const Engine& engine) const {
+    const isa::Instruction& instruction = exe_.queues[q].code[engine.cursor.pc];
+    std::array<int64_t, UINT8_MAX> offsets;
+    const std::span<int64_t> used{offsets.data(), instruction.operand_count};
+    operand_offsets(exe_.queues[q], instruction, engine.cursor, used);
+    return timing::ports_of(exe_.queues[q], instruction, used, spec_);
+  }
+
+  static Time slow_down(Engine& engine, const Step& step, Time start) {
+    if (step.kind != Step::Kind::compute || step.occupancy == 0) return 0;
+    return engine.ramp.work(start, step.occupancy);
   }
 
   bool control(uint32_t q, Engine& engine) {
@@ -424,6 +479,10 @@ std::string_view wait_cause_name(WaitCause c) {
       return "table_load";
     case WaitCause::stationary_load:
       return "stationary_load";
+    case WaitCause::port:
+      return "port";
+    case WaitCause::throttle:
+      return "throttle";
     case WaitCause::finished:
       return "finished";
   }

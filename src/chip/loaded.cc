@@ -300,6 +300,12 @@ class Loader {
     step.prepare = cost.prepare;
     if (isa::is_control(i.opcode)) step.kind = Step::Kind::control;
     step.parts = cost.parts, step.parts_busy = cost.parts_busy;
+    step.ports = timing::ports_of(p, i, {}, spec_);
+    step.ports_move =
+        step.ports != 0 && spec_.vector.psum_with_scalar == spec::PortRule::in_part &&
+        std::ranges::any_of(p.deltas_of(i), [&](const isa::Delta& d) {
+          return d.target == isa::Delta::Target::operand && p.operand(i, d.index).memory == isa::Memory::psum;
+        });
     if (const int table = timing::table_of(p, i); table != 0) {
       step.extra = static_cast<uint32_t>(table), step.kind = Step::Kind::table;
     }

@@ -10,6 +10,7 @@
 #include "isa/executable.h"
 #include "spec/chip_spec.h"
 #include "timing/cost.h"
+#include "timing/ports.h"
 #include "timing/transfer.h"
 
 namespace presil::chip {
@@ -40,7 +41,9 @@ struct Step {
   Kind kind = Kind::compute;
   uint32_t extra = 0;  // table: the activation table; transfer: index into Loaded::transfers
   uint32_t layer = 0;
-  bool may_leave = false;  // some iteration may touch bytes outside of a memory
+  timing::Ports ports = 0;  // in the first iteration
+  bool ports_move = false;  // others in other iterations
+  bool may_leave = false;   // some iteration may touch bytes outside of a memory
 };
 
 struct LoadedQueue {

@@ -187,6 +187,10 @@ Result<std::pair<Block, InputKind>> Emitter::operand(TensorId t, const Block& ou
   } else if (!spread && value.block) {
     block = kernels::reshaped(values_.with_axis(*value.block, value.block->partition_axis), shape);
     if (block && block->partition_axis != out.partition_axis) block = values_.with_axis(*block, out.partition_axis);
+  } else if (const Block* kept =
+                 values_.kept_input(t, out.partition_axis - static_cast<int>(rank - tensor.shape.size()));
+             kept != nullptr && !spread && !column) {
+    block = kernels::reshaped(*kept, shape);
   }
   // Columns stay for all bands of the stage.
   auto kept = std::pair(t.value, fmt::format("column {}", fmt::join(cut_of(out), ",")));

@@ -16,6 +16,7 @@ using kernels::Range;
 namespace {
 
 constexpr int64_t kPartShare = 20;  // a part of a tensor on its way takes at most this share of SBUF: one in ...
+constexpr int64_t kKeptShare = 8;   // an input stays in SBUF if it takes no more than one byte in so many
 
 // Beyond this many elements, a copy whose runs would be single elements goes through the tensor engine's transpose.
 constexpr int64_t kScatteredElementsMax = 4096;
@@ -180,7 +181,26 @@ int Values::natural_axis(graph::TensorId t, const std::vector<int64_t>& avoid) {
 Block Values::block(graph::TensorId t, int axis) {
   Value& value = values_[t.value];
   if (value.block) return with_axis(*value.block, axis);
-  return loaded(hbm(t), axis, value_dtype(graph_, plan_, t), graph_.at(t).name);
+  const bool is_input = std::ranges::find(graph_.inputs, t) != graph_.inputs.end();
+  return is_input ? input_block(t, axis) : loaded(hbm(t), axis, value_dtype(graph_, plan_, t), graph_.at(t).name);
+}
+
+// A small input stays in SBUF for whatever reads it next.
+Block Values::input_block(graph::TensorId t, int axis) {
+  const HbmView view = hbm(t);
+  const DType dtype = value_dtype(graph_, plan_, t);
+  const int other = other_axis(view.shape, axis);
+  if (!small_enough(view.shape, axis, dtype, kKeptShare)) return loaded(view, axis, dtype, graph_.at(t).name);
+  if (const Block* kept = kept_input(t, axis)) return *kept;
+  const bool turned =
+      is_scattered(view.shape, view.strides, axis, other) && small_enough(view.shape, other, dtype, kKeptShare);
+  const Block block = turned ? with_axis(input_block(t, other), axis) : loaded(view, axis, dtype, graph_.at(t).name);
+  return inputs_.emplace(std::pair{t.value, axis}, block).first->second;
+}
+
+const Block* Values::kept_input(graph::TensorId t, int axis) const {
+  const auto kept = inputs_.find({t.value, axis});
+  return kept == inputs_.end() ? nullptr : &kept->second;
 }
 
 Block Values::rows(graph::TensorId t, int64_t image, const Rows& rows) {

@@ -37,6 +37,8 @@ class Values {
   kernels::HbmView constant(graph::TensorId t, DType dtype);
   // Loads or relays as needed. `axis` lies on partitions.
   kernels::Block block(graph::TensorId t, int axis);
+  // An input's block with that axis, where it is in SBUF already; null if not.
+  const kernels::Block* kept_input(graph::TensorId t, int axis) const;
   // The partition axis a value has now, or the one it is best loaded with; never one of `avoid`.
   int natural_axis(graph::TensorId t, const std::vector<int64_t>& avoid = {});
   bool is_image(graph::TensorId t) const { return image_[t.value]; }
@@ -55,6 +57,8 @@ class Values {
   void store(const kernels::Block& block, const kernels::HbmView& to);
 
  private:
+  kernels::Block input_block(graph::TensorId t, int axis);
+
   kernels::Context& context_;
   const graph::Graph& graph_;
   const Plan& plan_;
@@ -62,6 +66,7 @@ class Values {
   std::vector<bool> image_;  // by tensor: channels (axis 1) belong on partitions
   std::map<std::string, uint32_t> names_;
   std::map<std::pair<uint32_t, DType>, kernels::HbmView> constants_;
+  std::map<std::pair<uint32_t, int>, kernels::Block> inputs_;  // by tensor and axis
 };
 
 }  // namespace presil::compiler

@@ -36,6 +36,9 @@ struct Packed {
   int64_t width = 0;
 };
 
+// Of a band, per partition: well above what one descriptor moves, so that bands cost little.
+constexpr int64_t kBandBytes = 6 << 10;
+
 // What no part brings is padding: columns and rows at the ends, on all partitions, so that what they have of the input
 // comes later.
 struct Padding {
@@ -60,41 +63,65 @@ void clear(Context& c, const Packed& packed, int64_t partitions, const Padding& 
   zero(rows.low, std::max(rows.low, rows.high), std::max(columns.low, columns.high), packed.width);
 }
 
+// Blocks [begin, end) of what the unshifted columns hold, from HBM.
+void load_columns(Context& c, const Window& w, const TapPacking& packing, const Packed& packed, const HbmView& in,
+                  int64_t n, const std::vector<Rows>& parts, int64_t begin, int64_t end) {
+  const auto item = static_cast<int64_t>(dtype_bytes(packed.dtype));
+  const auto channels = static_cast<uint32_t>(in.shape[1]), columns = static_cast<uint32_t>(in.shape[3]);
+  const int64_t step = packing.out_rows * w.stride[0];  // input rows of a block
+  for (size_t part = 0; part < parts.size(); ++part) {
+    const Rows& r = parts[part];
+    const int64_t from = std::max(begin, r.begin), to = std::min(end, r.begin + r.count);
+    if (from >= to) continue;
+    const auto rows = static_cast<uint32_t>(to - from);
+    c.build.dma(
+        c.build.tile_view(packed.tile, packed.dtype, static_cast<uint32_t>(part) * channels, channels,
+                          item * (from * packed.width + w.pad_begin[1]),
+                          {{static_cast<int32_t>(packed.width), rows}, {1, columns}}),
+        c.build.hbm_view(in.tensor, in.offset + n * in.strides[0] + (r.input + (from - r.begin) * step) * in.strides[2],
+                         {{static_cast<int32_t>(in.strides[1]), channels},
+                          {static_cast<int32_t>(in.strides[2] * step), rows},
+                          {static_cast<int32_t>(in.strides[3]), columns}}));
+  }
+}
+
+// The same blocks of the shifted columns, from the unshifted ones: these are fewer bytes than from HBM in a wider type,
+// and runs are long. The last columns of a row come from the next one; no tap reads them.
+void shift_columns(Context& c, const Window& w, const TapPacking& packing, const Packed& packed, int64_t begin,
+                   int64_t end) {
+  const auto item = static_cast<int64_t>(dtype_bytes(packed.dtype));
+  const auto partitions = static_cast<uint32_t>(packing.partitions / packing.columns);
+  for (int64_t s = 1; s < packing.columns; ++s) {
+    const int64_t shift = s * w.dilation[1], first = begin * packed.width;
+    const isa::Dim run{1, static_cast<uint32_t>((end - begin) * packed.width - shift)};
+    c.build.dma(c.build.tile_view(packed.tile, packed.dtype, static_cast<uint32_t>(s) * partitions, partitions,
+                                  item * first, {run}),
+                c.build.tile_view(packed.tile, packed.dtype, 0, partitions, item * (first + shift), {run}));
+  }
+}
+
+// It comes in bands of blocks, so that the first matmuls need not wait for the last rows.
 Packed load_packed(Context& c, const Window& w, const TapPacking& packing, DType operand, const HbmView& in, int64_t n,
                    const Block& out) {
-  const int64_t channels = in.shape[1], blocks = blocks_of(packing, out), width = packed_columns(w, in.shape[3]);
-  const auto item = static_cast<int64_t>(dtype_bytes(operand));
-  const uint32_t tile = c.build.sbuf(static_cast<uint32_t>(packing.partitions),
-                                     static_cast<uint32_t>(blocks * width * item), "packed taps");
-  const Packed packed{tile, operand, width};
-  struct Piece {
-    isa::View dst, src;
-  };
-  std::vector<Piece> pieces;
-  Padding outside_columns, outside_rows;
-  for (int64_t s = 0; s < packing.columns; ++s) {
-    // Packed column x holds input column x + s * dilation - pad.
-    const int64_t shift = s * w.dilation[1] - w.pad_begin[1];
-    const int64_t low = std::max<int64_t>(0, -shift), high = std::min(width, in.shape[3] - shift);
-    outside_columns.without(low, high);
-    for (int64_t part = 0; part < packing.in_rows; ++part) {
-      const Rows r = rows_of_part(w, packing, part, out, in.shape[2]);
-      outside_rows.without(r.begin, r.begin + r.count);
-      if (r.count == 0 || high <= low) continue;
-      isa::View dst = c.build.tile_view(
-          tile, operand, static_cast<uint32_t>((s * packing.in_rows + part) * channels),
-          static_cast<uint32_t>(channels), item * (r.begin * width + low),
-          {{static_cast<int32_t>(width), static_cast<uint32_t>(r.count)}, {1, static_cast<uint32_t>(high - low)}});
-      isa::View src = c.build.hbm_view(
-          in.tensor, in.offset + n * in.strides[0] + r.input * in.strides[2] + (low + shift) * in.strides[3],
-          {{static_cast<int32_t>(in.strides[1]), static_cast<uint32_t>(channels)},
-           {static_cast<int32_t>(in.strides[2] * w.stride[0] * packing.out_rows), static_cast<uint32_t>(r.count)},
-           {static_cast<int32_t>(in.strides[3]), static_cast<uint32_t>(high - low)}});
-      pieces.push_back({dst, src});
-    }
+  const int64_t blocks = blocks_of(packing, out), width = packed_columns(w, in.shape[3]);
+  const auto bytes = blocks * width * static_cast<int64_t>(dtype_bytes(operand));
+  const Packed packed{
+      c.build.sbuf(static_cast<uint32_t>(packing.partitions), static_cast<uint32_t>(bytes), "packed taps"), operand,
+      width};
+  std::vector<Rows> parts;
+  Padding outside;
+  for (int64_t part = 0; part < packing.in_rows; ++part) {
+    const Rows& r = parts.emplace_back(rows_of_part(w, packing, part, out, in.shape[2]));
+    outside.without(r.begin, r.begin + r.count);
   }
-  clear(c, packed, packing.partitions, outside_columns, outside_rows, blocks);
-  for (const Piece& piece : pieces) c.build.dma(piece.dst, piece.src);
+  clear(c, packed, packing.partitions / packing.columns, {w.pad_begin[1], w.pad_begin[1] + in.shape[3]}, outside,
+        blocks);
+  const int64_t bands = std::clamp<int64_t>(bytes / kBandBytes, 1, blocks);
+  for (int64_t band = 0; band < bands; ++band) {
+    const int64_t begin = blocks * band / bands, end = blocks * (band + 1) / bands;
+    load_columns(c, w, packing, packed, in, n, parts, begin, end);
+    shift_columns(c, w, packing, packed, begin, end);
+  }
   return packed;
 }
 

@@ -33,17 +33,24 @@ struct TensorSpec : EngineSpec {
   uint32_t fp32_instructions = 2;      // MATMUL instructions per fp32 nc_matmul
   uint32_t fp32_onezero_passes = 2;    // rate divisor for fp32 where one operand is said to hold ones and zeros only
   uint32_t tile_min = 32;              // least rows and columns of a part of the array that works for itself
+  Time current_ramp = 0;               // from the first work to full speed; 0: at once
+  uint32_t current_ramp_percent = 50;  // of the full speed at its beginning; less work than this brings it back
   bool operator==(const TensorSpec&) const = default;
 };
 
+// When two engines may not use a memory at the same time.
+enum class PortRule : uint8_t { free, in_part, always };
+
 // Speed-ups over the generation-2 rule of the instruction (docs/model.md, "Engines").
 struct VectorSpec : EngineSpec {
-  uint32_t fast_copy_16bit = 1;           // copy/tensor_scalar, SBUF to SBUF, 16-bit floats, innermost contiguous
-  uint32_t fast_copy_other = 1;           // same, other types or strided
-  uint32_t fast_copy_psum_16bit = 1;      // same as the first with one side in PSUM
-  uint32_t fast_tensor_tensor_16bit = 1;  // tensor_tensor, both inputs in SBUF, everything 16-bit floats
-  uint32_t exponential_per_cycle = 4;     // elements of exponential per cycle and lane
-  uint32_t random_per_cycle = 1;          // random words per cycle and lane
+  uint32_t fast_copy_16bit = 1;                // copy/tensor_scalar, SBUF to SBUF, 16-bit floats, innermost contiguous
+  uint32_t fast_copy_other = 1;                // same, other types or strided
+  uint32_t fast_copy_psum_16bit = 1;           // same as the first with one side in PSUM
+  uint32_t fast_tensor_tensor_16bit = 1;       // tensor_tensor, both inputs in SBUF, everything 16-bit floats
+  uint32_t exponential_per_cycle = 4;          // elements of exponential per cycle and lane
+  uint32_t random_per_cycle = 1;               // random words per cycle and lane
+  PortRule sbuf_with_gpsimd = PortRule::free;  // both engines on SBUF; in_part: one is in a performance mode
+  PortRule psum_with_scalar = PortRule::free;  // both engines on PSUM; in_part: in the same bank
   bool operator==(const VectorSpec&) const = default;
 };
 

@@ -99,6 +99,11 @@ void tensor(Fields& out) {
       "cycles per moving column in fp32 where an operand is said to hold ones and zeros only"));
   out.push_back(field<S, &TensorSpec::tile_min>("tensor", "tile_min", count, {1, 512},
                                                 "least rows and columns of a part of the array that works for itself"));
+  out.push_back(field<S, &TensorSpec::current_ramp>(
+      "tensor", "current_ramp", duration, kDuration,
+      "from the beginning of work to full speed, which less work than `current_ramp_start` within this time ends"));
+  out.push_back(field<S, &TensorSpec::current_ramp_percent>("tensor", "current_ramp_start", percent, {1, 100},
+                                                            "speed at its beginning"));
 }
 
 void vector(Fields& out) {
@@ -121,6 +126,13 @@ void vector(Fields& out) {
                                                              "elements of exponential per cycle and lane"));
   out.push_back(field<S, &VectorSpec::random_per_cycle>("vector", "random_per_cycle", count, speedup,
                                                         "random words per cycle and lane"));
+  constexpr Range rule{0, 2};
+  out.push_back(field<S, &VectorSpec::sbuf_with_gpsimd>(
+      "vector", "sbuf_with_gpsimd", count, rule,
+      "on SBUF beside the gpsimd engine: 0 always, 1 outside of performance modes, 2 never"));
+  out.push_back(
+      field<S, &VectorSpec::psum_with_scalar>("vector", "psum_with_scalar", count, rule,
+                                              "on PSUM beside the scalar engine: 0 always, 1 in other banks, 2 never"));
 }
 
 void scalar(Fields& out) {

@@ -180,23 +180,32 @@ bool all_short_floats(std::initializer_list<const View*> views, const spec::Chip
 bool contiguous(const View& v) { return innermost_stride_bytes(v) <= dtype_bytes(v.dtype); }
 bool in_psum(const View& v) { return v.memory == Memory::psum; }
 
-// Cycles of copy-like instructions of the vector engine in its performance modes (fact sheet, section 3.2).
-uint64_t copy_cycles(const View& dst, const View& src, uint64_t n, const spec::ChipSpec& spec) {
+// Speed-up of copy-like instructions of the vector engine (fact sheet, section 3.2).
+uint32_t copy_speedup(const View& dst, const View& src, const spec::ChipSpec& spec) {
   const spec::VectorSpec& v = spec.vector;
-  const bool short_floats = all_short_floats({&dst, &src}, spec);
-  const bool dense = contiguous(dst) && contiguous(src);
-  const uint64_t port = half_rate(dst, spec) || half_rate(src, spec) ? 2 : 1;
-  if (in_psum(dst) || in_psum(src)) {
-    const bool one_side = in_psum(dst) != in_psum(src);
-    return one_side && short_floats && dense ? ceil_div(n, v.fast_copy_psum_16bit) : n * port;
-  }
-  if (short_floats && dense) return ceil_div(n, v.fast_copy_16bit);
-  // The documents give strided 16-bit copies this rate without the port's penalty.
-  const bool keeps_rate = short_floats && v.fast_copy_other > 1;
-  return ceil_div(n * (keeps_rate ? 1 : port), v.fast_copy_other);
+  const bool dense_short_floats = all_short_floats({&dst, &src}, spec) && contiguous(dst) && contiguous(src);
+  if (in_psum(dst) && in_psum(src)) return 1;
+  if (in_psum(dst) || in_psum(src)) return dense_short_floats ? v.fast_copy_psum_16bit : 1;
+  return dense_short_floats ? v.fast_copy_16bit : v.fast_copy_other;
+}
+
+uint64_t copy_cycles(const View& dst, const View& src, uint64_t n, const spec::ChipSpec& spec) {
+  const uint32_t speedup = copy_speedup(dst, src, spec);
+  // The documents give strided 16-bit copies their rate without the port's penalty.
+  const bool keeps_rate = speedup > 1 && all_short_floats({&dst, &src}, spec);
+  const uint64_t port = !keeps_rate && (half_rate(dst, spec) || half_rate(src, spec)) ? 2 : 1;
+  return ceil_div(n * port, speedup);
 }
 
 bool is_plain_arithmetic(AluOp op) { return op == AluOp::add || op == AluOp::subtract || op == AluOp::multiply; }
+
+uint32_t tensor_tensor_speedup(const Program& p, const Instruction& i, const spec::ChipSpec& spec) {
+  const View& dst = p.operand(i, slots::tensor_tensor::dst);
+  const View& a = p.operand(i, slots::tensor_tensor::data1);
+  const View& b = p.operand(i, slots::tensor_tensor::data2);
+  const bool fast = !in_psum(a) && !in_psum(b) && all_short_floats({&a, &b, &dst}, spec);
+  return fast ? spec.vector.fast_tensor_tensor_16bit : 1;
+}
 
 uint64_t tensor_tensor_cycles(const Program& p, const Instruction& i, uint64_t n, const spec::ChipSpec& spec) {
   const View& dst = p.operand(i, slots::tensor_tensor::dst);
@@ -207,8 +216,7 @@ uint64_t tensor_tensor_cycles(const Program& p, const Instruction& i, uint64_t n
   const bool dense = contiguous(a) && contiguous(b) && contiguous(dst);
   const bool plain = is_plain_arithmetic(static_cast<AluOp>(p.word(i, slots::tensor_tensor::op)));
   const uint64_t cycles = bf16 && dense && plain && !in_psum(a) ? n : 2 * n;
-  const bool fast = !in_psum(a) && all_short_floats({&a, &b, &dst}, spec);
-  return ceil_div(cycles, fast ? spec.vector.fast_tensor_tensor_16bit : 1);
+  return ceil_div(cycles, tensor_tensor_speedup(p, i, spec));
 }
 
 uint64_t scalar_tensor_tensor_cycles(const Program& p, const Instruction& i, uint64_t n) {
@@ -464,6 +472,19 @@ int table_of(const Program& p, const Instruction& i) {
   static_assert(int{slots::activation::op} == int{slots::activation_reduce::op} &&
                 int{slots::activation::op} == int{slots::activate2::op});
   return activation_table(static_cast<Activation>(p.word(i, slots::activation::op)));
+}
+
+bool performance_mode(const Program& p, const Instruction& i, const spec::ChipSpec& spec) {
+  switch (i.opcode) {
+    case Opcode::tensor_copy:
+      return copy_speedup(p.operand(i, slots::tensor_copy::dst), p.operand(i, slots::tensor_copy::src), spec) > 1;
+    case Opcode::tensor_scalar:
+      return copy_speedup(p.operand(i, slots::tensor_scalar::dst), p.operand(i, slots::tensor_scalar::data), spec) > 1;
+    case Opcode::tensor_tensor:
+      return tensor_tensor_speedup(p, i, spec) > 1;
+    default:
+      return false;
+  }
 }
 
 Time stationary_load_duration(uint32_t columns, DType dtype, const spec::ChipSpec& spec) {

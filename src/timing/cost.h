@@ -32,6 +32,9 @@ struct Cost {
 // adds scalar.table_load when activation_table changes.
 Cost cost(const isa::Program& program, const isa::Instruction& instruction, const spec::ChipSpec& spec);
 
+// Whether the vector engine runs the instruction in a performance mode (fact sheet, section 3.2).
+bool performance_mode(const isa::Program& program, const isa::Instruction& instruction, const spec::ChipSpec& spec);
+
 // The activation table that the instruction needs (numerics/activation.h); 0 if none.
 int table_of(const isa::Program& program, const isa::Instruction& instruction);
 

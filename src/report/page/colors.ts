@@ -13,6 +13,8 @@ const RESOURCES: Record<string, [light: string, dark: string]> = {
   semaphores: ["#b03a2e", "#f08a7e"],
   table_load: ["#a8583a", "#e0957a"],
   stationary_load: ["#5a6fb0", "#98a9e6"],
+  port: ["#6b7f2a", "#b3c95f"],
+  throttle: ["#c0457a", "#ef8fb8"],
   latency: ["#9a8fb5", "#8d83a8"],
   idle: ["#dfe3e8", "#333a43"],
   finished: ["#dfe3e8", "#333a43"],

@@ -7,6 +7,8 @@ import { resourceName, type Run } from "./run";
 const CAUSES: Record<string, string> = {
   table_load: "table load",
   stationary_load: "stationary load",
+  port: "waits for a port of SBUF or PSUM",
+  throttle: "slowed by the current ramp",
   finished: "nothing left to do",
   idle: "no transfer in flight",
   latency: "transfers starting or completing",
