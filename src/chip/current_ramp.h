@@ -14,7 +14,8 @@ class CurrentRamp {
   // `ramp` below which work brings the ramp back.
   CurrentRamp(Time ramp, uint32_t percent) : ramp_(percent < 100 ? ramp : 0), percent_(percent) {}
 
-  // Work that takes `duration` at full speed starts, no earlier than the work before it ended: how much longer it takes.
+  // Work that takes `duration` at full speed starts, no earlier than the work before it ended: how much longer it
+  // takes.
   Time work(Time start, Time duration);
 
  private:
@@ -26,7 +27,7 @@ class CurrentRamp {
   Time ramp_;
   uint32_t percent_;
   bool begun_ = false;
-  Time begin_ = 0;          // of the present ramp
+  Time begin_ = 0;           // of the present ramp
   std::deque<Work> recent_;  // within one ramp before the last start
   Time recent_amount_ = 0;
 };

@@ -1,4 +1,6 @@
 // When do engines wait for each other's ports, and when does the tensor engine slow down?
+#include "timing/ports.h"
+
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -6,7 +8,6 @@
 #include "chip/assemble.h"
 #include "chip/core.h"
 #include "chip/current_ramp.h"
-#include "timing/ports.h"
 
 namespace presil::chip {
 namespace {

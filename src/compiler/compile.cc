@@ -12,7 +12,7 @@
 #include "compiler/steps.h"
 #include "graph/raise_scalars.h"
 #include "graph/simplify.h"
-#include "graph/split_batch.h"
+#include "graph/split_columns.h"
 #include "graph/split_control.h"
 #include "isa/rules.h"
 #include "isa/slots.h"
@@ -137,15 +137,57 @@ struct Share {
   graph::Graph graph;
   uint32_t cores = 1;
   std::vector<int> input_axes, output_axes;  // where parts lie side by side
+  std::vector<graph::Graph> others;          // of the cores after the first, where their constants differ
 };
+
+// About: products at full speed, or everything through HBM once.
+double rough_seconds(const graph::Graph& graph, const spec::ChipSpec& spec) {
+  std::vector<bool> used(graph.tensors.size());
+  for (const graph::Node& node : graph.nodes) {
+    for (graph::TensorId t : node.inputs) {
+      if (t.valid() && graph.at(t).constant) used[t.value] = true;
+    }
+  }
+  for (graph::TensorId t : graph.inputs) used[t.value] = true;
+  for (graph::TensorId t : graph.outputs) used[t.value] = true;
+  double bytes = 0;
+  for (size_t t = 0; t < used.size(); ++t) {
+    if (used[t]) bytes += static_cast<double>(graph::element_count(graph.tensors[t].shape));
+  }
+  bytes *= 2;  // as half precision
+  const auto peak = static_cast<double>(spec.tensor.rows * spec.tensor.columns * spec.tensor.count) *
+                    static_cast<double>(spec.tensor.clock_hz);
+  return std::max(static_cast<double>(macs_of(graph)) / peak, bytes / static_cast<double>(spec.hbm.bytes_per_s));
+}
+
+// The columns of the outputs over cores, if that spares each of them a good part of the work.
+Result<std::optional<Share>> column_share(const graph::Graph& graph, const spec::ChipSpec& spec, int64_t cores) {
+  constexpr double kWorthwhile = 0.75;  // of the time of the whole
+  std::optional<graph::BatchPart> first =
+      graph::has_choices(graph) ? std::nullopt : graph::column_part(graph, cores, 0);
+  if (!first) return std::optional<Share>();
+  Share share{TRY(graph::simplify(std::move(first->graph))), static_cast<uint32_t>(cores), first->input_axes,
+              first->output_axes};
+  if (rough_seconds(share.graph, spec) > kWorthwhile * rough_seconds(graph, spec)) return std::optional<Share>();
+  const std::string nodes = graph::print(share.graph);
+  for (int64_t part = 1; part < cores; ++part) {
+    graph::Graph other = TRY(graph::simplify(std::move(graph::column_part(graph, cores, part)->graph)));
+    // Values of small constants may have decided something.
+    if (graph::print(other) != nodes) return std::optional<Share>();
+    share.others.push_back(std::move(other));
+  }
+  return std::optional<Share>(std::move(share));
+}
 
 Result<Share> share_of(graph::Graph graph, const spec::ChipSpec& spec, uint32_t asked) {
   if (asked > spec.cores) {
     return bad_input(fmt::format("{} cores asked for, chip '{}' has {}", asked, spec.name, spec.cores), "--cores");
   }
-  const int64_t most = asked == 0 ? spec.cores : asked;
-  for (int64_t cores = std::min(most, graph::parts_max(graph)); cores > 1; --cores) {
+  for (int64_t cores = asked == 0 ? spec.cores : asked; cores > 1; --cores) {
+    std::optional<Share> columns = TRY(column_share(graph, spec, cores));
     std::optional<graph::BatchPart> part = graph::batch_part(graph, cores);
+    const bool batch = part && (!columns || rough_seconds(part->graph, spec) <= rough_seconds(columns->graph, spec));
+    if (!batch && columns) return std::move(*columns);
     if (!part) continue;
     return Share{TRY(graph::simplify(std::move(part->graph))), static_cast<uint32_t>(cores), part->input_axes,
                  part->output_axes};
@@ -167,6 +209,31 @@ void split_tensors(const Share& share, Compilation& c) {
   };
   mark(isa::TensorRole::input, share.graph.inputs, share.input_axes);
   mark(isa::TensorRole::output, share.graph.outputs, share.output_axes);
+}
+
+// Puts the constants of another core behind those that are known already, where they differ from the first one's.
+void add_constants(isa::Executable& all, const isa::Executable& other, size_t part) {
+  CHECK(all.queues == other.queues && all.tensors.size() == other.tensors.size(), "parts of columns compile alike");
+  for (size_t n = 0; n < all.tensors.size(); ++n) {
+    isa::HbmTensor& to = all.tensors[n];
+    const isa::HbmTensor& from = other.tensors[n];
+    if (to.role != isa::TensorRole::constant || to.data.empty()) continue;
+    CHECK(from.data.size() == to.bytes, "parts of columns have equal constants");
+    if (to.split_axis == isa::HbmTensor::kNotSplit) {
+      if (from.data == to.data) continue;
+      CHECK(!to.shape.empty(), "a part of a constant has columns");
+      to.split_axis = 0;
+      const std::vector<std::byte> first = to.data;
+      for (size_t p = 1; p < part; ++p) to.data.insert(to.data.end(), first.begin(), first.end());
+    }
+    to.data.insert(to.data.end(), from.data.begin(), from.data.end());
+  }
+}
+
+bool has_data(const isa::Executable& executable) {
+  return std::ranges::any_of(executable.tensors, [](const isa::HbmTensor& t) {
+    return t.role == isa::TensorRole::constant && !t.data.empty();
+  });
 }
 
 // The whole of it on one core: at once, or, where it does not fit, the batch in parts one after the other.
@@ -297,6 +364,10 @@ Result<Compilation> compile(graph::Graph graph, const spec::ChipSpec& spec, cons
   Compilation compilation = graph::has_choices(share.graph) ? TRY(compile_branches(share.graph, spec, options))
                                                             : TRY(compile_core(share.graph, spec, options));
   if (share.cores > 1) split_tensors(share, compilation);
+  for (size_t part = 1; part <= share.others.size() && has_data(compilation.executable); ++part) {
+    const Compilation other = TRY(compile_core(share.others[part - 1], spec, options));
+    add_constants(compilation.executable, other.executable, part);
+  }
   return compilation;
 }
 

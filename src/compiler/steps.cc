@@ -282,6 +282,12 @@ uint64_t macs_of(const Graph& graph, const Step& step) {
   return causal ? macs / static_cast<uint64_t>(2 * keys) * static_cast<uint64_t>(keys + 1) : macs;
 }
 
+uint64_t macs_of(const Graph& graph) {
+  uint64_t macs = 0;
+  for (const Node& node : graph.nodes) macs += macs_of(graph, node);
+  return macs;
+}
+
 Result<std::vector<Step>> make_steps(const Graph& graph, const spec::ChipSpec& spec) {
   const TensorUses uses = uses_of(graph);
   std::vector<bool> taken(graph.nodes.size(), false), attended = taken;

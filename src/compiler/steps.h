@@ -25,7 +25,8 @@ bool unfolds(const graph::Graph&, const graph::Node&, const spec::ChipSpec&);
 // Tensors [N, C, H, W] with channels on partitions: what spatial primitives read and write, and what has the same shape
 // as them by way of element-wise nodes.
 std::vector<bool> image_tensors(const graph::Graph&);
-// Useful multiply-accumulates of a step.
+// Useful multiply-accumulates of a step; of all nodes.
 uint64_t macs_of(const graph::Graph&, const Step&);
+uint64_t macs_of(const graph::Graph&);
 
 }  // namespace presil::compiler

@@ -336,12 +336,4 @@ std::optional<BatchPart> batch_part(const Graph& graph, int64_t parts) {
   return tried(1, 1);
 }
 
-int64_t parts_max(const Graph& graph) {
-  int64_t most = batch_of(graph);
-  if (graph.inputs.empty()) return most;
-  const Shape& first = graph.at(graph.inputs[0]).shape;
-  for (size_t axis = 0; axis < std::min<size_t>(2, first.size()); ++axis) most = std::max(most, first[axis]);
-  return most;
-}
-
 }  // namespace presil::graph

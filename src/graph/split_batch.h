@@ -24,7 +24,5 @@ struct BatchPart {
   std::vector<int> input_axes, output_axes;  // where the parts lie side by side
 };
 std::optional<BatchPart> batch_part(const Graph& graph, int64_t parts);
-// The most that could be asked for: the largest extent of such an axis.
-int64_t parts_max(const Graph& graph);
 
 }  // namespace presil::graph

@@ -206,7 +206,9 @@ void check_tensor(Verifier& v, const HbmTensor& t) {
     fail(fmt::format("address {} is not a multiple of the element's {} bytes", t.address, size));
   if (t.data.empty()) return;
   if (t.role != TensorRole::constant) fail(fmt::format("has data, but is {}, not constant", role_name(t.role)));
-  if (t.data.size() != t.bytes) fail(fmt::format("{} bytes of data, expected {}", t.data.size(), t.bytes));
+  const uint64_t parts = t.split_axis == HbmTensor::kNotSplit ? 1 : v.executable.cores;
+  const uint64_t expected = saturating_product(t.bytes, parts);
+  if (t.data.size() != expected) fail(fmt::format("{} bytes of data, expected {}", t.data.size(), expected));
 }
 
 // Scratch tensors may share bytes with each other, since they need not live at the same time; nothing else may.

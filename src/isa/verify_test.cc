@@ -200,6 +200,8 @@ TEST(Verify, HbmMap) {
               ElementsAre("tensor 'x': is a second one of that name"));
   EXPECT_THAT(changed([](Executable& e) { e.tensors[2].data.resize(15); }),
               ElementsAre("tensor 'w': 15 bytes of data, expected 16"));
+  EXPECT_THAT(changed([](Executable& e) { e.cores = 3, e.tensors[2].split_axis = 0; }),
+              ElementsAre("tensor 'w': 16 bytes of data, expected 48"));
   EXPECT_THAT(changed([](Executable& e) { e.tensors[2].role = TensorRole::input; }),
               ElementsAre("tensor 'w': has data, but is input, not constant"));
 }

@@ -61,3 +61,39 @@ def test_a_compiled_file_knows_its_cores(result, presil, tmp_path):
     assert refused.stderr == "presil: error: --cores: 'a.presil' is compiled for 6 cores, 2 asked for (compile the model again)\n"
     fewer = call("run", "add.onnx", "--cores", 4, "--no-data").stdout
     assert "on 3 trn2 cores" in fewer and "fewer cores than 4" in fewer
+
+
+def linear(path, rows, inner, columns, seed=0, tail=()):
+    """relu(x @ a) @ w + b, then `tail`."""
+    random = np.random.default_rng(seed)
+    constant = lambda name, *shape: numpy_helper.from_array(random.standard_normal(shape).astype(np.float32), name)
+    nodes = [helper.make_node("MatMul", ["x", "a"], ["h0"]), helper.make_node("Relu", ["h0"], ["h"]),
+             helper.make_node("MatMul", ["h", "w"], ["p"]), helper.make_node("Add", ["p", "b"], ["y" if not tail else "s"]), *tail]
+    ends = [helper.make_tensor_value_info("x", TensorProto.FLOAT, [rows, 24]),
+            helper.make_tensor_value_info("y", TensorProto.FLOAT, [rows, columns])]
+    weights = [constant("a", 24, inner), constant("w", inner, columns), constant("b", columns)]
+    graph = helper.make_graph(nodes, "linear", ends[:1], ends[1:], weights)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), path)
+
+
+@pytest.mark.parametrize("rows, columns, cores", [(1, 4096, 8), (3, 1000, 8), (1, 999, 3), (2, 4096, 8)])
+def test_columns_are_shared_where_rows_are_few(result, tmp_path, rows, columns, cores):
+    import onnxruntime
+
+    linear(tmp_path / "linear.onnx", rows, 512, columns)
+    x = np.random.default_rng(1).standard_normal((rows, 24)).astype(np.float32)
+    np.save(tmp_path / "x.npy", x)
+    asked = [] if cores == 8 else ["--cores", cores]
+    shared = result("run", "linear.onnx", "--input", "x=x.npy", "--output-dir", "out", *asked)
+    assert shared["cores"] == cores and shared["findings"] == []
+    wanted = onnxruntime.InferenceSession(tmp_path / "linear.onnx").run(None, {"x": x})[0]
+    np.testing.assert_allclose(np.load(tmp_path / "out/y.npy"), wanted, rtol=1e-4, atol=1e-3)
+    quiet = result("run", "linear.onnx", "--no-data", *asked)
+    assert quiet["cores"] == cores and quiet["trace_hash"] == shared["trace_hash"]
+    alone = result("run", "linear.onnx", "--no-data", "--cores", 1)
+    assert quiet["seconds"] < alone["seconds"]
+
+
+def test_columns_that_are_mixed_stay_together(result, tmp_path):
+    linear(tmp_path / "mixed.onnx", 1, 512, 4096, tail=[helper.make_node("Softmax", ["s"], ["y"], axis=-1)])
+    assert result("run", "mixed.onnx", "--no-data")["cores"] == 1
