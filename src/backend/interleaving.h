@@ -87,12 +87,12 @@ inline bool is_transfer(const isa::Instruction& i) { return isa::is_dma(i.opcode
 // index.
 template <class Memory>
 size_t source_element(Memory& memory, const isa::Program& program, const isa::Instruction& i, size_t k) {
-  if (i.opcode != isa::Opcode::dma_gather) return k;
-  const isa::View& index = program.operand(i, isa::slots::dma_gather::index);
+  if (isa::index_of(program, i) < 0) return k;
+  const isa::View& index = program.operand(i, isa::index_of(program, i));
   const std::vector<Position> places = positions(index);
   const Position& place = places[k % places.size()];
   return (k + memory.at(index, place.partition, place.offset)) %
-         program.operand(i, isa::slots::dma_gather::src).elements();
+         program.operand(i, isa::slots::dma_copy::src).elements();
 }
 
 // What each engine's instructions read, in order: finer evidence than the memory they leave.

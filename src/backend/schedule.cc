@@ -22,7 +22,7 @@ Work work_of(const TileProgram& program, const Instruction& i, const spec::ChipS
   Work w;
   if (is_dma(i)) {
     timing::Transfer t = timing::transfer(program.code, i, spec);
-    w.occupancy = t.trigger;
+    w.occupancy = t.trigger, w.prepare = t.prepare;
     w.latency = t.start_latency + timing::unloaded_duration(t) + t.completion;
     for (uint32_t e = 0; e < t.engines_used; ++e) w.transfer = std::max(w.transfer, timing::share(t, e).on_engine);
     return w;

@@ -190,8 +190,8 @@ class Spiller {
     }
   }
   // A gather cannot be repeated, its indices may be gone; nor a sum, whose other sources may be.
-  static bool is_load(const Instruction& i) {
-    return is_dma(i) && i.opcode != isa::Opcode::dma_gather && i.opcode != isa::Opcode::dma_compute;
+  bool is_load(const Instruction& i) const {
+    return is_dma(i) && isa::index_of(in_.code, i) < 0 && i.opcode != isa::Opcode::dma_compute;
   }
   bool source_is_constant(const Instruction& dma) const {
     const View& src = in_.code.operand(dma, isa::slots::dma_copy::src);

@@ -23,6 +23,7 @@ struct Operand {
   uint8_t core = 0;  // of a pair, whose SBUF or PSUM
   isa::Access access = isa::Access::read;
   bool constant = false;  // in HBM that no instruction writes: only its being written is asked
+  bool updated = false;   // a transfer reads each element and then writes it: its write says it all
   uint32_t shape = 0;
   int64_t begin = 0, extent = 0;
 };
@@ -75,10 +76,17 @@ struct Checker::State {
           if (p.shape.run == 0) continue;
           const uint8_t core = view.memory == isa::Memory::hbm ? 0 : program.core ^ view.peer;
           s.operands.push_back({static_cast<uint8_t>(k), view.memory, core, isa::access_of(program, i, k), false,
-                                shapes.intern(p.shape), p.begin, p.shape.extent()});
+                                updates(program, i, k), shapes.intern(p.shape), p.begin, p.shape.extent()});
         }
       }
     }
+  }
+
+  // Whether a transfer works on its destination, through it or through a source that is the same.
+  static bool updates(const isa::Program& program, const isa::Instruction& i, int k) {
+    if (!isa::is_dma(i.opcode)) return false;
+    if (k == 0) return isa::access_of(program, i, k) == isa::Access::read_write;
+    return i.opcode == isa::Opcode::dma_compute && program.operand(i, k) == program.operand(i, 0);
   }
 
   // Reads of HBM that no instruction writes need no record.
@@ -140,7 +148,8 @@ struct Checker::State {
     ambiguities.clear();
     // All inputs are read before anything is written.
     for (const Operand& o : s.operands) {
-      if (o.access != isa::Access::write) read(site, epoch, s, o, e.offsets[o.index]);
+      if (o.access != isa::Access::write)
+        read(site, epoch, s, o, e.offsets[o.index], o.updated && e.offsets[o.index] == e.offsets[0]);
     }
     for (const Operand& o : s.operands) {
       if (o.access != isa::Access::read) write(site, epoch, s, o, e.offsets[o.index]);
@@ -152,7 +161,7 @@ struct Checker::State {
     return o.memory == isa::Memory::sbuf ? srams[o.core].sbuf_log : srams[o.core].psum_log;
   }
 
-  void read(Site site, Epoch epoch, const Static& s, const Operand& o, int64_t offset) {
+  void read(Site site, Epoch epoch, const Static& s, const Operand& o, int64_t offset, bool updated) {
     const Shape& shape = shapes[o.shape];
     int64_t begin = o.begin + offset;
     bool accumulates = s.accumulates && o.access == isa::Access::read_write;
@@ -166,7 +175,7 @@ struct Checker::State {
     } else if (accumulates && !foreign.never_used() && foreign.touches(shape, begin)) {
       report(Finding::Kind::psum, site, "accumulates onto", o, begin, "another engine has written");
     }
-    if (o.constant || accumulates) return;  // an accumulating matmul is ordered as a write
+    if (o.constant || accumulates || updated) return;  // what updates is ordered as a write
     enter(site, epoch, s, o, begin, false);
   }
 

@@ -209,7 +209,7 @@ class Core final : public DmaEngines::Listener {
     layers_.advance(events_.now(), layer_in_flight());
     Time start = std::max(engine.free, events_.now());
     if (events_.now() + step.prepare > start) {
-      start = prepare(engine, step.prepare);
+      start = prepare(engine, step);
     } else if (step.kind == Step::Kind::table && engine.table != step.extra) {
       start = load_table(engine, step.extra, start);
     }
@@ -319,11 +319,13 @@ class Core final : public DmaEngines::Listener {
     return engine.accounted;
   }
 
-  Time prepare(Engine& engine, Time duration) {
-    engine.release = trace::Release::stationary_load;
-    engine.setup = duration;
-    wait_until(engine, events_.now() + duration, WaitCause::stationary_load);
-    return events_.now() + duration;
+  // Behind the engine's previous instruction: loading a stationary operand, making descriptors.
+  Time prepare(Engine& engine, const Step& step) {
+    const bool loads = step.kind != Step::Kind::transfer;
+    engine.release = loads ? trace::Release::stationary_load : trace::Release::descriptors;
+    engine.setup = step.prepare;
+    wait_until(engine, events_.now() + step.prepare, loads ? WaitCause::stationary_load : WaitCause::descriptors);
+    return events_.now() + step.prepare;
   }
 
   void raise(const Event& e) {
@@ -483,6 +485,8 @@ std::string_view wait_cause_name(WaitCause c) {
       return "port";
     case WaitCause::throttle:
       return "throttle";
+    case WaitCause::descriptors:
+      return "descriptors";
     case WaitCause::finished:
       return "finished";
   }

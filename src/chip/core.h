@@ -36,11 +36,12 @@ enum class WaitCause : uint8_t {
   dma,  // as Producer
   table_load,
   stationary_load,
-  port,      // of SBUF or PSUM, taken by another engine
-  throttle,  // the tensor engine's current ramp
-  finished,  // no instruction left, or blocked when the run stopped
+  port,         // of SBUF or PSUM, taken by another engine
+  throttle,     // the tensor engine's current ramp
+  descriptors,  // made by hardware
+  finished,     // no instruction left, or blocked when the run stopped
 };
-inline constexpr int kWaitCauseCount = 11;
+inline constexpr int kWaitCauseCount = 12;
 std::string_view wait_cause_name(WaitCause c);
 
 struct EngineCounters {

@@ -60,7 +60,7 @@ TEST(Core, WhatHasNoMeaningIsRefused) {
   EXPECT_EQ(message([](Assembler& a) { a.queue(kVector).views[1].base = 7; }),
             "queue 1 instruction 0: tensor_copy src is on tile or tensor 7, not placed");
   EXPECT_EQ(message([](Assembler& a) { a.queue(kSync).views[1].dims[0].count = 127; }),
-            "queue 4 instruction 0: dma_copy moves 127 elements to 128");
+            "queue 4 instruction 0: dma_copy src has 127 elements, dst 128");
   EXPECT_EQ(message([](Assembler& a) { a.exe.tensors[0].address = uint64_t{1} << 60; }),
             "tensor 'x': 512 bytes at 1152921504606846976 are outside of the executable's 512 bytes of HBM");
   EXPECT_EQ(message([](Assembler& a) { a.exe.hbm_bytes = uint64_t{1} << 60; }),

@@ -31,6 +31,7 @@ DmaEngines::DmaEngines(const Loaded& loaded, const spec::ChipSpec& spec, const O
       engines_(spec.dma.engines) {
   stack.members.push_back(this);
   even_ = true;
+  for (const timing::Transfer& t : loaded.timings) even_ = even_ && t.weight == loaded.timings[0].weight;
   for (const timing::Transfer& t : loaded.timings) {
     demands_.push_back({demand_of(t, t.full), demand_of(t, t.last)});
     for (uint32_t e = 0; e < engine_count_; ++e) {
@@ -52,6 +53,7 @@ DmaEngines::Demand DmaEngines::demand_of(const timing::Transfer& transfer, const
   const unsigned __int128 bytes = hbm_bytes(share);
   const uint64_t all_bytes = (transfer.engines_used - 1) * hbm_bytes(transfer.full) + hbm_bytes(transfer.last);
   Demand d;
+  d.weight = transfer.weight;
   d.capacity = fraction(static_cast<uint64_t>(share.on_engine), on_queue);
   d.hbm_rate = static_cast<uint64_t>((bytes * kFemtosecondsPerSecond + on_queue - 1) / on_queue);
   d.alone = std::max(share.on_queue, duration_up(all_bytes, stack_.bytes_per_s));

@@ -2,10 +2,11 @@
 // in order (timing/transfer.h says when one may start), shares of different queues are served side by side.
 //
 // Sharing is fluid: what descriptor-wise round robin tends to when descriptors are small. On one engine, every active
-// share progresses at full speed while their capacities sum to at most one engine; beyond that each gets an equal part
-// of the engine, and what a slower one leaves goes to the others. When the engines of all cores on a stack ask for more
-// than it gives, every share that touches HBM is slowed by the same factor. Speeds change only when a share starts or
-// ends, so the work is per share, not per byte. Without contention each share goes at the speed it has alone.
+// share progresses at full speed while their capacities sum to at most one engine; beyond that each gets a part of the
+// engine in proportion to the weight of its service class, and what a slower one leaves goes to the others. When the
+// engines of all cores on a stack ask for more than it gives, every share that touches HBM is slowed by the same
+// factor. Speeds change only when a share starts or ends, so the work is per share, not per byte. Without contention
+// each share goes at the speed it has alone.
 //
 // Speeds are fixed-point fractions (32 bits). The end of a share is computed when its speed changes and only then;
 // progress is rounded down and durations up, so that shares never end early.
@@ -131,6 +132,7 @@ class DmaEngines {
   // What a share asks for, by transfer: of every engine but the last used one, and of that.
   struct Demand {
     uint64_t capacity = 0;  // part of the engine it takes at full speed
+    uint64_t weight = 1;    // of its service class
     uint64_t hbm_rate = 0;  // bytes per second at full speed
     Time alone = 0;         // with nothing but its own transfer in the way
   };

@@ -50,11 +50,12 @@ void DmaEngines::activate(uint32_t engine, uint32_t queue, Time start) {
   insert(engine, a);
 }
 
-// Active shares are kept by what they need, then by queue: rounding may not depend on history.
+// Active shares are kept by what they need of their class's part, then by queue: rounding may not depend on history.
 void DmaEngines::insert(uint32_t engine, const Active& a) {
   std::vector<Active>& active = engines_[engine].service.active;
   auto after = std::upper_bound(active.begin(), active.end(), a, [](const Active& x, const Active& y) {
-    return std::tie(x.demand.capacity, x.queue) < std::tie(y.demand.capacity, y.queue);
+    const uint64_t needs_x = x.demand.capacity * y.demand.weight, needs_y = y.demand.capacity * x.demand.weight;
+    return std::tie(needs_x, x.queue) < std::tie(needs_y, y.queue);
   });
   active.insert(after, a);
 }
@@ -76,19 +77,21 @@ DmaEngines::Flight& DmaEngines::close(uint32_t queue, uint32_t engine, Time end)
   return flight;
 }
 
-// Equal parts of the engine, filled up from the share that needs least. False if there is enough for all.
+// Parts of the engine by weight, filled up from the share that needs least of its own. False if there is enough for
+// all.
 bool DmaEngines::share_engine(std::vector<Active>& active) {
-  uint64_t asked = 0;
-  for (Active& a : active) asked += a.demand.capacity, a.engine_speed = kFull;
+  uint64_t asked = 0, weights = 0;
+  for (Active& a : active) asked += a.demand.capacity, weights += a.demand.weight, a.engine_speed = kFull;
   if (asked <= kFull) return false;
   uint64_t left = kFull;
   for (size_t k = 0; k < active.size(); ++k) {
-    const uint64_t part = left / (active.size() - k);
-    if (active[k].demand.capacity <= part) {
-      left -= active[k].demand.capacity;
+    const uint64_t weight = active[k].demand.weight;
+    if (active[k].demand.capacity <= left * weight / weights) {
+      left -= active[k].demand.capacity, weights -= weight;
       continue;
     }
-    for (; k < active.size(); ++k) active[k].engine_speed = fraction(part, active[k].demand.capacity);
+    for (; k < active.size(); ++k)
+      active[k].engine_speed = fraction(left * active[k].demand.weight / weights, active[k].demand.capacity);
   }
   return true;
 }

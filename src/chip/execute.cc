@@ -95,11 +95,9 @@ void run(Context& c) {
     case Opcode::tensor_partition_reduce:
       return execute_partition_reduce(c);
     case Opcode::dma_copy:
-      return execute_copy(c);
+      return execute_dma_copy(c);
     case Opcode::dma_transpose:
       return execute_dma_transpose(c);
-    case Opcode::dma_gather:
-      return execute_dma_gather(c);
     case Opcode::tensor_scalar_reduce:
       return execute_tensor_scalar_reduce(c);
     case Opcode::tensor_scalar_cumulative:

@@ -40,7 +40,7 @@ struct Registers {
 };
 
 // An instruction whose operands have been found in the memories.
-inline constexpr int kMaxOperands = isa::kComputeSources + 1;
+inline constexpr int kMaxOperands = isa::kComputeSources + 2;
 struct Bound {
   const isa::Program* program = nullptr;
   const isa::Instruction* instruction = nullptr;

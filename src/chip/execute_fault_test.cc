@@ -81,17 +81,44 @@ TEST(Execute, FaultsSayWhatIsWrongAndStopTheMachine) {
                  {plain(S, f, 1, {1}), plain(S, f, 1, {4}, 64), plain(S, DType::uint32, 1, {1}, 128)});
          b.fill(plain(S, DType::uint32, 1, {1}, 128), [](size_t) { return 9; });
        }},
-      {"dma_gather: index of partition 1 is -1, the table has 4 rows",
+      {"dma_copy: index 1 is -1, the table has 4 rows",
        [&](Fixture& b) {
-         b.start(Opcode::dma_gather, EngineKind::gpsimd,
+         b.start(Opcode::dma_copy, EngineKind::gpsimd,
                  {plain(S, f, 2, {1}), plain(Memory::hbm, f, 1, {4, 1}), plain(S, DType::int32, 2, {1}, 128)});
          b.fill(plain(S, DType::int32, 2, {1}, 128), [](size_t p) { return p == 0 ? 3 : UINT32_MAX; });
        }},
-      {"dma_gather: index of partition 0 is 4, the table has 4 rows",
+      {"dma_copy: index 0 is 4, the table has 4 rows",
        [&](Fixture& b) {
-         b.start(Opcode::dma_gather, EngineKind::gpsimd,
-                 {plain(S, f, 1, {1}), plain(Memory::hbm, f, 1, {4, 1}), plain(S, DType::uint32, 1, {1}, 128)});
+         b.start(Opcode::dma_copy, EngineKind::gpsimd,
+                 {plain(Memory::hbm, f, 1, {4, 1}), plain(S, f, 1, {1}), plain(S, DType::uint32, 1, {1}, 128)});
+         b.set(isa::slots::dma_copy::scatter, 1u);
          b.fill(plain(S, DType::uint32, 1, {1}, 128), [](size_t) { return 4; });
+       }},
+      {"dma_transpose: index 5 is 4, the table has 4 rows",
+       [&](Fixture& b) {
+         const View index = plain(S, DType::uint32, 16, {1}, 128);
+         b.start(Opcode::dma_transpose, EngineKind::gpsimd,
+                 {plain(S, DType::bf16, 2, {16}), plain(Memory::hbm, DType::bf16, 1, {4, 2}), index});
+         b.fill(index, [](size_t p) { return p == 5 ? 4 : 1; });
+       }},
+      {"dma_compute: row 2 is named twice, the indices of a sum are unique",
+       [&](Fixture& b) {
+         const View table = plain(Memory::hbm, f, 1, {4, 1}), index = plain(S, DType::uint32, 3, {1}, 128);
+         b.start(Opcode::dma_compute, EngineKind::gpsimd, {table, table, plain(S, f, 3, {1})});
+         b.program.views[isa::slots::dma_compute::index] = index;
+         b.fill(index, [](size_t p) { return p == 1 ? 0 : 2; });
+       }},
+      {"dma_compute: index 2 is 7, the table has 4 rows",
+       [&](Fixture& b) {
+         const View table = plain(Memory::hbm, f, 1, {4, 1}), index = plain(S, DType::uint32, 3, {1}, 128);
+         b.start(Opcode::dma_compute, EngineKind::gpsimd, {plain(S, f, 3, {1}), plain(S, f, 3, {1}), table});
+         b.program.views[isa::slots::dma_compute::index] = index;
+         b.fill(index, [](size_t p) { return p == 2 ? 7 : 1; });
+       }},
+      {"dma_copy: rows of the table are not as long as those of the other operand",
+       [&](Fixture& b) {
+         b.start(Opcode::dma_copy, EngineKind::gpsimd,
+                 {plain(S, f, 2, {1}), plain(Memory::hbm, f, 1, {4, 2}), plain(S, DType::int32, 2, {1}, 128)});
        }},
       {"nc_n_gather: indices are integers",
        [&](Fixture& b) {

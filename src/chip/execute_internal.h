@@ -70,6 +70,8 @@ struct Context {
 
 // Raw copy, element by element in order; equal element sizes. The operands do not overlap, or are the same places.
 void copy_elements(Context& c, const Strided& dst, const Strided& src);
+// The same through fp32.
+void convert_elements(Context& c, const Strided& dst, const Strided& src);
 // Replaces src by a contiguous copy in staging buffer `slot`: its first dimension, then everything else as one.
 void stage(Context& c, Strided& src, size_t slot);
 // The same, where writing dst could change what is read through src later; not if both are the same places and the
@@ -171,9 +173,12 @@ void execute_matmul_mx(Context& c);
 void execute_matmul_sparse(Context& c);
 void execute_quantize_mx(Context& c);
 void execute_nc_transpose(Context& c);
+void execute_copy(Context& c);
+void execute_dma_copy(Context& c);
 void execute_dma_transpose(Context& c);
-void execute_dma_gather(Context& c);
-void execute_copy(Context& c);  // tensor_copy, dma_copy
+void execute_indirect_copy(Context& c);  // those of the DMA engines with an index (execute_indirect.cc)
+void execute_indirect_transpose(Context& c);
+void execute_indirect_sum(Context& c);
 void execute_memset(Context& c);
 void execute_shuffle(Context& c);
 void execute_gather(Context& c);

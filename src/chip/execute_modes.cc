@@ -22,11 +22,12 @@ bool converts(const Bound& b) {
     case Opcode::nc_matmul:
       return p.word(i, isa::slots::nc_matmul::is_transpose) == 0;
     case Opcode::tensor_copy:
-    case Opcode::dma_copy:
     case Opcode::nc_transpose:
     case Opcode::affine_select:
     case Opcode::nc_n_gather:
       return differ();
+    case Opcode::dma_copy:
+      return !b.present[isa::slots::dma_copy::index] && differ();
     case Opcode::tensor_tensor:
     case Opcode::tensor_scalar:
     case Opcode::scalar_tensor_tensor:
@@ -57,7 +58,6 @@ bool converts(const Bound& b) {
     case Opcode::tensor_copy_predicated:  // the immediate alone is converted, to nearest
     case Opcode::nc_stream_shuffle:
     case Opcode::dma_transpose:
-    case Opcode::dma_gather:
     case Opcode::rng:
     case Opcode::set_rng_seed:
     case Opcode::rand_set_state:

@@ -107,16 +107,6 @@ std::optional<Strided> transposed(const Strided& s, uint64_t columns) {
   return out;
 }
 
-void convert_elements(Context& c, const Strided& dst, const Strided& src) {
-  Map map = prepare_map(c, dst, {&src, 1});
-  if (const std::optional<SlabMap> slabs = slab_map(map); slabs && !slabs->sides[1].value)
-    return run_slabs(c, *slabs, numerics::alu_slab(AluOp::bypass, numerics::AluForm::vector_vector));
-  map.scalar[1] = false;
-  run_map(c, map, [](const std::array<const float*, kMaxJoined>& in, float* out, size_t count) {
-    std::memcpy(out, in[0], count * sizeof(float));
-  });
-}
-
 // Bits between equal types; generation 2 transposes narrow floats into fp32.
 void transpose_into(Context& c, const Strided& dst, const Strided& src) {
   const std::optional<Strided> turned = transposed(src, dst.count[0]);
@@ -128,6 +118,16 @@ void transpose_into(Context& c, const Strided& dst, const Strided& src) {
 }
 
 }  // namespace
+
+void convert_elements(Context& c, const Strided& dst, const Strided& src) {
+  Map map = prepare_map(c, dst, {&src, 1});
+  if (const std::optional<SlabMap> slabs = slab_map(map); slabs && !slabs->sides[1].value)
+    return run_slabs(c, *slabs, numerics::alu_slab(AluOp::bypass, numerics::AluForm::vector_vector));
+  map.scalar[1] = false;
+  run_map(c, map, [](const std::array<const float*, kMaxJoined>& in, float* out, size_t count) {
+    std::memcpy(out, in[0], count * sizeof(float));
+  });
+}
 
 void copy_elements(Context& c, const Strided& dst, const Strided& src) {
   const size_t bytes = dst.element_bytes();
@@ -168,41 +168,22 @@ void execute_nc_transpose(Context& c) {
   transpose_into(c, c.operand(isa::slots::nc_transpose::dst), c.operand(isa::slots::nc_transpose::data));
 }
 
-void execute_dma_transpose(Context& c) {
-  transpose_into(c, c.operand(isa::slots::dma_transpose::dst), c.operand(isa::slots::dma_transpose::src));
-}
+void execute_dma_copy(Context& c) { c.has(isa::slots::dma_copy::index) ? execute_indirect_copy(c) : execute_copy(c); }
 
-void execute_dma_gather(Context& c) {
-  const Strided& dst = c.operand(isa::slots::dma_gather::dst);
-  const Strided &src = c.operand(isa::slots::dma_gather::src), &index = c.operand(isa::slots::dma_gather::index);
-  if (src.rank < 2 || src.dtype != dst.dtype) return c.fault("src is no table of dst's type");
-  if (!is_integer(index.dtype) || index.count[0] != dst.count[0] || row_elements(index) != 1)
-    return c.fault("index is not one integer per partition");
-  Strided row = with_dims(src, 2, src.rank);
-  const std::byte* table = row.base;
-  const size_t index_bytes = index.element_bytes();
-  std::byte* places = c.scratch().rows[0].bytes(dst.count[0] * index_bytes);
-  copy_elements(c, contiguous(places, index.dtype, dst.count[0]), index);
-  for (uint32_t p = 0; p < dst.count[0]; ++p) {
-    uint64_t at = 0;
-    std::memcpy(&at, places + p * index_bytes, index_bytes);
-    if (at >= src.count[1]) {
-      const auto shown = index.dtype == DType::int32 ? static_cast<int32_t>(at) : static_cast<int64_t>(at);
-      return c.fault(fmt::format("index of partition {} is {}, the table has {} rows", p, shown, src.count[1]));
-    }
-    row.base = const_cast<std::byte*>(table) + src.step[1] * static_cast<int64_t>(at);
-    copy_elements(c, row_of(dst, p), row);
-  }
+void execute_dma_transpose(Context& c) {
+  if (c.has(isa::slots::dma_transpose::index)) return execute_indirect_transpose(c);
+  transpose_into(c, c.operand(isa::slots::dma_transpose::dst), c.operand(isa::slots::dma_transpose::src));
 }
 
 // Partial sums are fp32, from the first source to the last.
 void execute_dma_compute(Context& c) {
+  if (c.has(isa::slots::dma_compute::index)) return execute_indirect_sum(c);
   const Strided& dst = c.operand(isa::slots::dma_compute::dst);
   const uint64_t count = dst.elements();
   float* sum = c.scratch().rows[0].floats(count);
   float* term = c.scratch().rows[1].floats(count);
   const auto add = numerics::alu_kernel(AluOp::add, numerics::AluForm::vector_vector);
-  for (int k = isa::slots::dma_compute::src0; k < kMaxOperands && c.has(k); ++k) {
+  for (int k = isa::slots::dma_compute::src0; k <= isa::kComputeSources && c.has(k); ++k) {
     if (c.operand(k).elements() != count) return c.fault("sources and dst have different numbers of elements");
     const bool first = k == isa::slots::dma_compute::src0;
     convert_elements(c, contiguous(reinterpret_cast<std::byte*>(first ? sum : term), DType::fp32, count), c.operand(k));

@@ -172,28 +172,102 @@ TEST(Execute, IotaAndAffineSelect) {
   }
 }
 
+// Up to 40 rows of `row` elements, with gaps.
+View random_table(Fixture& b, DType t, uint32_t row_elements) {
+  View table;
+  table.memory = Memory::hbm;
+  table.dtype = t;
+  table.offset = static_cast<int64_t>(dtype_bytes(t) * b.random.below(100));
+  const std::vector<uint32_t> row = b.factors(row_elements, 3);
+  table.rank = static_cast<uint8_t>(row.size() + 1);
+  int32_t step = static_cast<int32_t>(1 + b.random.below(2));
+  for (size_t d = row.size(); d-- > 0;) {
+    table.dims[d + 1] = {step, row[d]};
+    step = step * static_cast<int32_t>(row[d]) + static_cast<int32_t>(b.random.below(3));
+  }
+  table.dims[0] = {step, static_cast<uint32_t>(1 + b.random.below(40))};
+  return table;
+}
+
+// Indices that name rows; with `skip` some that do not.
+void fill_indices(Fixture& b, const View& index, const View& table, bool skip) {
+  const uint32_t rows = table.dims[0].count;
+  b.fill(index, [&](size_t) { return b.random.below(skip ? rows + 3 : rows); });
+}
+
 TEST(Execute, RowsOfATable) {
+  namespace s = slots::dma_copy;
   Fixture b(19);
-  for (int i = 0; i < 150; ++i) {
-    const Shape s = b.shape(256);
-    const DType t = type_for(b, s);
-    const View dst = b.row_view(Memory::sbuf, t, s, 0, true);
-    const View index = b.column(Memory::sbuf, b.chance(50) ? DType::int32 : DType::uint32, s, 1);
-    View table;
-    table.memory = Memory::hbm;
-    table.dtype = t;
-    table.offset = static_cast<int64_t>(dtype_bytes(t) * b.random.below(100));
-    const std::vector<uint32_t> row = b.factors(s.row, 3);
-    const auto rows = static_cast<uint32_t>(1 + b.random.below(40));
-    table.rank = static_cast<uint8_t>(row.size() + 1);
-    int32_t step = static_cast<int32_t>(1 + b.random.below(2));
-    for (size_t d = row.size(); d-- > 0;) {
-      table.dims[d + 1] = {step, row[d]};
-      step = step * static_cast<int32_t>(row[d]) + static_cast<int32_t>(b.random.below(3));
-    }
-    table.dims[0] = {step, rows};
-    b.start(Opcode::dma_gather, EngineKind::gpsimd, {dst, table, index});
-    b.fill(index, [&](size_t) { return b.random.below(rows); });
+  for (int i = 0; i < 300; ++i) {
+    const Shape shape = b.shape(256);
+    const DType t = type_for(b, shape);
+    const View index = b.column(Memory::sbuf, b.chance(50) ? DType::int32 : DType::uint32, shape, 1);
+    const View table = random_table(b, t, shape.row);
+    const bool scatter = b.chance(50), skip = b.chance(50);
+    const View other = b.row_view(Memory::sbuf, t, shape, 0, true);
+    b.start(Opcode::dma_copy, EngineKind::gpsimd, {scatter ? table : other, scatter ? other : table, index});
+    b.set(s::scatter, uint32_t{scatter}), b.set(s::oob_mode, uint32_t{skip});
+    fill_indices(b, index, table, skip);
+    ASSERT_TRUE(b.matches());
+  }
+}
+
+// An operand in HBM has rows, too: those of its first dimension.
+TEST(Execute, RowsBetweenTensors) {
+  Fixture b(23);
+  View table{.memory = Memory::hbm, .dtype = DType::bf16, .rank = 2, .offset = 64, .dims = {{{7, 5}, {1, 7}}}};
+  View rows = table;
+  rows.offset = 1024, rows.dims[0].count = 9;
+  const View index{.memory = Memory::sbuf, .dtype = DType::uint32, .partitions = 9};
+  for (bool scatter : {false, true}) {
+    b.start(Opcode::dma_copy, EngineKind::gpsimd, {scatter ? table : rows, scatter ? rows : table, index});
+    b.set(slots::dma_copy::scatter, uint32_t{scatter});
+    fill_indices(b, index, table, false);
+    ASSERT_TRUE(b.matches());
+  }
+}
+
+TEST(Execute, RowsBecomeColumns) {
+  namespace s = slots::dma_transpose;
+  Fixture b(29);
+  static constexpr DType kTypes[] = {DType::bf16, DType::fp16, DType::int16};
+  for (int i = 0; i < 100; ++i) {
+    const uint32_t partitions = 1 + static_cast<uint32_t>(b.random.below(128));
+    const bool several = b.chance(40);
+    const uint32_t across = several ? 128 : 16 * static_cast<uint32_t>(1 + b.random.below(8));
+    const uint32_t down = several ? 1 + static_cast<uint32_t>(b.random.below(3)) : 1;
+    const uint32_t columns = 16 * static_cast<uint32_t>(1 + b.random.below(across * down / 16));
+    const View dst = b.view(Memory::sbuf, b.pick(kTypes), partitions, 0, b.factors(columns, 4), 0, true);
+    const View index = b.view(Memory::sbuf, DType::uint32, across, 0, {down}, 1, false);
+    const View table = random_table(b, dst.dtype, partitions);
+    const bool skip = b.chance(50);
+    b.start(Opcode::dma_transpose, EngineKind::gpsimd, {dst, table, index});
+    b.set(s::oob_mode, uint32_t{skip});
+    fill_indices(b, index, table, skip);
+    ASSERT_TRUE(b.matches());
+  }
+}
+
+TEST(Execute, SumsIntoAndOfRows) {
+  namespace s = slots::dma_compute;
+  Fixture b(31);
+  for (int i = 0; i < 200; ++i) {
+    Shape shape = b.shape(256);
+    shape.partitions = std::min(shape.partitions, 30u);
+    DType t = type_for(b, shape), of_table = type_for(b, shape);
+    if (t == DType::int64) t = DType::fp32;
+    if (of_table == DType::int64) of_table = DType::bf16;
+    View table = random_table(b, of_table, shape.row);
+    const View index = b.column(Memory::sbuf, DType::uint32, shape, 1);
+    const View other = b.row_view(Memory::sbuf, t, shape, 0, true);
+    const bool scatter = b.chance(50);
+    if (scatter) table.dims[0].count = 40;
+    const View& dst = scatter ? table : other;
+    b.start(Opcode::dma_compute, EngineKind::gpsimd, {dst, dst, scatter ? other : table});
+    b.program.views[s::index] = index;
+    b.set(s::oob_mode, 1u);
+    const uint32_t first = static_cast<uint32_t>(b.random.below(12)), rows = table.dims[0].count;
+    b.fill(index, [&](size_t p) { return scatter ? first + p : b.random.below(rows + 2); });  // some beyond the table
     ASSERT_TRUE(b.matches());
   }
 }

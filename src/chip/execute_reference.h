@@ -15,11 +15,13 @@ class Run : public ProductRun {
     switch (i_.opcode) {
       case Opcode::nc_matmul:
         return matmul();
-      case Opcode::nc_transpose:
       case Opcode::dma_transpose:
+        return v(s::dma_transpose::index).present() ? transpose_rows() : transpose();
+      case Opcode::nc_transpose:
         return transpose();
-      case Opcode::tensor_copy:
       case Opcode::dma_copy:
+        return v(s::dma_copy::index).present() ? copy_rows() : copy();
+      case Opcode::tensor_copy:
         return copy();
       case Opcode::tensor_tensor:
         return tensor_tensor();
@@ -95,8 +97,6 @@ class Run : public ProductRun {
         return gather();
       case Opcode::tensor_partition_reduce:
         return partition_reduce();
-      case Opcode::dma_gather:
-        return dma_gather();
       case Opcode::nc_matmul_mx:
         return matmul_mx();
       case Opcode::nc_matmul_sparse:
@@ -423,16 +423,6 @@ class Run : public ProductRun {
       uint64_t x = data.at(i / row(2) * row(1) + index[i]);
       if (v(1).dtype != v(0).dtype) x = numerics::from_fp32(v(0).dtype, numerics::to_fp32(v(1).dtype, x));
       out.push_back(x);
-    }
-    write_words(m_, v(0), out);
-  }
-
-  void dma_gather() {
-    const Words data = read_words(m_, v(1)), index = read_words(m_, v(2));
-    const size_t n = row(0);
-    Words out;
-    for (size_t p = 0; p < index.size(); ++p) {
-      for (size_t i = 0; i < n; ++i) out.push_back(data.at(index[p] * n + i));
     }
     write_words(m_, v(0), out);
   }

@@ -29,10 +29,11 @@ uint64_t amount_of(const isa::Program& p, const isa::Instruction& i) {
   }
   if (i.engine == isa::EngineKind::tensor && !is_dma(i.opcode)) return 0;
   const isa::View& dst = p.operand(i, 0);
-  if (i.opcode == isa::Opcode::dma_gather) return dst.bytes();
   if (!is_dma(i.opcode)) return dst.elements();
   uint64_t bytes = 0;
-  for (const isa::View& v : p.operands(i)) bytes = std::max(bytes, v.present() ? v.bytes() : 0);
+  for (int k = 0; k < i.operand_count; ++k) {
+    if (p.operand(i, k).present()) bytes = std::max(bytes, isa::moved(p, i, k).bytes());
+  }
   return bytes;
 }
 
@@ -219,18 +220,28 @@ class Loader {
       }
     }
     if (!is_dma(i.opcode)) return Done{};
-    const isa::View &dst = p.operand(i, 0), &src = p.operand(i, 1);
-    const bool gathers = i.opcode == isa::Opcode::dma_gather;  // a row of the table per partition
-    if (gathers && src.rank == 0) return error(q, pc, "dma_gather src has no dimension that counts rows");
-    for (int k = 2; i.opcode == isa::Opcode::dma_compute && k < i.operand_count; ++k) {
-      if (p.operand(i, k).present() && p.operand(i, k).elements() != dst.elements())
-        return error(q, pc,
-                     fmt::format("dma_compute {} has {} elements, dst {}", row.operands[size_t(k)].name,
-                                 p.operand(i, k).elements(), dst.elements()));
+    return check_transfer(q, pc);
+  }
+
+  // As many elements on each side; of a table as many rows as are named.
+  Result<Done> check_transfer(uint32_t q, uint32_t pc) const {
+    const isa::Program& p = exe_.queues[q];
+    const isa::Instruction& i = p.code[pc];
+    const isa::InstructionRow& row = isa::row(i.opcode);
+    const int index = isa::index_of(p, i);
+    const uint64_t elements = isa::moved(p, i, 0).elements();
+    for (int k = 0; k < i.operand_count; ++k) {
+      const isa::View& v = p.operand(i, k);
+      if (!v.present() || k == index) continue;
+      const std::string_view name = row.operands[static_cast<size_t>(k)].name;
+      if (isa::is_table(p, i, k) && (v.memory != isa::Memory::hbm || v.rank == 0))
+        return error(q, pc, fmt::format("{} {} has no dimension that counts rows", row.name, name));
+      if (isa::moved(p, i, k).elements() != elements)
+        return error(
+            q, pc,
+            fmt::format("{} {} has {} elements, dst {}", row.name, name, isa::moved(p, i, k).elements(), elements));
     }
-    const uint64_t moved = gathers ? src.elements() / src.dims[0].count * dst.partitions : src.elements();
-    if (moved == dst.elements()) return Done{};
-    return error(q, pc, fmt::format("{} moves {} elements to {}", row.name, moved, dst.elements()));
+    return Done{};
   }
 
   Result<Done> load_waits(uint32_t q, uint32_t pc, LoadedQueue& queue) const {
@@ -292,6 +303,7 @@ class Loader {
       const timing::Transfer timing = timing::transfer(p, i, spec_);
       out_.transfers.push_back({number_of(timing), i.dma_queue, step.signal, step.remote, true, step.layer, i.source});
       step.occupancy = step.latency = timing.trigger;
+      step.prepare = timing.prepare;
       return step;
     }
     timing::Cost cost = timing::cost(p, i, spec_);

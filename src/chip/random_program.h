@@ -13,6 +13,7 @@ struct RandomOptions {
   uint32_t shares = 4;   // DMA engines of the chip
   bool ordered = false;  // everything waits for everything before it: no races
   bool written = false;  // begins by writing all memories that it reads
+  bool classes = false;  // transfers of several service classes, descriptors made by hardware
 };
 
 class RandomProgram {
@@ -69,12 +70,19 @@ class RandomProgram {
     semaphore = isa::kEngineKindCount + queue;
     uint32_t n = size();
     View inside = sbuf(128, buffer(), n), outside = hbm(0, 128 * n);
-    if (prng_.below(2) == 0) {
-      outside.offset = x_;
-      return a_.dma(owner, inside, outside, static_cast<uint8_t>(queue));
-    }
-    outside.offset = out_;
-    return a_.dma(owner, outside, inside, static_cast<uint8_t>(queue));
+    const bool load = prng_.below(2) == 0;
+    outside.offset = load ? x_ : out_;
+    const auto last = load ? a_.dma(owner, inside, outside, static_cast<uint8_t>(queue))
+                           : a_.dma(owner, outside, inside, static_cast<uint8_t>(queue));
+    if (options_.classes) classify(last, owner);
+    return last;
+  }
+
+  void classify(const Assembler::Last& last, EngineKind owner) {
+    namespace s = isa::slots::dma_copy;
+    last.word(s::priority, static_cast<uint32_t>(prng_.below(isa::kServiceClasses)));
+    const bool commands = owner == EngineKind::scalar || owner == EngineKind::sync;
+    if (commands && prng_.below(3) == 0) last.word(s::dge_mode, static_cast<uint32_t>(isa::DgeMode::hwdge));
   }
 
   Assembler::Last add_compute(EngineKind engine) {

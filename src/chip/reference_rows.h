@@ -71,12 +71,57 @@ class RowRun : public SearchRun {
 
   void dma_compute() {
     namespace s = isa::slots::dma_compute;
+    if (v(s::index).present()) return sum_rows();
     Floats sum = floats(s::src0);
     for (int k = s::src0 + 1; k <= isa::kComputeSources && v(k).present(); ++k) {
       const Floats term = floats(k);
       for (size_t i = 0; i < sum.size(); ++i) sum[i] = alu_apply(AluOp::add, sum[i], term[i]);
     }
     write_floats(m_, v(0), sum);
+  }
+
+  // An index per row of the operand that is no table; those that name no row are left out.
+  void copy_rows() {
+    namespace s = isa::slots::dma_copy;
+    const bool scatter = word(s::scatter) != 0;
+    const Words from = read_words(m_, v(s::src)), index = read_words(m_, v(s::index));
+    Words to = read_words(m_, v(s::dst));
+    const View& table = scatter ? v(s::dst) : v(s::src);
+    const size_t rows = table.dims[0].count, n = table.elements() / rows;
+    for (size_t k = 0; k < index.size(); ++k) {
+      if (index[k] >= rows) continue;
+      for (size_t i = 0; i < n; ++i)
+        (scatter ? to[index[k] * n + i] : to[k * n + i]) = from[(scatter ? k : index[k]) * n + i];
+    }
+    write_words(m_, v(s::dst), to);
+  }
+
+  void transpose_rows() {
+    namespace s = isa::slots::dma_transpose;
+    const Words from = read_words(m_, v(s::src)), index = read_words(m_, v(s::index));
+    Words to = read_words(m_, v(s::dst));
+    const size_t p = v(s::dst).partitions, columns = row(s::dst), down = row(s::index);
+    for (size_t f = 0; f < columns; ++f) {
+      const uint64_t named = index[f % v(s::index).partitions * down + f / v(s::index).partitions];
+      for (size_t k = 0; k < p && named < v(s::src).dims[0].count; ++k) to[k * columns + f] = from[named * p + k];
+    }
+    write_words(m_, v(s::dst), to);
+  }
+
+  void sum_rows() {
+    namespace s = isa::slots::dma_compute;
+    const bool scatter = v(s::dst).memory == isa::Memory::hbm;
+    const Words index = read_words(m_, v(s::index));
+    const Floats old = floats(s::dst), other = floats(s::src1);
+    Words to = read_words(m_, v(s::dst));
+    const size_t rows = (scatter ? v(s::dst) : v(s::src1)).dims[0].count, n = (scatter ? old : other).size() / rows;
+    for (size_t k = 0; k < index.size(); ++k) {
+      for (size_t i = 0; i < n && index[k] < rows; ++i) {
+        const size_t at = (scatter ? index[k] : k) * n + i, from = (scatter ? k : index[k]) * n + i;
+        to[at] = numerics::from_fp32(v(s::dst).dtype, alu_apply(AluOp::add, old[at], other[from]));
+      }
+    }
+    write_words(m_, v(s::dst), to);
   }
 };
 

@@ -20,7 +20,7 @@ struct Box {
   uint8_t core = 0;  // of a pair, whose memory or registers; 0 for HBM
 };
 
-inline constexpr size_t kBoxesMax = isa::kComputeSources + 2;  // operands, and registers
+inline constexpr size_t kBoxesMax = isa::kComputeSources + 3;  // operands, and registers
 struct Boxes {
   std::array<Box, kBoxesMax> box;
   size_t count = 0;

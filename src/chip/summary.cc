@@ -15,10 +15,10 @@ void add_operands(const isa::Program& program, const isa::Instruction& i, uint64
   for (int k = 0; k < i.operand_count; ++k) {
     const isa::View& view = program.operand(i, k);
     if (!view.present()) continue;
-    // Of a table, the rows that are fetched.
-    bool table = i.opcode == isa::Opcode::dma_gather && k == isa::slots::dma_gather::src;
-    uint64_t bytes = times * (table ? program.operand(i, isa::slots::dma_gather::dst) : view).bytes();
+    uint64_t bytes = times * isa::moved(program, i, k).bytes();
     isa::Access access = isa::access_of(program, i, k);
+    // Rows that may be skipped are not read for that.
+    if (isa::is_dma(i.opcode) && access == isa::Access::read_write) access = isa::Access::write;
     if (access != isa::Access::write) {
       counters.read_bytes[static_cast<size_t>(view.memory)] += bytes;
       if (view.memory == isa::Memory::hbm) layer.hbm_read_bytes += bytes;

@@ -59,7 +59,7 @@ CLI::Validator positive() {
 }
 
 void add_cores(CLI::App* sub, uint32_t& cores) {
-  sub->add_option("--cores", cores, "cores that may share the batch, or columns of the result, evenly; default: all of the chip")
+  sub->add_option("--cores", cores, "cores that may share the batch or the result's columns evenly; default: all")
       ->check(positive());
 }
 

@@ -95,7 +95,7 @@ uint64_t traffic_bytes(const isa::Executable& executable) {
       const isa::View &dst = queue.operand(i, isa::slots::dma_copy::dst),
                       &src = queue.operand(i, isa::slots::dma_copy::src);
       CHECK(i.opcode != isa::Opcode::dma_compute, "the compiler sums on engines");
-      const uint64_t read = i.opcode == isa::Opcode::dma_gather ? dst.bytes() : src.bytes();
+      const uint64_t read = isa::moved(queue, i, isa::slots::dma_copy::src).bytes();
       bytes += times[pc] *
                ((dst.memory == isa::Memory::hbm ? dst.bytes() : 0) + (src.memory == isa::Memory::hbm ? read : 0));
     }

@@ -125,7 +125,8 @@ Result<Block> Emitter::gather_rows(const Step& step, DType dtype) {
   HbmView data =
       graph_.at(node.inputs[0]).constant ? values_.constant(node.inputs[0], dtype) : values_.hbm(node.inputs[0]);
   const int64_t rows = data.shape[static_cast<size_t>(axis)];
-  if (spec_.generation < isa::row(isa::Opcode::dma_gather).first_generation)
+  constexpr uint32_t kFirstGeneration = 3;  // of transfers by index
+  if (spec_.generation < kFirstGeneration)
     return unsupported("gather with indices that are not constant: chips of generation 3 on fetch by index",
                        node.source);
   if (rows >= kernels::kGatherRowsMax)

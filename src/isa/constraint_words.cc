@@ -82,6 +82,13 @@ void fp32_per_partition(const Check& c, int k, int reference) {
   value_per_partition(c, k, reference);
   type_among(c, k, {DType::fp32});
 }
+void transposed_shape(const Check& c, int dst, uint64_t rows, uint64_t columns) {
+  const View& d = c.operand(dst);
+  if (d.partitions != columns || c.elements(dst) != rows) {
+    c.fail_operand(
+        dst, fmt::format("{} x {} elements, the transpose has {} x {}", d.partitions, c.elements(dst), columns, rows));
+  }
+}
 void not_both_in_psum(const Check& c, int a, int b) {
   if (c.operand(a).memory == Memory::psum && c.operand(b).memory == Memory::psum) {
     c.fail_operand(b, fmt::format("is in psum, and so is {}; one of them may be", name_of(c, a)));

@@ -1,5 +1,6 @@
 // What each instruction asks of its operands beyond the table: shapes, types, operators (fact sheet, section 9). Those
-// of the vector engine are in vector_constraints.cc, products of the tensor engine in matmul_constraints.cc.
+// of the vector engine are in vector_constraints.cc, products of the tensor engine in matmul_constraints.cc, transfers
+// in dma_constraints.cc.
 #include "isa/constraints.h"
 
 #include <fmt/format.h>
@@ -9,15 +10,6 @@
 
 namespace presil::isa {
 namespace {
-
-// dst[f,p] = data[p,f].
-void transposed_shape(const Check& c, int dst, uint64_t rows, uint64_t columns) {
-  const View& d = c.operand(dst);
-  if (d.partitions != columns || c.elements(dst) != rows) {
-    c.fail_operand(
-        dst, fmt::format("{} x {} elements, the transpose has {} x {}", d.partitions, c.elements(dst), columns, rows));
-  }
-}
 
 void check_transpose(const Check& c) {
   namespace s = slots::nc_transpose;
@@ -122,67 +114,12 @@ void check_partition_reduce(const Check& c) {
   for (int k : {s::dst, s::data}) type_is_integer(c, k);
 }
 
-void check_dma_copy(const Check& c) {
-  namespace s = slots::dma_copy;
-  const View &dst = c.operand(s::dst), &src = c.operand(s::src);
-  if (dst.elements() != src.elements()) {
-    c.fail_operand(s::src, fmt::format("{} elements, dst has {}", src.elements(), dst.elements()));
-  }
-  if (dst.dtype == src.dtype) return;
-  for (int k : {s::dst, s::src}) {
-    if (c.operand(k).dtype == DType::int64) c.fail_operand(k, "type is int64, a DMA converts up to 32 bits");
-  }
-}
-
-// dst[p,f] = src[f,p]; in HBM the last dimension is p.
-void check_dma_transpose(const Check& c) {
-  namespace s = slots::dma_transpose;
-  const View& src = c.operand(s::src);
-  same_type(c, s::src, s::dst);
-  size_t size = dtype_bytes(src.dtype);
-  if (size != 2 && size != 4) {
-    c.fail_operand(s::src,
-                   fmt::format("type is {}, the DMA engines transpose 2- and 4-byte elements", dtype_name(src.dtype)));
-  }
-  uint64_t columns =
-      src.memory == Memory::hbm ? (src.rank > 0 ? src.dims[src.rank - 1u].count : 1) : c.elements(s::src);
-  transposed_shape(c, s::dst, src.elements() / columns, columns);
-}
-
-// A vector offset on the source of a DMA: one index per partition into the first dimension of a tensor in HBM (fact
-// sheet, 2.3 and 5.4). Types are equal: that descriptors made by software convert is not documented.
-void check_dma_gather(const Check& c) {
-  namespace s = slots::dma_gather;
-  const View& src = c.operand(s::src);
-  same_type(c, s::src, s::dst);
-  type_among(c, s::index, {DType::uint32, DType::int32});
-  same_partitions(c, s::index, s::dst);
-  elements_within(c, s::index, 1, 1);
-  if (src.rank == 0) return c.fail_operand(s::src, "0 dimensions, the first counts the rows of the table");
-  uint64_t row = src.elements() / src.dims[0].count;
-  if (row != c.elements(s::dst))
-    c.fail_operand(s::src, fmt::format("{} elements per row, dst has {} per partition", row, c.elements(s::dst)));
-}
-
 // A register holds one element of up to 32 bits.
 void check_one_element(const Check& c, int k) {
   const View& v = c.operand(k);
   if (v.elements() != 1) c.fail_operand(k, fmt::format("{} elements, a register holds one", v.elements()));
   if (dtype_bytes(v.dtype) > 4 || is_packed(v.dtype))
     c.fail_operand(k, fmt::format("type is {}, a register holds one element of up to 32 bits", dtype_name(v.dtype)));
-}
-
-void check_dma_compute(const Check& c) {
-  namespace s = slots::dma_compute;
-  const uint64_t elements = c.operand(s::dst).elements();
-  for (int k = s::dst; k <= kComputeSources; ++k) {
-    if (!c.present(k)) continue;
-    if (c.operand(k).elements() != elements)
-      c.fail_operand(k, fmt::format("{} elements, dst has {}", c.operand(k).elements(), elements));
-    if (c.operand(k).dtype == DType::int64) c.fail_operand(k, "type is int64, a DMA converts up to 32 bits");
-    if (k > s::src0 && !c.present(k - 1)) c.fail_operand(k, "follows a source that is missing");
-  }
-  check_comparison(c, s::op, {AluOp::add});
 }
 
 // Fact sheet 9.5 and 3.4: the processors' own DMA engines move at most 256 elements per partition.
@@ -266,8 +203,6 @@ void check_constraints(const Check& c) {
       return check_dma_copy(c);
     case Opcode::dma_transpose:
       return check_dma_transpose(c);
-    case Opcode::dma_gather:
-      return check_dma_gather(c);
     case Opcode::tensor_scalar_reduce:
       return check_tensor_scalar_reduce(c);
     case Opcode::tensor_scalar_cumulative:

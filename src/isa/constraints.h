@@ -40,6 +40,14 @@ void check_reduction_op(const Check& c, int k, std::initializer_list<int> operan
 void check_comparison(const Check& c, int k, std::initializer_list<AluOp> legal);
 void check_command(const Check& c, int k, std::initializer_list<ReduceCommand> legal);
 
+// Transfers (dma_constraints.cc).
+void check_dma_copy(const Check& c);
+void check_dma_transpose(const Check& c);
+void check_dma_compute(const Check& c);
+
+// dst[f,p] = data[p,f].
+void transposed_shape(const Check& c, int dst, uint64_t rows, uint64_t columns);
+
 // Block of the vector engine's transpose and shuffle: as many as a shuffle mask has bytes.
 inline constexpr uint32_t kVectorBlock = 32;
 

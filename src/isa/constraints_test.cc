@@ -432,32 +432,6 @@ TEST(Constraints, Dma) {
        },
        {"dma_transpose dst: 32 x 20 elements, the transpose has 20 x 32"}},
       {Opcode::dma_transpose, [](Program&, Last i) { i.operand("src", sbuf(20, {32})); }, {}},
-      {Opcode::dma_gather,
-       [](Program&, Last i) {
-         i.operand("src", hbm({1, 4, 5}));
-       },
-       {}},
-      {Opcode::dma_gather,
-       [](Program&, Last i) {
-         i.operand("src", hbm({50, 20}, DType::bf16));
-       },
-       {"dma_gather src: type is bf16, dst has fp32"}},
-      {Opcode::dma_gather,
-       [](Program&, Last i) {
-         i.operand("src", hbm({50, 21}));
-       },
-       {"dma_gather src: 21 elements per row, dst has 20 per partition"}},
-      {Opcode::dma_gather,
-       [](Program&, Last i) { i.operand("src", hbm({})); },
-       {"dma_gather src: 0 dimensions, the first counts the rows of the table"}},
-      {Opcode::dma_gather,
-       [](Program&, Last i) { i.operand("index", sbuf(31, {2}, DType::int64)); },
-       {"dma_gather index: type is int64; legal: uint32, int32", "dma_gather index: 31 partitions, dst has 32",
-        "dma_gather index: 2 elements per partition, from 1 to 1"}},
-      {Opcode::dma_gather,
-       [](Program&, Last) {},
-       {"dma_gather: needs generation 3, test is generation 2"},
-       chip(128, 2)},
   });
 }
 

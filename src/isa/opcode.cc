@@ -28,7 +28,7 @@ struct Definition {
   std::string_view name;
   EngineSet engines;
   uint32_t first_generation;
-  List<OperandRow, kComputeSources + 1> operands;
+  List<OperandRow, kComputeSources + 2> operands;
   List<AttributeRow, 10> attributes;
   std::string_view summary;
 };
@@ -61,6 +61,8 @@ constexpr AttributeRow function(std::string_view name) {
   return {name, AttributeKind::activation, static_cast<uint32_t>(Activation::copy)};
 }
 constexpr AttributeRow mode(std::string_view name) { return {name, AttributeKind::matmul_mode}; }
+constexpr AttributeRow dge(std::string_view name) { return {name, AttributeKind::dge_mode}; }
+constexpr AttributeRow oob(std::string_view name) { return {name, AttributeKind::oob_mode}; }
 constexpr AttributeRow command(std::string_view name, ReduceCommand initial = ReduceCommand::idle) {
   return {name, AttributeKind::reduce_command, static_cast<uint32_t>(initial)};
 }
@@ -171,18 +173,15 @@ constexpr std::array<Definition, kOpcodeCount> kTable = {{
      {alu("op", AluOp::add), flag("average")},
      "dst[0,i] = op over all partitions p of data[p,i]; average divides a sum by their number"},
     {Opcode::dma_copy, "dma_copy", kAny, 2,
-     {writes("dst", S | H), reads("src", S | H)},
-     {},
-     "dst = src by the DMA engines, element by element in the order of the patterns, converted if types differ"},
+     {writes("dst", S | H), reads("src", S | H), optional(reads("index", S))},
+     {flag("scatter"), oob("oob_mode"), dge("dge_mode"), i32("priority")},
+     "dst = src by the DMA engines, converted if types differ; with index dst[k] = src[index[k]], rows of a table; "
+     "scatter: dst[index[k]] = src[k]"},
     {Opcode::dma_transpose, "dma_transpose", kAny, 2,
-     {writes("dst", S), reads("src", S | H)},
-     {},
-     "dst[p,f] = src[f,p] by the DMA engines"},
+     {writes("dst", S), reads("src", S | H), optional(reads("index", S))},
+     {oob("oob_mode"), dge("dge_mode"), i32("priority")},
+     "dst[p,f] = src[f,p] by the DMA engines; with index dst[p,f] = src[index[f],p]"},
     {Opcode::wait, "wait", kAny, 2, {}, {}, "holds its queue until every semaphore awaited has reached its value"},
-    {Opcode::dma_gather, "dma_gather", kGpsimd, 3,
-     {writes("dst", S), reads("src", H), reads("index", S)},
-     {},
-     "dst[p,i...] = src[index[p],i...] by the DMA engines: rows of a table, one index per partition"},
     {Opcode::tensor_scalar_reduce, "tensor_scalar_reduce", kVector, 2,
      {writes("dst", S | P), reads("data", S | P), optional(reads("operand0", S | P)),
       optional(reads("initial", S | P)), optional(writes("reduce_res", S | P))},
@@ -298,9 +297,11 @@ constexpr std::array<Definition, kOpcodeCount> kTable = {{
       optional(reads("src4", S | H)), optional(reads("src5", S | H)), optional(reads("src6", S | H)),
       optional(reads("src7", S | H)), optional(reads("src8", S | H)), optional(reads("src9", S | H)),
       optional(reads("src10", S | H)), optional(reads("src11", S | H)), optional(reads("src12", S | H)),
-      optional(reads("src13", S | H)), optional(reads("src14", S | H)), optional(reads("src15", S | H))},
-     {alu("op", AluOp::add)},
-     "dst = src0 + src1 + ... by the DMA engines, in fp32, element by element in the order of the patterns"},
+      optional(reads("src13", S | H)), optional(reads("src14", S | H)), optional(reads("src15", S | H)),
+      optional(reads("index", S))},
+     {alu("op", AluOp::add), oob("oob_mode"), i32("priority")},
+     "dst = src0 + src1 + ... by the DMA engines, in fp32; with index dst, which is src0, is updated; its side in HBM "
+     "is a table"},
     {Opcode::sendrecv, "sendrecv", kAny, 3,
      {writes("dst", S), reads("src", S)},
      {i32("send_to_rank"), i32("recv_from_rank"), i32("pipe_id"), flag("gpsimd_dma")},
@@ -338,11 +339,15 @@ int index_of(const Rows& rows, Opcode opcode, std::string_view name) {
 }
 
 constexpr std::string_view kMatmulModeNames[kMatmulModeCount] = {"none", "double_row"};
+constexpr std::string_view kDgeModeNames[kDgeModeCount] = {"unknown", "swdge", "hwdge", "none"};
+constexpr std::string_view kOobModeNames[kOobModeCount] = {"error", "skip"};
 constexpr std::string_view kEngineNames[kEngineKindCount] = {"tensor", "vector", "scalar", "gpsimd", "sync"};
 
 }  // namespace
 
 std::string_view matmul_mode_name(MatmulMode m) { return kMatmulModeNames[static_cast<size_t>(m)]; }
+std::string_view dge_mode_name(DgeMode m) { return kDgeModeNames[static_cast<size_t>(m)]; }
+std::string_view oob_mode_name(OobMode m) { return kOobModeNames[static_cast<size_t>(m)]; }
 std::string_view engine_name(EngineKind e) { return kEngineNames[static_cast<size_t>(e)]; }
 
 std::optional<EngineKind> engine_from_name(std::string_view name) {

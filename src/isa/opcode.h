@@ -51,8 +51,6 @@ enum class Opcode : uint8_t {
   dma_copy,
   dma_transpose,
   wait,
-  // gpsimd, which makes the descriptors
-  dma_gather,
   // vector: accumulators and searches
   tensor_scalar_reduce,
   tensor_scalar_cumulative,
@@ -98,7 +96,7 @@ enum class Opcode : uint8_t {
 inline constexpr int kOpcodeCount = static_cast<int>(Opcode::core_barrier) + 1;
 // Whether the DMA engines do the work; operand 0 is the destination, operand 1 the source.
 constexpr bool is_dma(Opcode o) {
-  return o == Opcode::dma_copy || o == Opcode::dma_transpose || o == Opcode::dma_gather || o == Opcode::dma_compute;
+  return o == Opcode::dma_copy || o == Opcode::dma_transpose || o == Opcode::dma_compute;
 }
 // What the two cores of a pair do together; carried out by transfers and semaphores (exchange.h).
 constexpr bool is_exchange(Opcode o) { return o == Opcode::sendrecv || o == Opcode::core_barrier; }
@@ -140,12 +138,24 @@ enum class AttributeKind : uint8_t {
   sequencer_register,
   target,
   matmul_mode,
+  dge_mode,
+  oob_mode,
 };
 inline constexpr uint32_t kNoRegister = UINT32_MAX;
 // How an nc_matmul uses the array. double_row: two fp8 numbers per row, k = (partition, half of the free elements).
 enum class MatmulMode : uint8_t { none, double_row };
 inline constexpr int kMatmulModeCount = 2;
 std::string_view matmul_mode_name(MatmulMode m);
+// Who makes a transfer's descriptors: whoever is not said, software on gpsimd, the hardware block that the scalar and
+// the sync engine command, or the host before the program runs.
+enum class DgeMode : uint8_t { unknown, swdge, hwdge, none };
+inline constexpr int kDgeModeCount = 4;
+std::string_view dge_mode_name(DgeMode m);
+// What happens where an index names no row of its table: a fault, or that row is not moved.
+enum class OobMode : uint8_t { error, skip };
+inline constexpr int kOobModeCount = 2;
+std::string_view oob_mode_name(OobMode m);
+inline constexpr uint32_t kServiceClasses = 4;  // of transfers, 0 the first in rank (generation 4 on)
 
 struct AttributeRow {
   std::string_view name;

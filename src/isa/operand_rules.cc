@@ -39,7 +39,7 @@ void check_peer(const InstructionCheck& c, int k) {
   if (v.peer == 0) return;
   if (v.memory != Memory::sbuf)
     return c.fail_operand(k, fmt::format("is in {} of the other core; legal: sbuf", memory_name(v.memory)));
-  const bool index = c.instruction.opcode == Opcode::dma_gather && k > 1;
+  const bool index = c.is_dma() && k == index_of(c.program, c.instruction);
   if (!c.is_dma() || index) {
     return c.fail_operand(
         k, fmt::format("is in the other core's sbuf, where only {} reaches", index ? "what is moved" : "a DMA"));

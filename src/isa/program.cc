@@ -28,6 +28,18 @@ bool accumulates(const Program& program, const Instruction& i) {
   return is_matmul(i.opcode) && program.word(i, 0) != 0;
 }
 
+namespace {
+
+// Of an indirect DMA instruction: whether bytes of dst count that it does not write.
+bool keeps_some(const Program& program, const Instruction& i) {
+  const auto skips = [&](int k) { return program.word(i, k) == static_cast<uint32_t>(OobMode::skip); };
+  if (i.opcode == Opcode::dma_compute) return true;
+  if (i.opcode == Opcode::dma_transpose) return skips(slots::dma_transpose::oob_mode);
+  return program.word(i, slots::dma_copy::scatter) == 0 && skips(slots::dma_copy::oob_mode);
+}
+
+}  // namespace
+
 Access access_of(const Program& program, const Instruction& i, int k) {
   if (k == 0 && is_matmul(i.opcode)) return accumulates(program, i) ? Access::read_write : Access::write;
   // Partitions that are not its own it keeps.
@@ -41,7 +53,35 @@ Access access_of(const Program& program, const Instruction& i, int k) {
       }
     }
   }
+  if (k == 0 && is_dma(i.opcode) && index_of(program, i) >= 0 && keeps_some(program, i)) return Access::read_write;
   return row(i.opcode).operands[static_cast<size_t>(k)].access;
+}
+
+int index_of(const Program& program, const Instruction& i) {
+  int k = -1;
+  if (i.opcode == Opcode::dma_copy) k = slots::dma_copy::index;
+  if (i.opcode == Opcode::dma_transpose) k = slots::dma_transpose::index;
+  if (i.opcode == Opcode::dma_compute) k = slots::dma_compute::index;
+  return k >= 0 && program.operand(i, k).present() ? k : -1;
+}
+
+bool is_table(const Program& program, const Instruction& i, int k) {
+  if (index_of(program, i) < 0) return false;
+  if (i.opcode == Opcode::dma_transpose) return k == slots::dma_transpose::src;
+  if (i.opcode == Opcode::dma_compute) return program.operand(i, k).memory == Memory::hbm;
+  return k == (program.word(i, slots::dma_copy::scatter) != 0 ? slots::dma_copy::dst : slots::dma_copy::src);
+}
+
+uint32_t rows_moved(const Program& program, const Instruction& i) {
+  if (i.opcode == Opcode::dma_transpose)
+    return static_cast<uint32_t>(program.operand(i, slots::dma_transpose::dst).elements_per_partition());
+  return program.operand(i, index_of(program, i)).partitions;
+}
+
+View moved(const Program& program, const Instruction& i, int k) {
+  View view = program.operand(i, k);
+  if (view.rank > 0 && is_table(program, i, k)) view.dims[0].count = rows_moved(program, i);
+  return view;
 }
 
 uint64_t executed_count(const Program& program) {

@@ -101,8 +101,18 @@ struct Program {
 bool accumulates(const Program& program, const Instruction& i);
 
 // What instruction `i` does to its operand `k`: the row's access, but a matmul that accumulates also reads dst, and so
-// does a shuffle that keeps partitions.
+// do a shuffle that keeps partitions, a transfer that may skip rows of it and one that adds to rows of a table. A
+// scatter writes its table, all of it as far as anybody knows.
 Access access_of(const Program& program, const Instruction& i, int k);
+
+// Position of the operand that names rows of a table for a DMA instruction, or -1: it has none, or it is absent.
+int index_of(const Program& program, const Instruction& i);
+// Whether operand k is that table: a tensor in HBM whose first dimension counts its rows.
+bool is_table(const Program& program, const Instruction& i, int k);
+// How many rows an indirect DMA instruction moves: as many as it has indices, a transpose as many as dst has columns.
+uint32_t rows_moved(const Program& program, const Instruction& i);
+// What is moved of operand k: the whole view, of a table as many rows as are named, whichever these are.
+View moved(const Program& program, const Instruction& i, int k);
 
 // Whether the instruction changes registers of its engine that the table does not name (accumulators, random
 // generators), or writes what they hold.

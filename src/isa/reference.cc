@@ -74,8 +74,8 @@ bytes (8), XXH3 of the stored bytes (8); XXH3 of everything so far (8); then the
 
 )";
 
-constexpr std::string_view kKindNames[] = {"fp32",     "int32",   "32 bits",  "flag",  "operator",
-                                           "function", "command", "register", "place", "mode"};
+constexpr std::string_view kKindNames[] = {"fp32",    "int32",    "32 bits", "flag", "operator", "function",
+                                           "command", "register", "place",   "mode", "dge_mode", "oob_mode"};
 constexpr std::string_view kAccessNames[] = {"read", "write", "read and write"};
 
 std::string_view access_name(Access a) { return kAccessNames[static_cast<size_t>(a)]; }
@@ -104,7 +104,8 @@ void append_names(std::string& out) {
     fmt::format_to(std::back_inserter(out), "| {} | `{}` |\n", kind, fmt::join(names, "` `"));
   };
   line("type", vocabulary().dtypes);
-  for (AttributeKind k : {AttributeKind::alu_op, AttributeKind::activation, AttributeKind::reduce_command})
+  for (AttributeKind k : {AttributeKind::alu_op, AttributeKind::activation, AttributeKind::reduce_command,
+                          AttributeKind::matmul_mode, AttributeKind::dge_mode, AttributeKind::oob_mode})
     line(kind_name(k), value_names(k));
   out += '\n';
 }

@@ -255,14 +255,21 @@ TEST(Rules, TheOtherCore) {
       last.operand(name, v);
     };
   };
+  auto gather = [&](std::string_view name) {
+    return [peer, name](Program& p, Last last) {
+      p.code[0].engine = EngineKind::gpsimd;
+      last.operand("src", hbm({50, 20})).operand("index", sbuf(32, {1}, DType::uint32));
+      peer(name)(p, last);
+    };
+  };
   expect_messages({
       {Opcode::dma_copy, peer("dst"), {}, pairs},
-      {Opcode::dma_gather, peer("dst"), {}, pairs},
+      {Opcode::dma_copy, gather("dst"), {}, pairs},
       {Opcode::dma_copy, peer("dst"), {"dma_copy dst: is in the other core of a pair, test has none"}, alone},
       {Opcode::dma_copy, peer("src"), {"dma_copy src: is in hbm of the other core; legal: sbuf"}, pairs},
-      {Opcode::dma_gather,
-       peer("index"),
-       {"dma_gather index: is in the other core's sbuf, where only what is moved reaches"},
+      {Opcode::dma_copy,
+       gather("index"),
+       {"dma_copy index: is in the other core's sbuf, where only what is moved reaches"},
        pairs},
       {Opcode::max8, peer("src"), {"max8 src: is in the other core's sbuf, where only a DMA reaches"}, pairs},
       {Opcode::max8,

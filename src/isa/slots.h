@@ -46,11 +46,12 @@ namespace affine_select { enum { dst, on_true };
 namespace nc_n_gather { enum { dst, data, indices }; }
 // tensor_partition_reduce: dst[0, i] = reduce over p of data[p, i]
 namespace tensor_partition_reduce { enum { dst, data }; enum { op, average }; }
-namespace dma_copy { enum { dst, src }; }
-// dma_transpose: 2-D: dst[p, f] = src[f, p]; src is HBM or SBUF, dst SBUF, 2- or 4-byte elements
-namespace dma_transpose { enum { dst, src }; }
-// dma_gather: src's first dim counts the rows of the table, the others are a row; an index outside is a fault
-namespace dma_gather { enum { dst, src, index }; }
+// dma_copy with index: one side is a table in HBM, whose first dim counts its rows; index names a row for each of the
+// other's partitions (in HBM: of its first dim)
+namespace dma_copy { enum { dst, src, index }; enum { scatter, oob_mode, dge_mode, priority }; }
+// dma_transpose: dst[p, f] = src[f, p]; src is HBM or SBUF, dst SBUF, 2- or 4-byte elements. index, of which columns
+// follow one another, names a row of src for every f
+namespace dma_transpose { enum { dst, src, index }; enum { oob_mode, dge_mode, priority }; }
 namespace tensor_scalar_reduce { enum { dst, data, operand0, initial, reduce_res };
   enum { op0, imm0, reverse0, reduce_op, reduce_cmd, initial_imm, negate }; }
 namespace tensor_scalar_cumulative { enum { dst, src, operand0, initial };
@@ -88,7 +89,7 @@ namespace rand2 { enum { dst, min, max }; enum { min_imm, max_imm }; }
 namespace activate2 { enum { dst, data, operand0, operand1, relu_param, reduce_res };
   enum { op, op0, imm0, reverse0, op1, imm1, reverse1, alpha, reduce_op, reduce_cmd }; }
 // dma_compute: the sources follow src0
-namespace dma_compute { enum { dst, src0 }; enum { op }; }
+namespace dma_compute { enum { dst, src0, src1, index = 17 }; enum { op, oob_mode, priority }; }
 namespace sendrecv { enum { dst, src }; enum { send_to_rank, recv_from_rank, pipe_id, gpsimd_dma }; }
 namespace core_barrier { enum { data }; }
 // clang-format on

@@ -166,9 +166,6 @@ inline Program legal(Opcode opcode) {
     case Opcode::dma_transpose:
       i.operand("dst", sbuf(32, {20})).operand("src", hbm({20, 32}));
       break;
-    case Opcode::dma_gather:
-      i.operand("dst", sbuf(32, {20})).operand("src", hbm({50, 20})).operand("index", sbuf(32, {1}, DType::uint32));
-      break;
     case Opcode::tensor_scalar_reduce:
       i.operand("dst", sbuf(32, {20})).operand("data", sbuf(32, {20})).operand("operand0", sbuf(32, {1}));
       i.op("op0", AluOp::multiply).operand("reduce_res", sbuf(32, {1}));

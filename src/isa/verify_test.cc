@@ -77,7 +77,7 @@ TEST(Verify, Pools) {
   e.queues[0].code[0].operand_begin = UINT32_MAX;
   e.queues[1].code[0].attribute_count = 4;
   EXPECT_THAT(verified(e),
-              ElementsAre("queue 0, instruction 0: dma_copy: operands 4294967295 to 4294967297, the pool ends at 2",
+              ElementsAre("queue 0, instruction 0: dma_copy: operands 4294967295 to 4294967298, the pool ends at 3",
                           "queue 1, instruction 0: activation: 4 attributes, the table has 5"));
 }
 

@@ -33,6 +33,8 @@ const Vocabulary& vocabulary() {
       .activations = names<Activation>(activation_name, kActivationCount + kCustomActivations),
       .reduce_commands = names<ReduceCommand>(reduce_command_name, kReduceCommandCount),
       .matmul_modes = names<MatmulMode>(matmul_mode_name, kMatmulModeCount),
+      .dge_modes = names<DgeMode>(dge_mode_name, kDgeModeCount),
+      .oob_modes = names<OobMode>(oob_mode_name, kOobModeCount),
       .roles = names<TensorRole>(role_name, static_cast<int>(TensorRole::scratch) + 1),
   };
   return all;
@@ -51,6 +53,10 @@ std::span<const std::string> value_names(AttributeKind kind) {
       return vocabulary().reduce_commands;
     case AttributeKind::matmul_mode:
       return vocabulary().matmul_modes;
+    case AttributeKind::dge_mode:
+      return vocabulary().dge_modes;
+    case AttributeKind::oob_mode:
+      return vocabulary().oob_modes;
     case AttributeKind::f32:
     case AttributeKind::i32:
     case AttributeKind::bits:

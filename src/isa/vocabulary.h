@@ -11,7 +11,7 @@ namespace presil::isa {
 
 struct Vocabulary {
   std::vector<std::string> engines, opcodes, memories, dtypes, alu_ops, activations, reduce_commands, matmul_modes,
-      roles;
+      dge_modes, oob_modes, roles;
 };
 const Vocabulary& vocabulary();
 

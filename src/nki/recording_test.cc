@@ -25,8 +25,9 @@ struct Kernel {
   uint32_t tile = recording.tile(Memory::sbuf, 128, 16, "tile", {});
 
   Result<void> copy(const View& dst, const View& src, const std::string& line) {
-    const View operands[] = {dst, src};
-    return recording.append(Opcode::dma_copy, EngineKind::sync, operands, {}, line);
+    const View operands[] = {dst, src, View{}};
+    static constexpr uint32_t kAttributes[4] = {};
+    return recording.append(Opcode::dma_copy, EngineKind::sync, operands, kAttributes, line);
   }
   View whole(uint32_t tensor) const {
     View v{.memory = Memory::hbm, .dtype = DType::fp32, .rank = 1};

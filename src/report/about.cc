@@ -62,8 +62,8 @@ std::map<uint64_t, uint64_t> fetched_bytes(const isa::Executable& executable) {
   std::map<uint64_t, uint64_t> fetched;  // by address
   for (const isa::Program& queue : executable.queues) {
     for (const isa::Instruction& i : queue.code) {
-      if (i.opcode != isa::Opcode::dma_gather) continue;
-      fetched[static_cast<uint64_t>(queue.operand(i, isa::slots::dma_gather::src).offset)] = 0;
+      if (!isa::is_dma(i.opcode) || !isa::is_table(queue, i, isa::slots::dma_copy::src)) continue;
+      fetched[static_cast<uint64_t>(queue.operand(i, isa::slots::dma_copy::src).offset)] = 0;
     }
   }
   if (fetched.empty()) return fetched;
@@ -75,7 +75,7 @@ std::map<uint64_t, uint64_t> fetched_bytes(const isa::Executable& executable) {
       if (table == fetched.end()) continue;
       uint64_t times = 1;
       for (const isa::Repeat& r : queue.repeats) times *= r.first <= pc && pc < r.last ? r.count : 1;
-      table->second += times * queue.operand(i, isa::slots::dma_gather::dst).bytes();
+      table->second += times * isa::moved(queue, i, isa::slots::dma_copy::src).bytes();
     }
   }
   return fetched;

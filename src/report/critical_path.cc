@@ -77,12 +77,13 @@ void add_instruction(const trace::Trace& trace, const Event& event, Time begin, 
   }
 }
 
-// What `event` had to load before its start, at the end of [begin, end). Returns where that begins. A table takes a
-// fixed time; a stationary operand is loaded by the engine's clock.
+// What `event` had to load or to make before its start, at the end of [begin, end). Returns where that begins. A table
+// and descriptors take a fixed time; a stationary operand is loaded by the engine's clock.
 Time add_setup(const trace::Trace& trace, const Event& event, Time begin, Time end, Rows& rows) {
   const Time setup = std::min(event.setup, end - begin);
-  const Kind kind = event.release == Release::table_load ? Kind::latency : Kind::rate;
-  rows.add(resource_of(trace.lane_list[event.lane]), kind, setup);
+  const bool descriptors = event.release == Release::descriptors;
+  const Kind kind = descriptors || event.release == Release::table_load ? Kind::latency : Kind::rate;
+  rows.add(descriptors ? "dma" : resource_of(trace.lane_list[event.lane]), kind, setup);
   return end - setup;
 }
 

@@ -131,7 +131,7 @@ std::string tables(const trace::Trace& trace) {
     json.end_array();
   }
   json.end_array().key("releases").begin_array();
-  for (int r = 0; r <= static_cast<int>(trace::Release::stationary_load); ++r) {
+  for (int r = 0; r <= static_cast<int>(trace::Release::descriptors); ++r) {
     json.value(trace::release_name(static_cast<trace::Release>(r)));
   }
   json.end_array().key("memories").begin_array();

@@ -97,6 +97,9 @@ struct DmaSpec {
   uint32_t transpose_percent_hbm = 90;   // DMA transpose rate over copy rate, by source memory
   uint32_t transpose_percent_sbuf = 50;
   uint32_t compute_percent = 50;    // rate of a sum of two over copy rate
+  Time software_descriptor = 0;     // gpsimd's time for each descriptor that software makes
+  Time hardware_generation = 0;     // the hardware's time for the descriptors of a transfer
+  uint32_t class_ratio = 2;         // part of an engine over that of the next service class
   uint32_t transpose_columns = 16;  // a DMA transpose works in blocks of partitions x this many columns
   bool operator==(const DmaSpec&) const = default;
 };

@@ -210,6 +210,12 @@ void dma(Fields& out) {
   DMA_FIELD(transpose_percent_sbuf, "transpose_rate_from_sbuf", percent, Range{1, 100}, "the same, source in SBUF");
   DMA_FIELD(compute_percent, "compute_rate", percent, Range{1, 100},
             "rate of a dma_compute of two sources over copy rate");
+  DMA_FIELD(software_descriptor, "software_descriptor", duration, kDuration,
+            "gpsimd's time for each descriptor that software makes (swdge)");
+  DMA_FIELD(hardware_generation, "hardware_generation", duration, kDuration,
+            "time of the hardware block for the descriptors of a transfer (hwdge)");
+  DMA_FIELD(class_ratio, "class_ratio", count, Range{1, 64},
+            "an engine's part for a service class over that for the next one");
   DMA_FIELD(transpose_columns, "transpose_columns", count, Range{1, 256},
             "a DMA transpose works in blocks of partitions x this many columns");
 #undef DMA_FIELD

@@ -87,7 +87,7 @@ class Known final : public KnownMemory {
     if (i.opcode == isa::Opcode::wait || isa::is_control(i.opcode)) return {};
     bool known = !isa::uses_registers(p, i);  // of the engines: those are not followed
     for (int k = 0; known && k < i.operand_count; ++k) {
-      if (isa::access_of(p, i, k) != isa::Access::write)
+      if (isa::access_of(p, i, k) != isa::Access::write || isa::is_table(p, i, k))  // a scatter leaves other rows
         known = is_known(p, p.operand(i, k), e.offsets[static_cast<size_t>(k)]);
     }
     if (known) chip::execute(p, i, e.offsets, memory_, state_);

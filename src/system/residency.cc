@@ -14,7 +14,10 @@ constexpr uint64_t kCell = uint64_t{kCellPartitions} * kCellBytes;
 
 constexpr uint64_t ceil_div(uint64_t a, uint64_t b) { return (a + b - 1) / b; }
 
-bool moves_data(isa::Opcode opcode) { return opcode == isa::Opcode::dma_copy || opcode == isa::Opcode::dma_transpose; }
+// A stretch of a tensor, as it is.
+bool moves_data(const isa::Program& program, const isa::Instruction& i) {
+  return (i.opcode == isa::Opcode::dma_copy || i.opcode == isa::Opcode::dma_transpose) && isa::index_of(program, i) < 0;
+}
 
 // Byte-times of one owner by slice, as exact sums.
 struct Row {
@@ -72,7 +75,7 @@ Residency::Static Residency::boxes_of(const isa::Program& program, const isa::In
     if (!view.present()) continue;
     const isa::ByteRange range = isa::byte_range(view);
     if (view.memory == isa::Memory::hbm) {
-      if (moves_data(instruction.opcode) && k == isa::slots::dma_copy::src) s.from_hbm = {range.begin, k, true};
+      if (moves_data(program, instruction) && k == isa::slots::dma_copy::src) s.from_hbm = {range.begin, k, true};
       continue;
     }
     const int core = program.core ^ view.peer;
@@ -97,7 +100,7 @@ uint32_t Residency::owner_of_address(int64_t address) const {
 void Residency::access(uint32_t queue, uint32_t instruction, const std::vector<int64_t>& offsets, Time start, Time end,
                        uint32_t event) {
   const Static& s = static_[queue][instruction];
-  const bool transfer = moves_data(executable_.queues[queue].code[instruction].opcode);
+  const bool transfer = moves_data(executable_.queues[queue], executable_.queues[queue].code[instruction]);
   for (Box box : s.boxes) {
     box.begin += offsets[box.operand];
     box.end += offsets[box.operand];

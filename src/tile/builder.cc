@@ -169,9 +169,17 @@ uint32_t Builder::append(Opcode opcode, Engine engine, std::span<const View> ope
 uint32_t Builder::emit_dma(Opcode opcode, const View& dst, const View& src, const DmaOptions& options) {
   CHECK(dst.elements() == src.elements(),
         fmt::format("a transfer moves {} elements into {}", src.elements(), dst.elements()));
-  uint32_t index = emit(opcode, options.engine.value_or(Engine(default_trigger(dst, src))), {dst, src}, {});
-  program.code.code[index].dma_queue = options.queue;
-  return index;
+  const Engine engine = options.engine.value_or(Engine(default_trigger(dst, src)));
+  const uint32_t mode = word_of(options.dge_mode), oob = word_of(isa::OobMode::error);
+  return on_queue(opcode == Opcode::dma_copy
+                      ? emit(opcode, engine, {dst, src, View{}}, {0, oob, mode, options.priority})
+                      : emit(opcode, engine, {dst, src, View{}}, {oob, mode, options.priority}),
+                  options.queue);
+}
+
+uint32_t Builder::on_queue(uint32_t instruction, uint8_t queue) {
+  program.code.code[instruction].dma_queue = queue;
+  return instruction;
 }
 
 uint32_t Builder::matmul(const Matmul& a) {
@@ -307,16 +315,19 @@ uint32_t Builder::activate2(const Activate2& a) {
       {word_of(a.op), word_of(a.op0), word(a.operand0.value), a.reverse0, word_of(a.op1), word(a.operand1.value),
        a.reverse1, word(a.relu_param.value), word_of(a.reduce_op), word_of(a.reduce_cmd)});
 }
-uint32_t Builder::dma_sum(const View& dst, std::span<const View> sources, const DmaOptions& options) {
+uint32_t Builder::sum(const View& dst, std::span<const View> sources, const View& index, const DmaOptions& options,
+                      isa::OobMode oob_mode) {
   CHECK(!sources.empty() && sources.size() <= isa::kComputeSources, "a sum has 1 to 16 sources");
-  isa::Instruction& i =
-      program.code.append(Opcode::dma_compute, options.engine.value_or(Engine(EngineKind::gpsimd)).kind);
-  program.code.views[i.operand_begin] = dst;
-  std::copy(sources.begin(), sources.end(), program.code.views.begin() + i.operand_begin + 1);
-  i.engine_index = options.engine.value_or(Engine(EngineKind::gpsimd)).index;
-  i.dma_queue = options.queue;
-  i.source = source_;
-  return static_cast<uint32_t>(program.code.code.size() - 1);
+  std::array<View, isa::kComputeSources + 2> operands{dst};
+  std::copy(sources.begin(), sources.end(), operands.begin() + isa::slots::dma_compute::src0);
+  operands[isa::slots::dma_compute::index] = index;
+  const std::array attributes{word_of(AluOp::add), word_of(oob_mode), options.priority};
+  return on_queue(
+      append(Opcode::dma_compute, options.engine.value_or(Engine(EngineKind::gpsimd)), operands, attributes),
+      options.queue);
+}
+uint32_t Builder::dma_sum(const View& dst, std::span<const View> sources, const DmaOptions& options) {
+  return sum(dst, sources, {}, options, isa::OobMode::error);
 }
 uint32_t Builder::dma(const View& dst, const View& src, const DmaOptions& options) {
   return emit_dma(Opcode::dma_copy, dst, src, options);
@@ -324,10 +335,25 @@ uint32_t Builder::dma(const View& dst, const View& src, const DmaOptions& option
 uint32_t Builder::dma_transpose(const View& dst, const View& src, const DmaOptions& options) {
   return emit_dma(Opcode::dma_transpose, dst, src, options);
 }
-uint32_t Builder::dma_gather(const View& dst, const View& table, const View& index, uint8_t queue) {
-  uint32_t n = emit(Opcode::dma_gather, isa::EngineKind::gpsimd, {dst, table, index}, {});
-  program.code.code[n].dma_queue = queue;
-  return n;
+uint32_t Builder::dma_gather(const View& dst, const View& table, const View& index, const IndirectOptions& o) {
+  return on_queue(emit(Opcode::dma_copy, EngineKind::gpsimd, {dst, table, index},
+                       {0, word_of(o.oob_mode), word_of(isa::DgeMode::unknown), o.priority}),
+                  o.queue);
+}
+uint32_t Builder::dma_scatter(const View& table, const View& src, const View& index, const IndirectOptions& o) {
+  return on_queue(emit(Opcode::dma_copy, EngineKind::gpsimd, {table, src, index},
+                       {1, word_of(o.oob_mode), word_of(isa::DgeMode::unknown), o.priority}),
+                  o.queue);
+}
+uint32_t Builder::dma_gather_transpose(const View& dst, const View& table, const View& index,
+                                       const IndirectOptions& o) {
+  return on_queue(emit(Opcode::dma_transpose, EngineKind::gpsimd, {dst, table, index},
+                       {word_of(o.oob_mode), word_of(isa::DgeMode::unknown), o.priority}),
+                  o.queue);
+}
+uint32_t Builder::dma_gather_sum(const View& dst, const View& src, const View& index, const IndirectOptions& o) {
+  const std::array sources{dst, src};
+  return sum(dst, sources, index, {.queue = o.queue, .priority = o.priority}, o.oob_mode);
 }
 
 }  // namespace presil::tile

@@ -172,8 +172,13 @@ class Builder {
   uint32_t activate2(const Activate2& a);
   uint32_t dma(const View& dst, const View& src, const DmaOptions& options = {});
   uint32_t dma_transpose(const View& dst, const View& src, const DmaOptions& options = {});
-  // Rows of `table`, whose first dim counts them; one index per partition. Only gpsimd triggers it.
-  uint32_t dma_gather(const View& dst, const View& table, const View& index, uint8_t queue = kAnyQueue);
+  // dst[k] = table[index[k]]; table[index[k]] = src[k]; dst[p,f] = table[index[f],p].
+  uint32_t dma_gather(const View& dst, const View& table, const View& index, const IndirectOptions& options = {});
+  uint32_t dma_scatter(const View& table, const View& src, const View& index, const IndirectOptions& options = {});
+  uint32_t dma_gather_transpose(const View& dst, const View& table, const View& index,
+                                const IndirectOptions& options = {});
+  // dst[k] += src[index[k]], or, where dst is in HBM, dst[index[k]] += src[k].
+  uint32_t dma_gather_sum(const View& dst, const View& src, const View& index, const IndirectOptions& options = {});
   // dst = the sum of up to isa::kComputeSources sources.
   uint32_t dma_sum(const View& dst, std::span<const View> sources, const DmaOptions& options = {});
 
@@ -184,6 +189,9 @@ class Builder {
     return append(opcode, engine, {operands.begin(), operands.size()}, {attributes.begin(), attributes.size()});
   }
   uint32_t emit_dma(isa::Opcode opcode, const View& dst, const View& src, const DmaOptions& options);
+  uint32_t on_queue(uint32_t instruction, uint8_t queue);
+  uint32_t sum(const View& dst, std::span<const View> sources, const View& index, const DmaOptions& options,
+               isa::OobMode oob_mode);
   uint32_t emit_control(isa::Opcode opcode, std::initializer_list<uint32_t> attributes);
   void place_moving(isa::Instruction& i);
 

@@ -308,6 +308,16 @@ struct PartitionReduce {
 struct DmaOptions {
   std::optional<Engine> engine;
   uint8_t queue = kAnyQueue;
+  isa::DgeMode dge_mode = isa::DgeMode::unknown;
+  uint32_t priority = 0;
+};
+
+// Rows of a table in HBM, whose first dim counts them. `index` names one for each row of the other operand. Only gpsimd
+// triggers these.
+struct IndirectOptions {
+  isa::OobMode oob_mode = isa::OobMode::error;
+  uint8_t queue = kAnyQueue;
+  uint32_t priority = 0;
 };
 
 }  // namespace presil::tile

@@ -316,7 +316,6 @@ uint64_t vector_cycles(const Program& p, const Instruction& i, const spec::ChipS
     case Opcode::tensor_partition_reduce:
     case Opcode::dma_copy:
     case Opcode::dma_transpose:
-    case Opcode::dma_gather:
     case Opcode::activation_reduce:
     case Opcode::activate2:
     case Opcode::dma_compute:

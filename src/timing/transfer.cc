@@ -30,28 +30,37 @@ uint64_t common_runs(const View& dst, const View& src) {
   return total / a + total / b - total / std::lcm(a, b);
 }
 
-View one_partition(View v) {
-  v.partitions = 1;
-  return v;
-}
-View one_row(View v) {
-  v.dims[0].count = 1;
+// A row of an indirect transfer: what one index moves of operand k.
+View row_of(const isa::Program& program, const isa::Instruction& i, int k) {
+  View v = program.operand(i, k);
+  if (v.memory != Memory::hbm) {
+    v.partitions = 1;
+  } else if (v.rank > 0) {
+    v.dims[0].count = 1;
+  }
   return v;
 }
 
-Units copy_units(const View& dst, const View& src, const spec::DmaSpec& dma) {
-  const uint64_t runs = common_runs(dst, src);
-  const uint64_t bytes = std::max(dst.bytes(), src.bytes());
+// Descriptors of two patterns that both say one of `rows` rows, each a copy of its own.
+Units runs_of(const View& dst, const View& src, uint64_t rows, const spec::DmaSpec& dma) {
+  const uint64_t runs = common_runs(dst, src) * rows;
+  const uint64_t bytes = std::max(dst.bytes(), src.bytes()) * rows;
   const uint64_t run_bytes = ceil_div(bytes, runs);
   Units u{.count = runs * ceil_div(run_bytes, dma.descriptor_bytes_max), .bytes = bytes};
   u.dispatched = u.count;
-  uint64_t unit_bytes = ceil_div(bytes, u.count);
+  u.transfer_bytes = std::max(bytes, u.count * dma.access_bytes_min);
+  return u;
+}
+
+Units copy_units(const View& dst, const View& src, const spec::DmaSpec& dma) {
+  Units u = runs_of(dst, src, 1, dma);
+  uint64_t unit_bytes = ceil_div(u.bytes, u.count);
   // Too few for all engines: cut further, into pieces of equal size.
   if (u.count < dma.engines && unit_bytes > dma.descriptor_bytes_min) {
-    unit_bytes = std::max<uint64_t>(dma.descriptor_bytes_min, ceil_div(bytes, dma.engines));
-    u.count = ceil_div(bytes, unit_bytes);
+    unit_bytes = std::max<uint64_t>(dma.descriptor_bytes_min, ceil_div(u.bytes, dma.engines));
+    u.count = ceil_div(u.bytes, unit_bytes);
+    u.transfer_bytes = std::max(u.bytes, u.count * dma.access_bytes_min);
   }
-  u.transfer_bytes = std::max(bytes, u.count * dma.access_bytes_min);
   return u;
 }
 
@@ -73,26 +82,19 @@ Units transpose_units(const View& dst, const View& src, const spec::ChipSpec& sp
   return u;
 }
 
-// Rows of a table: a row is a copy of its own, whatever rows the indices name.
-Units gather_units(const View& dst, const View& src, const spec::DmaSpec& dma) {
-  const View to = one_partition(dst), from = one_row(src);
-  const uint64_t runs = common_runs(to, from) * dst.partitions;
-  const uint64_t run_bytes = ceil_div(dst.bytes(), runs);
-  Units u{.count = runs * ceil_div(run_bytes, dma.descriptor_bytes_max), .bytes = dst.bytes()};
-  u.dispatched = u.count;
-  u.transfer_bytes = std::max(u.bytes, u.count * dma.access_bytes_min);
-  return u;
-}
-
 // A sum of the sources: every source is fetched run by run. The documented rate is that of two sources, over the copy
 // of one; more take in proportion to what is read.
-Units compute_units(std::span<const View> operands, const spec::DmaSpec& dma) {
-  const View& dst = operands[isa::slots::dma_compute::dst];
+Units compute_units(const isa::Program& program, const isa::Instruction& i, const spec::DmaSpec& dma) {
+  namespace s = isa::slots::dma_compute;
+  const bool indirect = isa::index_of(program, i) >= 0;
   Units u;
   uint64_t read = 0, sources = 0;
-  for (const View& src : operands.subspan(isa::slots::dma_compute::src0)) {
+  for (int k = s::src0; k <= isa::kComputeSources; ++k) {
+    const View src = isa::moved(program, i, k);
     if (!src.present()) continue;
-    const Units one = copy_units(dst, src, dma);
+    const Units one = indirect
+                          ? runs_of(row_of(program, i, s::dst), row_of(program, i, k), isa::rows_moved(program, i), dma)
+                          : copy_units(program.operand(i, s::dst), src, dma);
     u.count = std::max(u.count, one.count), u.dispatched += one.dispatched;
     u.bytes = std::max(u.bytes, one.bytes);
     read += src.bytes(), ++sources;
@@ -104,18 +106,18 @@ Units compute_units(std::span<const View> operands, const spec::DmaSpec& dma) {
   return u;
 }
 
+// Bytes that cross the HBM's interface: of a table, the rows that are named; of a sum, all sources.
 struct Sides {
-  const View &dst, &src;
-  uint64_t hbm_read_bytes = 0;
+  uint64_t hbm_read_bytes = 0, hbm_write_bytes = 0;
 };
-
-// Of a table, the rows that are fetched; of a sum, all sources.
-uint64_t hbm_read_bytes(const isa::Program& program, const isa::Instruction& i) {
-  const auto operands = program.operands(i);
-  if (i.opcode == isa::Opcode::dma_gather) return operands[isa::slots::dma_gather::dst].bytes();
-  uint64_t bytes = 0;
-  for (const View& v : operands.subspan(1)) bytes += v.memory == Memory::hbm ? v.bytes() : 0;
-  return bytes;
+Sides sides_of(const isa::Program& program, const isa::Instruction& i) {
+  const auto bytes = [&](int k) {
+    const View v = isa::moved(program, i, k);
+    return v.memory == Memory::hbm ? v.bytes() : 0;
+  };
+  Sides sides{.hbm_write_bytes = bytes(isa::slots::dma_copy::dst)};
+  for (int k = isa::slots::dma_copy::src; k < i.operand_count; ++k) sides.hbm_read_bytes += bytes(k);
+  return sides;
 }
 
 // The share of an engine that has `count` of the units; bytes are given, times follow from the units.
@@ -146,7 +148,7 @@ void deal(const Units& u, const Sides& sides, const spec::DmaSpec& dma, Transfer
   t.last = share_of(u, u.count - (used - 1) * block, dma);
   const Split bytes = split(u.bytes, block, u, used);
   const Split read = split(sides.hbm_read_bytes, block, u, used);
-  const Split written = split(sides.dst.memory == Memory::hbm ? sides.dst.bytes() : 0, block, u, used);
+  const Split written = split(sides.hbm_write_bytes, block, u, used);
   t.full.bytes = bytes.full, t.last.bytes = bytes.last;
   t.full.hbm_read_bytes = read.full, t.last.hbm_read_bytes = read.last;
   t.full.hbm_write_bytes = written.full, t.last.hbm_write_bytes = written.last;
@@ -157,27 +159,52 @@ Time dispatch_of(const Units& u, const spec::DmaSpec& dma) {
   return static_cast<Time>(std::min<__int128>(all, dma.dispatch_max));
 }
 
+Units units_of(const isa::Program& program, const isa::Instruction& i, const spec::ChipSpec& spec) {
+  // All of them have these slots.
+  const View &dst = program.operand(i, isa::slots::dma_copy::dst), &src = program.operand(i, isa::slots::dma_copy::src);
+  const bool indirect = isa::index_of(program, i) >= 0;
+  if (i.opcode == isa::Opcode::dma_compute) return compute_units(program, i, spec.dma);
+  if (i.opcode == isa::Opcode::dma_transpose)
+    return transpose_units(dst, indirect ? row_of(program, i, isa::slots::dma_copy::src) : src, spec);
+  if (!indirect) return copy_units(dst, src, spec.dma);
+  return runs_of(row_of(program, i, isa::slots::dma_copy::dst), row_of(program, i, isa::slots::dma_copy::src),
+                 isa::rows_moved(program, i), spec.dma);
+}
+
+isa::DgeMode dge_mode_of(const isa::Program& program, const isa::Instruction& i) {
+  if (isa::index_of(program, i) >= 0) return isa::DgeMode::swdge;
+  if (i.opcode == isa::Opcode::dma_compute || i.opcode == isa::Opcode::sendrecv) return isa::DgeMode::unknown;
+  const bool copies = i.opcode == isa::Opcode::dma_copy;
+  const int k = copies ? int{isa::slots::dma_copy::dge_mode} : int{isa::slots::dma_transpose::dge_mode};
+  return static_cast<isa::DgeMode>(program.word(i, k));
+}
+
+uint32_t priority_of(const isa::Program& program, const isa::Instruction& i) {
+  if (i.opcode == isa::Opcode::sendrecv) return 0;
+  const int k = i.opcode == isa::Opcode::dma_copy        ? int{isa::slots::dma_copy::priority}
+                : i.opcode == isa::Opcode::dma_transpose ? int{isa::slots::dma_transpose::priority}
+                                                         : int{isa::slots::dma_compute::priority};
+  return std::min(program.word(i, k), isa::kServiceClasses - 1);
+}
+
 }  // namespace
 
 Transfer transfer(const isa::Program& program, const isa::Instruction& i, const spec::ChipSpec& spec) {
   CHECK(isa::is_dma(i.opcode) || i.opcode == isa::Opcode::sendrecv, "an instruction that moves data");
-  const bool gathers = i.opcode == isa::Opcode::dma_gather;
-  // All of them have these slots.
-  const View &dst = program.operand(i, isa::slots::dma_copy::dst), &src = program.operand(i, isa::slots::dma_copy::src);
-  const Sides sides{dst, src, hbm_read_bytes(program, i)};
   const spec::DmaSpec& dma = spec.dma;
+  const Sides sides = sides_of(program, i);
   const bool from_hbm = sides.hbm_read_bytes > 0;
-  const Units units = i.opcode == isa::Opcode::dma_transpose ? transpose_units(sides.dst, sides.src, spec)
-                      : i.opcode == isa::Opcode::dma_compute ? compute_units(program.operands(i), dma)
-                      : gathers                              ? gather_units(sides.dst, sides.src, dma)
-                                                             : copy_units(sides.dst, sides.src, dma);
+  const Units units = units_of(program, i, spec);
+  const isa::DgeMode mode = dge_mode_of(program, i);
   Transfer t{.trigger = from_hbm ? dma.trigger_from_hbm : dma.trigger_from_sbuf,
              .start_latency = from_hbm ? dma.start_latency_from_hbm : dma.start_latency_from_sbuf,
              .floor = dma.transfer_floor,
              .completion = dma.completion,
-             .dispatch = dispatch_of(units, dma)};
-  // Software makes the descriptors of a gather, as fast as they are dispatched.
-  if (gathers) t.trigger += static_cast<Time>(units.dispatched) * dma.dispatch_per_descriptor;
+             .dispatch = dispatch_of(units, dma),
+             .weight = 1};
+  if (mode == isa::DgeMode::swdge) t.trigger += static_cast<Time>(units.dispatched) * dma.software_descriptor;
+  if (mode == isa::DgeMode::hwdge) t.prepare = dma.hardware_generation;
+  for (uint32_t k = priority_of(program, i); k + 1 < isa::kServiceClasses; ++k) t.weight *= dma.class_ratio;
   deal(units, sides, dma, t);
   return t;
 }

@@ -28,11 +28,13 @@ struct Share {
 };
 
 struct Transfer {
-  Time trigger = 0;           // occupancy of the triggering sequencer
+  Time prepare = 0;           // descriptors made by hardware, behind the sequencer's previous instruction
+  Time trigger = 0;           // occupancy of the triggering sequencer, descriptors made by software included
   Time start_latency = 0;     // trigger's start to first data
   Time floor = 0;             // least time between starts of this and the next transfer of the queue
   Time completion = 0;        // last byte of a share to its semaphore increment
   Time dispatch = 0;          // first data to the earliest end of the last share: descriptors are dispatched in turn
+  uint64_t weight = 1;        // of its service class, where shares compete for an engine
   uint32_t engines_used = 0;  // engines 0 .. engines_used-1 have a share, the others are idle
   Share full;                 // of every engine but the last used one
   Share last;

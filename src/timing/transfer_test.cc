@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "base/prng.h"
+#include "isa/slots.h"
 #include "timing/testing_programs.h"
 
 namespace presil::timing {
@@ -137,10 +138,71 @@ TEST(Transfer, TransposeRatesAndBlocks) {
   EXPECT_EQ(total(part, &Share::hbm_read_bytes), 100'000u);
 }
 
+Transfer in_mode(isa::DgeMode mode, isa::EngineKind engine, const spec::ChipSpec& s) {
+  One one(Opcode::dma_copy, engine, {sbuf(B, 128, 128), hbm(B, 128, 128, 128)});
+  one.program.attributes[isa::slots::dma_copy::dge_mode] = static_cast<uint32_t>(mode);
+  return transfer(one.program, one.instruction(), s);
+}
+
+// Who makes the descriptors costs what the chip file says, and nothing else changes.
+TEST(Transfer, MakersOfDescriptors) {
+  using isa::DgeMode, isa::EngineKind;
+  const Transfer plain = in_mode(DgeMode::unknown, EngineKind::gpsimd, trn2());
+  EXPECT_EQ(in_mode(DgeMode::none, EngineKind::gpsimd, trn2()), plain);
+  Transfer software = in_mode(DgeMode::swdge, EngineKind::gpsimd, trn2());
+  EXPECT_EQ(software.trigger, plain.trigger + 128 * trn2().dma.software_descriptor);
+  software.trigger = plain.trigger;
+  EXPECT_EQ(software, plain);
+  Transfer hardware = in_mode(DgeMode::hwdge, EngineKind::sync, trn2());
+  EXPECT_EQ(hardware.prepare, 600 * kNanosecond);
+  hardware.prepare = 0;
+  EXPECT_EQ(hardware, plain);
+}
+
+// Rows that are written cost what rows that are read do; a sum reads both operands, and the table where it writes to
+// it.
+TEST(Transfer, ScattersAndSumsOfRows) {
+  const auto sum_of = [](const View& dst, const View& other) {
+    One one(Opcode::dma_compute, isa::EngineKind::gpsimd, {dst, dst, other});
+    one.program.views[isa::slots::dma_compute::index] = sbuf(DType::int32, 64, 1);
+    return transfer(one.program, one.instruction(), trn2());
+  };
+  One one(Opcode::dma_copy, isa::EngineKind::gpsimd,
+          {hbm(B, 3000, 512, 512), sbuf(B, 64, 512), sbuf(DType::int32, 64, 1)});
+  one.program.attributes[isa::slots::dma_copy::scatter] = 1;
+  const Transfer scatter = transfer(one.program, one.instruction(), trn2());
+  EXPECT_EQ(total(scatter, &Share::descriptors), 64u);
+  EXPECT_EQ(total(scatter, &Share::hbm_write_bytes), 64u * 1024);
+  EXPECT_EQ(total(scatter, &Share::hbm_read_bytes), 0u);
+  const Transfer into = sum_of(hbm(B, 3000, 512, 512), sbuf(B, 64, 512)),
+                 of = sum_of(sbuf(B, 64, 512), hbm(B, 3000, 512, 512));
+  EXPECT_EQ(total(into, &Share::hbm_read_bytes), 64u * 1024);
+  EXPECT_EQ(total(into, &Share::hbm_write_bytes), 64u * 1024);
+  EXPECT_EQ(total(of, &Share::hbm_read_bytes), 64u * 1024);
+  EXPECT_EQ(total(of, &Share::hbm_write_bytes), 0u);
+  EXPECT_EQ(into.full.descriptors, 2 * scatter.full.descriptors);
+  EXPECT_EQ(into.trigger - trn2().dma.trigger_from_hbm, 128 * trn2().dma.software_descriptor);
+}
+
+// dst[p,f] = table[index[f],p]: as a transpose of rows that lie anywhere.
+TEST(Transfer, TransposesOfRows) {
+  const auto turned = [](uint32_t rows) {
+    const One one(Opcode::dma_transpose, isa::EngineKind::gpsimd,
+                  {sbuf(B, 128, 64), hbm(B, rows, 128, 128), sbuf(DType::uint32, 64, 1)});
+    return transfer(one.program, one.instruction(), trn2());
+  };
+  const Transfer direct = transfer_of(sbuf(B, 128, 64), hbm(B, 64, 128, 128), trn2(), Opcode::dma_transpose);
+  Transfer indirect = turned(5000);
+  EXPECT_EQ(indirect, turned(1));
+  EXPECT_EQ(indirect.trigger, direct.trigger + 64 * trn2().dma.software_descriptor);
+  indirect.trigger = direct.trigger;
+  EXPECT_EQ(indirect, direct);
+}
+
 // A row is copied whatever rows are named, and how many there are to choose from does not matter.
 TEST(Transfer, GathersCopyARowPerPartition) {
   const auto gather = [](uint32_t partitions, uint32_t row, uint32_t rows) {
-    const One one(Opcode::dma_gather, isa::EngineKind::gpsimd,
+    const One one(Opcode::dma_copy, isa::EngineKind::gpsimd,
                   {sbuf(B, partitions, row), hbm(B, rows, row, row), sbuf(DType::int32, partitions, 1)});
     return transfer(one.program, one.instruction(), trn2());
   };
@@ -151,7 +213,7 @@ TEST(Transfer, GathersCopyARowPerPartition) {
   EXPECT_EQ(t.start_latency, copy.start_latency);
   EXPECT_EQ(t.dispatch, copy.dispatch);
   // gpsimd makes 128 descriptors of 3.656 ns each.
-  EXPECT_EQ(t.trigger, copy.trigger + 128 * trn2().dma.dispatch_per_descriptor);
+  EXPECT_EQ(t.trigger, copy.trigger + 128 * trn2().dma.software_descriptor);
   EXPECT_EQ(gather(128, 128, 1), t);
   EXPECT_EQ(total(t, &Share::hbm_read_bytes), 128u * 256);
   EXPECT_EQ(gather(3, 128, 9).engines_used, 3u);

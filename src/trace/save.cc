@@ -181,7 +181,7 @@ std::vector<std::byte> content_of(const Trace& trace) {
 }
 
 bool plausible(const Event& e, size_t index, size_t lanes) {
-  return e.lane < lanes && e.release <= Release::stationary_load && e.start >= 0 && e.start <= e.busy_until &&
+  return e.lane < lanes && e.release <= Release::descriptors && e.start >= 0 && e.start <= e.busy_until &&
          e.start <= e.end && (e.cause == kNoEvent || e.cause < index) && (e.trigger == kNoEvent || e.trigger < index) &&
          e.setup >= 0 && e.setup <= e.start && e.alone >= 0;
 }

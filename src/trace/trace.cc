@@ -22,6 +22,8 @@ std::string_view release_name(Release r) {
       return "trigger";
     case Release::stationary_load:
       return "stationary_load";
+    case Release::descriptors:
+      return "descriptors";
   }
   return {};
 }

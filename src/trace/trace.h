@@ -27,6 +27,7 @@ enum class Release : uint8_t {
   table_load,       // an activation table, loaded after everything else was ready
   trigger,          // a share: the start latency of its transfer; the cause is the trigger
   stationary_load,  // a matmul: the load path of the stationary operand
+  descriptors,      // a transfer: the hardware that makes its descriptors
 };
 std::string_view release_name(Release r);
 
@@ -40,11 +41,11 @@ struct Event {
   Release release = Release::start;
   uint32_t cause = kNoEvent;          // index of the event that released this start
   uint16_t semaphore = kNoSemaphore;  // the last one that an instruction had to wait for
-  Time setup = 0;                     // loading a table or a stationary operand, directly before start
-  uint32_t trigger = kNoEvent;        // of a share: its transfer's instruction
-  Time alone = 0;                     // of a share: how long it takes with the engine and the HBM for itself
-  uint64_t amount = 0;                // macs for tensor, elements for the others, bytes for transfers
-  uint8_t dma_queue = kNoDmaQueue;    // of a share
+  Time setup = 0;               // loading a table or a stationary operand, making descriptors; directly before start
+  uint32_t trigger = kNoEvent;  // of a share: its transfer's instruction
+  Time alone = 0;               // of a share: how long it takes with the engine and the HBM for itself
+  uint64_t amount = 0;          // macs for tensor, elements for the others, bytes for transfers
+  uint8_t dma_queue = kNoDmaQueue;  // of a share
 };
 
 struct Lane {

@@ -24,7 +24,7 @@ struct Node {
 // The bytes of one operand: the same runs in each of some partitions.
 struct Access {
   uint32_t node = 0;
-  bool write = false, accumulates = false;
+  bool write = false, accumulates = false, updates = false;
   Memory memory = Memory::none;
   uint32_t partition = 0, partitions = 1;
   std::vector<std::pair<int64_t, int64_t>> runs;  // sorted, apart
@@ -98,12 +98,16 @@ class Judge {
     const auto node = static_cast<uint32_t>(nodes_.size());
     nodes_.push_back({q, index, transfer, !transfer && i.engine == isa::EngineKind::tensor, i.dma_queue});
     for (int k = 0; k < i.operand_count; ++k) {
+      const size_t first = accesses_.size();
       for (const View& v : isa::touched(p, i, k)) add_access(node, v, isa::access_of(p, i, k), isa::accumulates(p, i));
+      // A transfer's own destination, which it may read before it writes: element by element.
+      const bool source = i.opcode == isa::Opcode::dma_compute && p.operand(i, k) == p.operand(i, 0);
+      for (size_t a = first; a < accesses_.size(); ++a) accesses_[a].updates = transfer && (k == 0 || source);
     }
   }
   void add_access(uint32_t node, const View& v, isa::Access access, bool accumulates) {
     if (v.elements() == 0) return;
-    Access a{node, access != isa::Access::read, false, v.memory, v.partition, v.partitions, runs_of(v)};
+    Access a{node, access != isa::Access::read, false, false, v.memory, v.partition, v.partitions, runs_of(v)};
     a.accumulates = accumulates && access == isa::Access::read_write;
     if (access == isa::Access::read_write && !a.accumulates) {  // reads, then writes
       a.write = false;
@@ -161,6 +165,7 @@ class Judge {
       for (size_t j = i; j < accesses_.size(); ++j) {
         const Access &a = accesses_[i], &b = accesses_[j];
         if (!(a.write || b.write) || (i == j) || !meet(a, b)) continue;
+        if (a.node == b.node && a.updates && b.updates) continue;
         const bool forward = in_order(a, b) || after(a.node, b.node),
                    backward = in_order(b, a) || after(b.node, a.node);
         if (!forward && !backward) {

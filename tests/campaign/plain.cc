@@ -135,14 +135,15 @@ class Interpreter {
     }
     if (i.opcode == isa::Opcode::nc_n_gather && !indices_fit(i)) return name + " has an index outside its table";
     if (i.opcode == isa::Opcode::local_gather && !places_exist(i)) return name + " has an index outside its table";
-    if (i.opcode == isa::Opcode::dma_gather && !rows_exist(i)) return name + " has an index outside its table";
+    if (isa::index_of(placed_, i) >= 0 && !rows_exist(i)) return name + " has an index outside its table";
+    if (isa::index_of(placed_, i) >= 0 && names_twice(i)) return name + " names a row twice that it writes";
     if (i.opcode == isa::Opcode::nc_matmul && !moves_a_permutation(i)) return name + " moves no permutation";
     if (i.opcode == isa::Opcode::nc_matmul && !keeps_promises(i)) return name + " is promised ones and zeros";
     if (i.opcode == isa::Opcode::nc_matmul_sparse && !tags_exist(i)) return name + " has a tag outside its pattern";
-    const bool gathers = i.opcode == isa::Opcode::dma_gather;
-    const int source = gathers ? int{isa::slots::dma_gather::index} : int{isa::slots::dma_copy::src};
-    const bool copies = i.opcode == isa::Opcode::dma_copy || i.opcode == isa::Opcode::dma_gather;
-    if (copies && overlaps_itself(i, source)) return name + " writes where it reads";
+    const int index = isa::index_of(placed_, i);
+    if (i.opcode == isa::Opcode::dma_copy && overlaps_itself(i, isa::slots::dma_copy::src))
+      return name + " writes where it reads";
+    if (index >= 0 && overlaps_itself(i, index)) return name + " writes where it reads";
     return {};
   }
 
@@ -168,11 +169,22 @@ class Interpreter {
     return true;
   }
 
+  std::vector<uint64_t> rows_named(const isa::Instruction& i) {
+    return chip::reference::read_words(machine_, placed_.operand(i, isa::index_of(placed_, i)));
+  }
   bool rows_exist(const isa::Instruction& i) {
-    namespace s = isa::slots::dma_gather;
-    const uint64_t rows = placed_.operand(i, s::src).dims[0].count;
-    return std::ranges::all_of(chip::reference::read_words(machine_, placed_.operand(i, s::index)),
-                               [&](uint64_t index) { return index < rows; });
+    const int oob = isa::attribute_index(i.opcode, "oob_mode");
+    if (placed_.word(i, oob) == static_cast<uint32_t>(isa::OobMode::skip)) return true;
+    int table = isa::slots::dma_copy::dst;
+    while (!isa::is_table(placed_, i, table)) ++table;
+    const uint64_t rows = placed_.operand(i, table).dims[0].count;
+    return std::ranges::all_of(rows_named(i), [&](uint64_t index) { return index < rows; });
+  }
+  bool names_twice(const isa::Instruction& i) {
+    if (!isa::is_table(placed_, i, isa::slots::dma_copy::dst)) return false;
+    std::vector<uint64_t> rows = rows_named(i);
+    std::ranges::sort(rows);
+    return std::ranges::adjacent_find(rows) != rows.end();
   }
 
   bool moves_a_permutation(const isa::Instruction& i) {

@@ -46,6 +46,8 @@ void vary_dma(Prng& random, spec::DmaSpec& d) {
   d.trigger_from_hbm = nanoseconds(random, 60), d.trigger_from_sbuf = nanoseconds(random, 60);
   d.start_latency_from_hbm = nanoseconds(random, 1500), d.start_latency_from_sbuf = nanoseconds(random, 1500);
   d.dispatch_per_descriptor = nanoseconds(random, 20), d.dispatch_max = nanoseconds(random, 500);
+  d.software_descriptor = nanoseconds(random, 20), d.hardware_generation = nanoseconds(random, 900);
+  d.class_ratio = static_cast<uint32_t>(1 + random.below(4));
   d.completion = nanoseconds(random, 300);
   d.access_bytes_min = static_cast<uint32_t>(1 + random.below(128));
   d.descriptor_bytes_max = pick(random, {64u, 512u, 4096u});

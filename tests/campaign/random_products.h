@@ -1,12 +1,12 @@
 // Random products of the tensor engine beyond the plain ones, and operands for them.
 #pragma once
-#include "tests/campaign/random_special.h"
+#include "tests/campaign/random_transfers.h"
 
 namespace presil::campaign {
 
-class ProductSteps : public SpecialSteps {
+class ProductSteps : public TransferSteps {
  public:
-  using SpecialSteps::SpecialSteps;
+  using TransferSteps::TransferSteps;
   void matmul_double_row();
   void matmul_tiled();
   void matmul_hinted();

@@ -100,8 +100,6 @@ class Maker : public ControlSteps {
         return dma_copy();
       case Opcode::dma_transpose:
         return dma_transpose();
-      case Opcode::dma_gather:
-        return dma_gather();
       case Opcode::tensor_scalar_reduce:
       case Opcode::tensor_scalar_cumulative:
       case Opcode::nc_match_replace8:
@@ -453,10 +451,21 @@ class Maker : public ControlSteps {
   tile::DmaOptions trigger() {
     tile::DmaOptions o;
     if (chance(50)) o.engine = pick({EngineKind::sync, kS, kG, kV, EngineKind::tensor});
+    o.priority = priority();
+    return o;
+  }
+  // And by whom its descriptors are made; hardware converts nothing.
+  tile::DmaOptions trigger(DType from, DType to) {
+    tile::DmaOptions o = trigger();
+    if (o.engine && o.engine->kind == kG && chance(40)) o.dge_mode = isa::DgeMode::swdge;
+    const bool commands = o.engine && (o.engine->kind == kS || o.engine->kind == EngineKind::sync);
+    if (commands && from == to && spec.generation >= 3 && chance(40)) o.dge_mode = isa::DgeMode::hwdge;
+    if (o.dge_mode == isa::DgeMode::unknown && chance(20)) o.dge_mode = isa::DgeMode::none;
     return o;
   }
 
   void dma_copy() {
+    if (chance(30)) return dma_rows();
     const Shape s = shape();
     const DType t = pick(kAny);
     const DType to = chance(60) ? t : pick(kAny);
@@ -468,22 +477,23 @@ class Maker : public ControlSteps {
     }
     switch (random.below(3)) {
       case 0:
-        build.dma(output(Memory::sbuf, to, s), tensor_input(t, elements), trigger());
+        build.dma(output(Memory::sbuf, to, s), tensor_input(t, elements), trigger(t, to));
         return;
       case 1: {
         const View src = input(Memory::sbuf, t, s);
-        build.dma(tensor_output(to, elements), src, trigger());
+        build.dma(tensor_output(to, elements), src, trigger(t, to));
         return;
       }
       default: {
         const View src = input(Memory::sbuf, t, s);
-        build.dma(output(Memory::sbuf, to, s, false, true), src, trigger());
+        build.dma(output(Memory::sbuf, to, s, false, true), src, trigger(t, to));
         return;
       }
     }
   }
 
   void dma_transpose() {
+    if (spec.generation >= 3 && spec.sbuf.partitions >= 64 && chance(30)) return dma_rows_transposed();
     const Shape s = shape(0, spec.sbuf.partitions);
     const DType t = pick({DType::fp32, DType::bf16, DType::int16, DType::uint32});
     const View dst = output(Memory::sbuf, t, s, false, true);
@@ -494,22 +504,6 @@ class Maker : public ControlSteps {
     } else {
       build.dma_transpose(dst, input(Memory::sbuf, t, {s.row, s.partitions}, true), trigger());
     }
-  }
-
-  void dma_gather() {
-    if (spec.generation < 3) return;
-    const Shape s = shape();
-    const DType t = pick(kAny);
-    const View index = output(Memory::sbuf, pick({DType::int32, DType::uint32}), {s.partitions, 1}, false, true);
-    tile::Iota count{.dst = index, .offset = static_cast<int32_t>(random.below(5))};
-    count.channel_multiplier = static_cast<int32_t>(random.below(3));
-    build.iota(count);
-    const uint32_t last =
-        static_cast<uint32_t>(count.offset + count.channel_multiplier * static_cast<int32_t>(s.partitions - 1));
-    const uint32_t rows = last + upto(4);
-    View table = tensor_input(t, uint64_t{rows} * s.row);
-    table.rank = 2, table.dims[0] = {static_cast<int32_t>(s.row), rows}, table.dims[1] = {1, s.row};
-    build.dma_gather(output(Memory::sbuf, t, s, false, true), table, index);
   }
 
   void wait() {

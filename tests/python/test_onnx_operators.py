@@ -410,7 +410,7 @@ def test_index_outside_a_table_is_a_fault(presil, tmp_path):
     assert done.returncode == 1
     outcome = json.loads(done.stdout)["outcome"]
     assert outcome["kind"] == "fault" and outcome["engine"] == "core2: gpsimd" and "the_Gather" in outcome["source"]
-    assert outcome["detail"] == "dma_gather: index of partition 1 is 50, the table has 50 rows"
+    assert outcome["detail"] == "dma_copy: index 1 is 50, the table has 50 rows"
     # Time does not depend on indices.
     _, timed = run_presil(presil, case, tmp_path, "--no-data")
     case.operands[1] = np.array([[3, 4], [-49, -50]])

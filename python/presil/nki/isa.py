@@ -69,12 +69,14 @@ def dma_copy(dst: Tensor, src: Tensor, dge_mode: dge_mode = dge_mode.unknown, en
     if dst.size != src.size:
         raise _trace.refuse(f"dma_copy: {src!r} has {src.size} elements, {dst!r} has {dst.size}")
     loads = src.buffer.memory == "hbm" and dst.buffer.memory == "sbuf" and _trace.same_dtype(src.dtype, dst.dtype)
-    _issue("dma_copy", engine, "sync" if loads else "gpsimd", (dst, src))
+    hardware, software = dge_mode.name == "hwdge", dge_mode.name == "swdge"
+    default = "sync" if hardware or (loads and not software) else "gpsimd"
+    _issue("dma_copy", engine, default, (dst, src, None), dge_mode=dge_mode.value)
 
 
 def dma_transpose(dst: Tensor, src: Tensor, engine: engine = engine.unknown, name: str | None = None) -> None:
     """dst[p, f] = src[f, p]."""
-    _issue("dma_transpose", engine, "sync", (dst, src))
+    _issue("dma_transpose", engine, "sync", (dst, src, None))
 
 
 def nc_matmul(dst: Tensor, stationary: Tensor, moving: Tensor, is_stationary_onezero: bool = False,

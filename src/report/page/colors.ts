@@ -15,6 +15,7 @@ const RESOURCES: Record<string, [light: string, dark: string]> = {
   stationary_load: ["#5a6fb0", "#98a9e6"],
   port: ["#6b7f2a", "#b3c95f"],
   throttle: ["#c0457a", "#ef8fb8"],
+  descriptors: ["#3c7d86", "#76bcc4"],
   latency: ["#9a8fb5", "#8d83a8"],
   idle: ["#dfe3e8", "#333a43"],
   finished: ["#dfe3e8", "#333a43"],

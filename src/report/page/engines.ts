@@ -9,12 +9,13 @@ const CAUSES: Record<string, string> = {
   stationary_load: "stationary load",
   port: "waits for a port of SBUF or PSUM",
   throttle: "slowed by the current ramp",
+  descriptors: "descriptors",
   finished: "nothing left to do",
   idle: "no transfer in flight",
   latency: "transfers starting or completing",
 };
 
-const SHORT: Record<string, string> = { finished: "nothing left", idle: "no transfer", latency: "in flight", table_load: "table load", stationary_load: "stationary load" };
+const SHORT: Record<string, string> = { finished: "nothing left", idle: "no transfer", latency: "in flight", table_load: "table load", stationary_load: "stationary load", descriptors: "descriptors" };
 const causeName = (cause: string): string => CAUSES[cause] ?? `waits for ${cause}`;
 
 export function engines(run: Run): HTMLElement {

@@ -82,6 +82,8 @@ export class Story {
         return `loading its activation table (${setup}), after ${raised || from || "nothing"}`;
       case "stationary_load":
         return `loading its stationary operand (${setup}), after ${raised || from || "nothing"}`;
+      case "descriptors":
+        return `the hardware that makes its descriptors (${setup}), after ${raised || from || "nothing"}`;
       case "trigger":
         return `its trigger ${from}, ${femtoseconds(this.events.start[event]! - this.events.start[cause]!)} before`;
       default:
