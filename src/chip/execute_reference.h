@@ -173,7 +173,7 @@ class Run : public ProductRun {
   void tensor_scalar() {
     namespace s = isa::slots::tensor_scalar;
     const size_t n = row(0);
-    if (is_bitvec(op(s::op0))) {
+    if (is_bitvec(op(s::op0)) || is_bitvec(op(s::op1))) {
       Words a = read_words(m_, v(1));
       const size_t bytes = dtype_bytes(v(0).dtype);
       const uint64_t mask = bytes == 8 ? ~0ull : (1ull << (8 * bytes)) - 1;

@@ -66,8 +66,9 @@ TEST(Execute, TensorScalarOnBits) {
     b.start(Opcode::tensor_scalar, EngineKind::vector, {dst, data, s0});
     b.fill(data, [&](size_t) { return b.random.next(); });
     if (s0.present()) b.fill(s0, [&](size_t) { return b.random.below(70); });
-    b.set(slots::tensor_scalar::op0, b.pick(kBits));
-    b.set(slots::tensor_scalar::op1, b.chance(50) ? AluOp::bypass : b.pick(kBits));
+    const bool late = b.chance(25);  // the first passes its operand on
+    b.set(slots::tensor_scalar::op0, late ? AluOp::bypass : b.pick(kBits));
+    b.set(slots::tensor_scalar::op1, !late && b.chance(50) ? AluOp::bypass : b.pick(kBits));
     b.set(slots::tensor_scalar::imm0, static_cast<uint32_t>(b.chance(50) ? b.random.below(9) : b.random.next()));
     b.set(slots::tensor_scalar::imm1, static_cast<uint32_t>(b.random.below(9)));
     ASSERT_TRUE(b.matches());
