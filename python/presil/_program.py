@@ -82,6 +82,7 @@ class Program:
             bool(check),
             integer(seed, "seed", 0, 2**64 - 1),
             integer(threads, "threads", 0, 2**32 - 1),
+            False,
         )
         return Result(core)
 

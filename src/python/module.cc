@@ -13,6 +13,7 @@
 
 #include "base/hash.h"
 #include "isa/print.h"
+#include "nki/profile.h"
 #include "python/interruptible.h"
 #include "python/program.h"
 #include "runtime/artifacts.h"
@@ -30,6 +31,7 @@ struct Outcome {
   std::shared_ptr<const runtime::Workload> workload;
   runtime::Run run;
   std::string json;
+  std::shared_ptr<const trace::Trace> trace;  // of a profiled run
 };
 
 using Dims = std::vector<std::pair<std::string, int64_t>>;
@@ -78,16 +80,17 @@ runtime::NamedArray array_of(const GivenArray& given) {
 }
 
 Outcome run(const Program& program, const std::vector<GivenArray>& inputs, bool data, bool check, uint64_t seed,
-            uint32_t threads) {
+            uint32_t threads, bool traced) {
   runtime::RunOptions options{.data = data, .check = check, .seed = seed, .threads = threads};
+  auto trace = traced ? std::make_shared<trace::Trace>() : nullptr;
   std::vector<runtime::NamedArray> arrays;
   for (const GivenArray& given : inputs) arrays.push_back(array_of(given));
   const runtime::Workload& workload = *program.workload;
   auto done = Work().run([&](const Cancel* cancel) {
     options.cancel = cancel;
-    return runtime::run(workload, options, std::move(arrays));
+    return runtime::run(workload, options, std::move(arrays), trace.get());
   });
-  Outcome outcome{program.workload, value_or_raise(std::move(done)), {}};
+  Outcome outcome{program.workload, value_or_raise(std::move(done)), {}, std::move(trace)};
   outcome.json = run_json(workload, options, outcome.run, value_or_raise(write_outputs(workload, outcome.run, "")));
   return outcome;
 }
@@ -107,14 +110,23 @@ nb::list outputs(nb::object self) {
   return list;
 }
 
-void write_report(const Outcome& outcome, const std::string& path) {
-  value_or_raise(Work().run(
-      [&](const Cancel* cancel) { return runtime::rerun_for_report(path, *outcome.workload, outcome.run, cancel); }));
+void write_report(const Outcome& o, const std::string& path) {
+  value_or_raise(Work().run([&](const Cancel* cancel) {
+    return o.trace ? runtime::write_report(path, *o.workload, o.run, *o.trace, cancel)
+                   : runtime::rerun_for_report(path, *o.workload, o.run, cancel);
+  }));
 }
 
-void write_trace(const Outcome& outcome, const std::string& path) {
-  value_or_raise(Work().run(
-      [&](const Cancel* cancel) { return runtime::rerun_for_trace(path, *outcome.workload, outcome.run, cancel); }));
+void write_trace(const Outcome& o, const std::string& path) {
+  value_or_raise(Work().run([&](const Cancel* cancel) {
+    return o.trace ? runtime::write_trace(path, *o.trace, cancel)
+                   : runtime::rerun_for_trace(path, *o.workload, o.run, cancel);
+  }));
+}
+
+std::string profile_json(const Outcome& outcome) {
+  CHECK(outcome.trace != nullptr, "only a profiled run is asked");
+  return nki::profile_json(*outcome.workload, outcome.run, *outcome.trace);
 }
 
 }  // namespace
@@ -130,7 +142,7 @@ NB_MODULE(_core, m) {
         "retime"_a, "cores"_a);
   nb::class_<Program>(m, "Program")
       .def("save", &save, "path"_a)
-      .def("run", &run, "inputs"_a, "data"_a, "check"_a, "seed"_a, "threads"_a)
+      .def("run", &run, "inputs"_a, "data"_a, "check"_a, "seed"_a, "threads"_a, "traced"_a)
       .def("inputs", [](const Program& p) { return tensors(p, isa::TensorRole::input); })
       .def("outputs", [](const Program& p) { return tensors(p, isa::TensorRole::output); })
       .def("text", [](const Program& p) { return isa::print(p.workload->executable); })
@@ -142,6 +154,7 @@ NB_MODULE(_core, m) {
       .def_prop_ro("text", [](const Outcome& o) { return chip::outcome_text(o.run.result.outcome); })
       .def_prop_ro("json", [](const Outcome& o) { return o.json; })
       .def("outputs", &outputs)
+      .def("profile_json", &profile_json)
       .def("report", &write_report, "path"_a)
       .def("trace", &write_trace, "path"_a);
   bind_recording(m);

@@ -62,6 +62,18 @@ Result<void> write_artifact(const std::string& path, const trace::Trace& trace, 
   return write_file(path, trace::save(trace), cancel);
 }
 
+Result<void> write_report(const std::string& path, const Workload& workload, const Run& run, trace::Trace trace,
+                          const Cancel* cancel) {
+  TRY(check_report_path(path, "report"));
+  TRY(try_changes(workload, run, trace, cancel));
+  return write_artifact(path, trace, cancel);
+}
+
+Result<void> write_trace(const std::string& path, const trace::Trace& trace, const Cancel* cancel) {
+  TRY(check_trace_path(path, "trace"));
+  return write_artifact(path, trace, cancel);
+}
+
 Result<void> rerun_for_report(const std::string& path, const Workload& workload, const Run& run, const Cancel* cancel) {
   TRY(check_report_path(path, "report"));
   return rerun(path, workload, run, cancel);

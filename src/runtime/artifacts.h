@@ -18,6 +18,11 @@ Result<void> try_changes(const Workload& workload, const Run& run, trace::Trace&
 // By the ending of a checked path.
 Result<void> write_artifact(const std::string& path, const trace::Trace& trace, const Cancel* cancel = nullptr);
 
+// Report and trace of a run that was recorded.
+Result<void> write_report(const std::string& path, const Workload& workload, const Run& run, trace::Trace trace,
+                          const Cancel* cancel = nullptr);
+Result<void> write_trace(const std::string& path, const trace::Trace& trace, const Cancel* cancel = nullptr);
+
 // Report and trace of a run whose trace was not kept: it is run again for it, in time only. Error: the run ended at
 // something that only its data brings about.
 Result<void> rerun_for_report(const std::string& path, const Workload& workload, const Run& run,

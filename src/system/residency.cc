@@ -149,6 +149,18 @@ void Residency::touch(const Box& box, Time start, Time end) {
   }
 }
 
+uint64_t Residency::peak_of(const Memory& memory) {
+  std::vector<std::pair<Time, int64_t>> changes;  // what goes comes before what comes at the same time
+  for (const Memory::Stay& stay : memory.stays) {
+    changes.emplace_back(stay.since, int64_t{stay.cells});
+    changes.emplace_back(stay.until, -int64_t{stay.cells});
+  }
+  std::ranges::sort(changes);
+  int64_t now = 0, peak = 0;
+  for (const auto& [time, cells] : changes) peak = std::max(peak, now += cells);
+  return static_cast<uint64_t>(peak) * kCell;
+}
+
 std::vector<trace::Residency> Residency::finish(Time elapsed, uint32_t slices) {
   std::vector<trace::Residency> all;
   const Time slice = std::max<Time>(1, (elapsed + slices - 1) / slices);
@@ -161,7 +173,9 @@ std::vector<trace::Residency> Residency::finish(Time elapsed, uint32_t slices) {
       if (row.inside.empty()) row.inside.resize(count), row.steps.resize(count);
       row.add(stay.since, std::min(stay.until, elapsed), slice, stay.cells * kCell);
     }
-    trace::Residency r{.memory = m.name, .capacity_bytes = m.cells.size() * kCell, .slice = slice};
+    trace::Residency r{.memory = m.name, .capacity_bytes = m.cells.size() * kCell};
+    r.peak_bytes = peak_of(m);
+    r.slice = slice;
     for (size_t n = 0; n < rows.size(); ++n) {
       trace::Residency::Row out{.name = names_[n]};
       __int128 steady = 0;

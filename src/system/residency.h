@@ -71,6 +71,7 @@ class Residency {
   uint32_t owner_of_address(int64_t address) const;
   void touch(const Box& box, Time start, Time end);
   static void leave(Memory& memory, const Cell& cell);
+  static uint64_t peak_of(const Memory& memory);
 
   const isa::Executable& executable_;
   std::vector<std::string> names_;  // layers, then tensors, then unknown

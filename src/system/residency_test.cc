@@ -69,7 +69,9 @@ TEST(Residency, FromTheWriteToTheLastUse) {
   r.expect(0, "result of layer0", during(sum.start, r.end_of_transfer(r.instruction(EngineKind::sync, 1))));
   EXPECT_EQ(r.trace.about.memories[0].memory, "SBUF");
   EXPECT_EQ(r.trace.about.memories[0].capacity_bytes, 24u << 20);
+  EXPECT_EQ(r.trace.about.memories[0].peak_bytes, 3 * kBytes) << "both operands and the sum, while it is computed";
   EXPECT_TRUE(r.trace.about.memories[1].rows.empty()) << "nothing was in PSUM";
+  EXPECT_EQ(r.trace.about.memories[1].peak_bytes, 0u);
 }
 
 // A place that is written again belongs to whoever wrote last; a repeat's loads to the tensor at their address.

@@ -86,6 +86,7 @@ struct Residency {
   };
   std::string memory;
   uint64_t capacity_bytes = 0;
+  uint64_t peak_bytes = 0;  // at any instant
   Time slice = 0;
   std::vector<Row> rows;
   bool operator==(const Residency&) const = default;
@@ -138,7 +139,7 @@ void each_field(V& visit, T& x) {
   } else if constexpr (std::is_same_v<U, Residency::Row>) {
     visit(x.name, x.first, x.bytes);
   } else if constexpr (std::is_same_v<U, Residency>) {
-    visit(x.memory, x.capacity_bytes, x.slice, x.rows);
+    visit(x.memory, x.capacity_bytes, x.peak_bytes, x.slice, x.rows);
   } else {
     static_assert(std::is_same_v<U, About>);
     visit(x.model, x.chip, x.chip_file, x.chip_notes, x.precision, x.outcome, x.confidence, x.spec_hash, x.trace_hash,

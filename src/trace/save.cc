@@ -15,7 +15,7 @@ namespace {
 
 // Header: magic, version, bytes of the content, hash of the content; then the content, compressed.
 constexpr char kMagic[8] = {'p', 'r', 'e', 's', 'i', 'l', 't', 'r'};
-constexpr uint64_t kVersion = 3;
+constexpr uint64_t kVersion = 4;
 struct Header {
   char magic[8];
   uint64_t version = 0, content_bytes = 0, content_hash = 0;

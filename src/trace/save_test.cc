@@ -95,7 +95,7 @@ TEST(TraceSave, RefusesWhatIsNotOne) {
   EXPECT_EQ(message({}), "run.trace: not a saved trace");
   std::vector<std::byte> future = good;
   future[8] = std::byte{9};
-  EXPECT_EQ(message(future), "run.trace: trace of version 9, expected 3");
+  EXPECT_EQ(message(future), "run.trace: trace of version 9, expected 4");
   std::vector<std::byte> greedy = good;
   greedy[22] = std::byte{1};
   EXPECT_EQ(message(greedy), "run.trace: claims " +

@@ -1,4 +1,5 @@
 """Do kernels written for the public NKI interface compute what they say, and is what is wrong refused at its line?"""
+import inspect
 import subprocess
 import sys
 
@@ -56,7 +57,7 @@ def test_product(chip, dtype, bound):
     agree(kernel(a, b), a.astype(np.float64).T @ b.astype(np.float64), bound)
     run = kernel.result.document
     assert run["chip"]["name"] == chip and not run["findings"]
-    assert kernel.profile(a, b).seconds == kernel.result.seconds
+    assert kernel.timed(a, b).seconds == kernel.result.seconds
 
 
 @nki.jit
@@ -212,6 +213,89 @@ def test_what_is_wrong_is_refused_at_its_line():
         "this works inside a kernel only (put it into a function that is decorated with @nki.jit)")
     assert message(nki.jit, 3) == "int is no function (decorate a function with @nki.jit)"
     assert "kernel 'nothing' returns None" in message(nothing, x)
+
+
+def test_a_profile_says_how_the_chip_was_used(tmp_path):
+    a, b = drawn(256, 128, dtype=ml_dtypes.bfloat16), drawn(256, 1024, seed=1, dtype=ml_dtypes.bfloat16)
+    run = nki.profile(product, chip="trn2")(a, b)
+    agree(run.returned, a.astype(np.float64).T @ b.astype(np.float64), 5e-3)
+    assert run.seconds == product.timed(a, b).seconds
+    measures = run.measures
+    flops = 2.0 * 256 * 128 * 1024
+    assert (measures["hardware_flops"], measures["transpose_flops"], measures["adjusted_flops"]) == (flops, 0.0, flops)
+    moved = 2 * (2 * 256 * 128 + 256 * 1024 + 128 * 1024)  # the left operand comes once for each half of the right one
+    assert measures["dma_bytes"] == moved
+    cycles = run.document["cycles"]["tensor"]
+    assert run.hfu == pytest.approx(flops / (2 * 128 * 128 * cycles), rel=1e-9)
+    stack = run.mbu * run.seconds / moved  # seconds of a stack's bandwidth per byte
+    assert nki.profile(product, "trn2")(a, np.ones((256, 2048), b.dtype)).mbu == pytest.approx(
+        stack * 2 * (4 * 256 * 128 + 256 * 2048 + 128 * 2048) / product.timed(a, np.ones((256, 2048), b.dtype)).seconds)
+    assert 0 < run.dma_efficiency <= 1
+    # Two steps of k, both halves: at most all operands and results at once, at least those of one product.
+    assert 128 * (2 * 512 + 2 * 128 + 2 * 512) <= run.sbuf_peak_bytes <= 4 * 128 * 2 * (512 + 128) + 2 * 128 * 2 * 512
+    assert run.psum_peak_bytes in (128 * 2048, 2 * 128 * 2048)
+    first = inspect.getsourcelines(product.function)[1]
+    by_name = {line.instruction: line for line in run.lines}
+    source = inspect.getsource(product.function).splitlines()
+    row = next(n for n, text in enumerate(source) if "nisa.nc_matmul" in text)
+    assert by_name["nc_matmul"].line == f"{__file__}:{first + row}"
+    assert (by_name["nc_matmul"].executed, by_name["nc_matmul"].engine) == (4, "tensor")
+    assert sum(line.executed for line in run.lines) == run.document["instructions"]
+    run.report(tmp_path / "kernel.html")
+    run.trace(tmp_path / "kernel.pftrace")
+    assert f"{__file__}:{first + row}".encode() in (tmp_path / "kernel.pftrace").read_bytes()
+    assert "<title>product on trn2" in (tmp_path / "kernel.html").read_text()
+    timed = nki.profile(product, chip="trn2", data=False)(a, b)
+    assert (timed.seconds, timed.returned, timed.measures) == (run.seconds, None, measures)
+
+
+def test_fp32_products_and_transposes_weigh_more():
+    @nki.jit
+    def turned(x):
+        out = nl.ndarray((64, 128), x.dtype, buffer=nl.shared_hbm)
+        nl.store(out, nl.transpose(nl.load(x)))
+        return out
+
+    x = drawn(128, 64)
+    run = nki.profile(turned, "trn2")(x)
+    np.testing.assert_array_equal(run.returned, x.T)
+    measures, flops = run.measures, 2.0 * 128 * 64 * 128
+    assert (measures["hardware_flops"], measures["transpose_flops"], measures["adjusted_flops"]) == (flops, flops, 4 * flops)
+    assert nki.profile(product, "trn2")(drawn(128, 128), drawn(128, 512)).measures["adjusted_flops"] == 4 * 2.0 * 128 * 128 * 512
+
+
+def test_simulate_and_benchmark():
+    a, b = drawn(128, 128), drawn(128, 512, seed=1)
+    np.testing.assert_array_equal(nki.simulate(product)(a, b), product(a, b))
+    np.testing.assert_array_equal(nki.simulate(product.function, chip="trn1")(a, b), product.on("trn1")(a, b))
+    bench = nki.benchmark(product, warmup=2, iters=5)
+    np.testing.assert_array_equal(bench(a, b), product(a, b))
+    latency = bench.benchmark_result.nc_latency
+    assert latency.get_latency_percentile(50) == latency.get_latency_percentile(99) == np.ceil(1e6 * product.result.seconds)
+    decorated = nki.benchmark(iters=3)(product.function)
+    decorated(a, b)
+    assert decorated.benchmark_result.profile.seconds == product.result.seconds
+    assert message(nki.simulate, 3) == (
+        "nki.simulate: int is no kernel (pass a function that is decorated with @nki.jit)")
+    assert message(lambda: nki.benchmark(product, iters=0)) == (
+        "nki.benchmark: 10 warm-up runs and 0 runs (warmup >= 0, iters >= 1)")
+    assert message(lambda: latency.get_latency_percentile(101)) == "percentile 101 is not between 0 and 100"
+
+
+def test_arrays_come_back_as_they_went_in():
+    torch = pytest.importorskip("torch")
+    a, b = drawn(128, 128), drawn(128, 512, seed=1)
+    for kind in (torch.float32, torch.bfloat16):
+        result = nki.simulate(product)(torch.from_numpy(a).to(kind), torch.from_numpy(b).to(kind))
+        assert (result.dtype, tuple(result.shape)) == (kind, (128, 512))
+        agree(result.float().numpy(), a.T.astype(np.float64) @ b, 1e-5 if kind == torch.float32 else 1e-2)
+
+
+@pytest.mark.parametrize("wanted, chip", [("gen2", "trn1"), ("trn3", "trn3"), ("gen4", "trn3")])
+def test_the_environment_names_the_chip(monkeypatch, wanted, chip):
+    monkeypatch.setenv("NEURON_PLATFORM_TARGET_OVERRIDE", wanted)
+    product(drawn(128, 128), drawn(128, 512))
+    assert product.result.document["chip"]["name"] == chip
 
 
 @nki.jit

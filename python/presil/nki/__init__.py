@@ -19,5 +19,6 @@ Instructions are traced: loops over ranges are written out, and what is wrong is
 """
 from presil.nki import isa, language, typing
 from presil.nki._kernel import Kernel, jit
+from presil.nki._profile import Benchmark, Profile, benchmark, profile, simulate
 
-__all__ = ["Kernel", "isa", "jit", "language", "typing"]
+__all__ = ["Benchmark", "Kernel", "Profile", "benchmark", "isa", "jit", "language", "profile", "simulate", "typing"]

@@ -1,5 +1,6 @@
 """nki.jit: a kernel as a function of arrays."""
 import functools
+import importlib
 import inspect
 import os
 from collections.abc import Callable
@@ -19,8 +20,12 @@ from presil.nki._types import HBM, as_dtype
 _TARGET = "NEURON_PLATFORM_TARGET_OVERRIDE"
 
 
+_GENERATIONS = {"gen2": "trn1", "gen3": "trn2", "gen4": "trn3"}
+
+
 def _default_chip() -> str:
-    return os.environ.get(_TARGET, "trn2")
+    wanted = os.environ.get(_TARGET, "trn2")
+    return _GENERATIONS.get(wanted, wanted)
 
 
 class Kernel:
@@ -44,18 +49,23 @@ class Kernel:
     def __call__(self, *arguments: Any, **options: Any) -> Any:
         if _trace.current is not None:
             return self.function(*arguments, **options)  # a kernel inside a kernel is a part of it
-        program, inputs, outputs, shape = self._compiled(arguments, options)
-        self.result = Result(program._core.run(inputs, True, True, 0, 0))
-        arrays = self.result.outputs
-        values = [arrays[name] for name in outputs]
-        return shape(values)
+        program, inputs, returned = self._compiled(arguments, options)
+        self.result = Result(program._core.run(inputs, True, True, 0, 0, False))
+        return returned(self.result)
 
-    def profile(self, *arguments: Any, **options: Any) -> Result:
+    def timed(self, *arguments: Any, **options: Any) -> Result:
         """Time without values."""
-        program, _, _, _ = self._compiled(arguments, options)
-        return Result(program._core.run([], False, False, 0, 0))
+        program, _, _ = self._compiled(arguments, options)
+        return Result(program._core.run([], False, False, 0, 0, False))
 
-    def _compiled(self, arguments: Any, options: Any) -> tuple[Program, list[Any], list[str], Any]:
+    def _profiled(self, kind: Callable[..., Any], data: bool, arguments: Any, options: Any) -> Any:
+        """The run as kind(outcome, what it returned)."""
+        program, inputs, returned = self._compiled(arguments, options)
+        self.result = kind(program._core.run(inputs if data else [], data, data, 0, 0, True), returned if data else lambda _: None)
+        return self.result
+
+    def _compiled(self, arguments: Any, options: Any) -> tuple[Program, list[Any], Callable[[Result], Any]]:
+        """The program, its inputs, and how what a call returns is made of a result."""
         chip = self.chip or _default_chip()
         trace = _trace.Trace(self.function.__name__, _core.chip_generation(chip), self.grid)
         bound = inspect.signature(self.function).bind(*arguments, **options)
@@ -70,15 +80,54 @@ class Kernel:
                 returned = result if returned is None else returned
         finally:
             _trace.current = None
+        alike = _as_given([*arguments, *options.values()])
         outputs, shape = _returned(self.function.__name__, returned)
         core = trace.recording.compile(chip)
-        return Program(core, True), inputs, outputs, shape
+        return Program(core, True), inputs, lambda result: shape([alike(result.outputs[name]) for name in outputs])
+
+
+def _as_given(arguments: list[Any]) -> Callable[[Any], Any]:
+    """Turns a NumPy array into the kind of array that a kernel was given first."""
+    for value in arguments:
+        framework = type(value).__module__.partition(".")[0]
+        if framework == "torch":
+            return _to_torch
+        if framework in ("jax", "jaxlib"):
+            to_jax: Callable[[Any], Any] = importlib.import_module("jax.numpy").asarray
+            return to_jax
+        if isinstance(value, np.ndarray):
+            break
+    return lambda array: array
+
+
+def _to_torch(array: Any) -> Any:
+    import torch
+    kind = getattr(torch, array.dtype.name, None)
+    if array.dtype.kind in "fiub" and hasattr(np, array.dtype.name):
+        return torch.from_numpy(np.array(array))
+    if kind is None:
+        raise Error(f"PyTorch has no type for {array.dtype}", hint="pass NumPy arrays")
+    return torch.from_numpy(array.view(f"uint{8 * array.dtype.itemsize}")).view(kind)
+
+
+def _from_torch(tensor: Any) -> Any:
+    """NumPy has no bfloat16 and float8 of its own: their bits are taken."""
+    import ml_dtypes
+    import torch
+    value = tensor.detach().cpu().contiguous()
+    name = str(value.dtype).removeprefix("torch.")
+    if hasattr(np, name) or name == "bool":
+        return value.numpy()
+    kind = getattr(ml_dtypes, name, None)
+    if kind is None:
+        raise Error(f"{value.dtype} is no element type here")
+    return value.view(getattr(torch, f"uint{8 * value.element_size()}")).numpy().view(kind)
 
 
 def _given(trace: _trace.Trace, name: str, value: Any, inputs: list[Any]) -> Any:
     """Arrays become tensors in HBM; anything else is passed on."""
     if hasattr(value, "detach"):
-        value = value.detach().cpu().numpy()
+        value = _from_torch(value)
     if not hasattr(value, "__array__") or np.isscalar(value):
         return value
     array = np.asarray(value)
