@@ -38,7 +38,8 @@ std::vector<bool> needs_of(const Crew& crew, uint32_t q, const tile::TileProgram
                            : tile::is_structure(i.opcode) || (use.written < needs.size() && needs[use.written]);
       if (!own) continue;
       for (uint32_t r : use.reads) changed |= !needs[r], needs[r] = true;
-      if (tile::is_structure(i.opcode) && use.written < needs.size()) needs[use.written] = true;
+      if (tile::is_structure(i.opcode) && use.written < needs.size())
+        changed |= !needs[use.written], needs[use.written] = true;
     }
   }
   return needs;

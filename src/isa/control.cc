@@ -89,6 +89,8 @@ class Controls {
         want(slots::loop::counter);
         if (static_cast<int32_t>(word(n, slots::loop::step)) < 1)
           fail(n, fmt::format("step {}, at least 1", static_cast<int32_t>(word(n, slots::loop::step))));
+        if (word(n, slots::loop::counter) == word(n, slots::loop::until) && word(n, slots::loop::until) != kNoRegister)
+          fail(n, fmt::format("counts in register {}, which bounds it", word(n, slots::loop::until)));
         return;
       default:
         return;

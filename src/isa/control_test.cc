@@ -51,6 +51,8 @@ TEST(Control, EveryRuleHasItsMessage) {
   EXPECT_THAT(findings("sync loop counter=r0\n"), ElementsAre("instruction 0: loop: has no end"));
   EXPECT_THAT(findings("sync loop counter=r0 step=0 to=2\nsync loop_end\n"),
               ElementsAre("instruction 0: loop: step 0, at least 1"));
+  EXPECT_THAT(findings("sync register_move dst=r0 imm=1\nsync loop counter=r0 until=r0 to=3\nsync loop_end to=1\n"),
+              ElementsAre("instruction 1: loop: counts in register 0, which bounds it"));
   EXPECT_THAT(findings("sync loop counter=r0 to=1\nsync loop_end to=1\n"),
               ElementsAre("instruction 1: loop_end: names instruction 1, the loop that it ends begins at 0",
                           "instruction 0: loop: goes to instruction 1, its end is followed by 2"));

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdlib>
+#include <vector>
 
 #include "isa/constraints.h"
 #include "isa/control.h"
@@ -41,7 +43,8 @@ void check_descriptors(const Check& c, int k) {
                      fmt::format("{} is commanded by {}, this is {}", dge_mode_name(mode), legal, engine_name(engine)));
   };
   if (mode == DgeMode::swdge && engine != EngineKind::gpsimd) runs_on("gpsimd");
-  if (mode == DgeMode::none && reads_registers(c.program, c.instruction))
+  const auto moved = [&](const Delta& d) { return d.of_register && d.target == Delta::Target::operand; };
+  if (mode == DgeMode::none && std::ranges::any_of(c.program.deltas_of(c.instruction), moved))
     c.fail_attribute(k, "none, but an address follows a register");
   if (mode != DgeMode::hwdge) return;
   if (c.spec.generation < 3) {
@@ -81,10 +84,28 @@ uint64_t row_elements(const Check& c, int table) {
   return v.elements() / v.dims[0].count;
 }
 
+// Rows that are written share no element: their order is that of the DMA engines.
+void check_apart(const Check& c, int table) {
+  const View& v = c.operand(table);
+  std::vector<Dim> dims;
+  for (const Dim& d : v.pattern()) {
+    if (d.count > 1) dims.push_back({std::abs(d.step), d.count});
+  }
+  std::ranges::sort(dims, {}, &Dim::step);
+  int64_t reach = 0;
+  for (const Dim& d : dims) {
+    if (d.step <= reach)
+      return c.fail_operand(table,
+                            fmt::format("rows share elements: a step of {} behind {} elements", d.step, reach + 1));
+    reach += int64_t{d.step} * (d.count - 1);
+  }
+}
+
 // What is not the table has a row per index: a partition, in HBM a step of its first dimension.
 void check_rows(const Check& c, int k, int table, int index) {
   const uint64_t row = row_elements(c, table);
   if (row == 0) return;
+  if (table == slots::dma_copy::dst) check_apart(c, table);
   const View& v = c.operand(k);
   elements_within(c, index, 1, 1);
   const uint32_t rows = v.memory != Memory::hbm ? v.partitions : v.rank == 0 ? 1 : v.dims[0].count;

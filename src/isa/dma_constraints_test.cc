@@ -66,6 +66,14 @@ TEST(Constraints, RowsByIndex) {
        {"dma_copy dst: 21 elements per row, src has 20"}},
       {Opcode::dma_copy,
        [](Program& p, Last i) {
+         scatters(p, i);
+         View table = hbm({50, 20});
+         table.dims[0].step = 19;
+         i.operand("dst", table);
+       },
+       {"dma_copy dst: rows share elements: a step of 19 behind 20 elements"}},
+      {Opcode::dma_copy,
+       [](Program& p, Last i) {
          gathers(p, i);
          i.operand("src", hbm({}));
        },
@@ -213,6 +221,16 @@ TEST(Constraints, WhoMakesDescriptors) {
          p.code[0].delta_count = 1;
        },
        {"dma_copy dge_mode: none, but an address follows a register"}},
+      {Opcode::dma_copy,  // a wait that does is no address
+       [](Program& p, Last i) {
+         i.word("dge_mode", word_of(DgeMode::none));
+         p.waits.push_back({0, 1}), p.code[0].wait_count = 1;
+         Delta counts(Delta::Target::wait, 0, 5, 1);
+         counts.of_register = true;
+         p.deltas.push_back(counts);
+         p.code[0].delta_count = 1;
+       },
+       {}},
       {Opcode::dma_transpose,
        [](Program& p, Last i) {
          p.code[0].engine = EngineKind::sync;

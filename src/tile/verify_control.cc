@@ -71,10 +71,16 @@ class Registers {
         o == Opcode::register_store && p_.word(p_.code[n], slots::register_store::src) == isa::kNoRegister;
     if (wants) fail(n, "reads no register");
   }
+  void check_bound(uint32_t n) {
+    const uint32_t until = p_.word(p_.code[n], slots::loop::until);
+    if (until != isa::kNoRegister && p_.word(p_.code[n], slots::loop::counter) == until)
+      fail(n, fmt::format("counts in register {}, which bounds it", until));
+  }
   void check_operator(uint32_t n) {
     const Instruction& i = p_.code[n];
     const auto step = i.opcode == Opcode::loop ? static_cast<int32_t>(p_.word(i, slots::loop::step)) : 1;
     if (step < 1) fail(n, fmt::format("step {}, at least 1", step));
+    if (i.opcode == Opcode::loop) check_bound(n);
     const bool computes = i.opcode == Opcode::register_alu;
     if (!computes && i.opcode != Opcode::branch) return;
     const auto op = static_cast<AluOp>(p_.word(i, computes ? int{slots::register_alu::op} : int{slots::branch::op}));

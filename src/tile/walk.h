@@ -54,9 +54,10 @@ inline uint32_t control_step(const isa::Program& p, uint32_t n, std::vector<uint
       namespace s = slots::loop;
       const isa::Instruction& head = p.code[w(slots::loop_end::to)];
       uint32_t& counter = registers[p.word(head, s::counter)];
+      const bool last = static_cast<int32_t>(counter) > INT32_MAX - static_cast<int32_t>(p.word(head, s::step));
       counter += p.word(head, s::step);
       const uint32_t until = value(p.word(head, s::until), p.word(head, s::until_imm));
-      return below(counter, until) ? w(slots::loop_end::to) + 1 : n + 1;
+      return !last && below(counter, until) ? w(slots::loop_end::to) + 1 : n + 1;
     }
     default:
       return n + 1;

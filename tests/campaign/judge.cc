@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <tuple>
 
 #include "isa/touched.h"
 
@@ -26,6 +27,7 @@ struct Access {
   uint32_t node = 0;
   bool write = false, accumulates = false, updates = false;
   Memory memory = Memory::none;
+  uint32_t core = 0;  // of a pair, whose memory
   uint32_t partition = 0, partitions = 1;
   std::vector<std::pair<int64_t, int64_t>> runs;  // sorted, apart
 };
@@ -53,7 +55,8 @@ std::vector<std::pair<int64_t, int64_t>> runs_of(const View& v) {
 }
 
 bool meet(const Access& a, const Access& b) {
-  if (a.memory != b.memory || a.partition + a.partitions <= b.partition || b.partition + b.partitions <= a.partition) {
+  if (a.memory != b.memory || a.core != b.core || a.partition + a.partitions <= b.partition ||
+      b.partition + b.partitions <= a.partition) {
     return false;
   }
   for (size_t i = 0, j = 0; i < a.runs.size() && j < b.runs.size();) {
@@ -107,7 +110,8 @@ class Judge {
   }
   void add_access(uint32_t node, const View& v, isa::Access access, bool accumulates) {
     if (v.elements() == 0) return;
-    Access a{node, access != isa::Access::read, false, false, v.memory, v.partition, v.partitions, runs_of(v)};
+    const uint32_t core = v.memory == Memory::hbm ? 0 : exe_.queues[nodes_[node].queue].core ^ v.peer;
+    Access a{node, access != isa::Access::read, false, false, v.memory, core, v.partition, v.partitions, runs_of(v)};
     a.accumulates = accumulates && access == isa::Access::read_write;
     if (access == isa::Access::read_write && !a.accumulates) {  // reads, then writes
       a.write = false;
@@ -120,9 +124,11 @@ class Judge {
   // How many instructions of each queue start if `held` never completes. `order`: in which order, if wanted.
   std::vector<uint32_t> run(uint32_t held, std::vector<uint32_t>* order = nullptr) const {
     std::vector<uint32_t> next(exe_.queues.size());
-    std::vector<uint64_t> semaphores(exe_.semaphores);
+    std::vector<uint64_t> semaphores(size_t{exe_.semaphores} * exe_.lnc);
     auto ready = [&](const isa::Program& p, const isa::Instruction& i) {
-      return std::ranges::all_of(p.waits_of(i), [&](const isa::Wait& w) { return semaphores[w.semaphore] >= w.value; });
+      return std::ranges::all_of(p.waits_of(i), [&](const isa::Wait& w) {
+        return semaphores[isa::semaphore_number(exe_, p.core, w.semaphore)] >= w.value;
+      });
     };
     for (bool progress = true; progress;) {
       progress = false;
@@ -132,8 +138,8 @@ class Judge {
           const uint32_t node = first_[q] + next[q]++;
           if (order) order->push_back(node);
           progress = true;
-          const uint16_t signal = p.code[nodes_[node].index].signal;
-          if (signal != isa::kNoSemaphore) semaphores[signal] += increments(node, held);
+          for (uint32_t number : isa::raised_by(exe_, p.core, p.code[nodes_[node].index]))
+            semaphores[number] += increments(node, held);
         }
       }
     }
@@ -183,15 +189,15 @@ class Judge {
     std::vector<uint32_t> order;
     run(kNone, &order);
     enum : uint8_t { kNothing, kByTensor, kByOther };
-    std::map<std::pair<Memory, uint32_t>, std::vector<uint8_t>> memory;  // by partition
+    std::map<std::tuple<Memory, uint32_t, uint32_t>, std::vector<uint8_t>> memory;  // by core and partition
     auto bytes = [&](const Access& a, uint32_t p) -> std::vector<uint8_t>& {
-      std::vector<uint8_t>& m = memory[{a.memory, p}];
+      std::vector<uint8_t>& m = memory[{a.memory, a.core, p}];
       if (m.size() < static_cast<size_t>(a.runs.back().second)) m.resize(static_cast<size_t>(a.runs.back().second));
       return m;
     };
     for (const isa::HbmTensor& t : exe_.tensors) {
       if (t.role != isa::TensorRole::input && t.role != isa::TensorRole::constant) continue;
-      std::vector<uint8_t>& m = memory[{Memory::hbm, 0}];
+      std::vector<uint8_t>& m = memory[{Memory::hbm, 0, 0}];
       m.resize(std::max<size_t>(m.size(), t.address + t.bytes));
       std::fill_n(m.begin() + static_cast<ptrdiff_t>(t.address), t.bytes, kByOther);
     }

@@ -5,7 +5,7 @@
 //
 // The machine is that of docs/model.md, "The checker": queues start and complete in order; a transfer's bytes move at
 // any time between its trigger and its increments, one per DMA engine; what one sequencer triggers on one DMA queue
-// passes each DMA engine in order.
+// passes each DMA engine in order. Both cores of a pair are one machine.
 #pragma once
 #include <string>
 #include <vector>
@@ -29,7 +29,7 @@ struct Judgement {
   std::vector<uint64_t> order;
 };
 
-// `executable` without repeats (backend::expand).
+// `executable` without repeats and branches (unroll.h).
 Judgement judge(const isa::Executable& executable, const spec::ChipSpec& spec);
 
 }  // namespace presil::campaign

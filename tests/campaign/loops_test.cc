@@ -8,6 +8,7 @@
 #include "backend/lower.h"
 #include "isa/parse.h"
 #include "isa/print.h"
+#include "isa/slots.h"
 #include "spec/chip_file.h"
 #include "system/run.h"
 #include "tile/builder.h"
@@ -157,6 +158,31 @@ TEST(Loops, TilesTakeOverMemoryOfThoseMadeEarlier) {
       system::run(exe, chip(), {.data = true, .check = true}, {{"x", std::as_bytes(std::span(two))}}).value();
   EXPECT_TRUE(r.outcome.ok()) << chip::outcome_text(r.outcome);
   EXPECT_EQ(floats(r.outputs[0].bytes), two);
+}
+
+// A loop that counts in the register which bounds the loop inside: what that register was computed from is computed by
+// whoever runs the loops, though nothing reads its result before the loop overwrites it.
+TEST(Loops, CountInARegisterThatWasComputedBefore) {
+  Builder b("reused");
+  const uint32_t y = b.tensor("y", DType::fp32, {1}, TensorRole::output);
+  b.begin_layer("reused", "loop");
+  b.set_source("count");
+  const View value = b.tile_view(b.sbuf(1, 4, "value"), DType::fp32);
+  b.memset({.dst = value, .value = 0.0f});
+  const Register bound = b.compute(AluOp::bit_and, b.compute(AluOp::bit_xor, b.make_register(2), 1), 3);
+  const auto outer = static_cast<uint32_t>(b.program.code.code.size());
+  b.loop(0, 3, 1, [&](Register) {
+    b.loop(0, bound, 1,
+           [&](Register) { b.tensor_scalar({.dst = value, .data = value, .op0 = AluOp::add, .operand0 = 1.0f}); });
+  });
+  b.dma(b.whole(y), value);
+  tile::TileProgram program = b.take();
+  const isa::Instruction& head = program.code.code[outer];
+  program.code.attributes[head.attribute_begin + isa::slots::loop::counter] = bound.number;
+  const isa::Executable exe = backend::lower(std::move(program), chip()).value();
+  const system::RunResult r = system::run(exe, chip(), {.data = true, .check = true}).value();
+  ASSERT_TRUE(r.outcome.ok()) << chip::outcome_text(r.outcome);
+  EXPECT_EQ(floats(r.outputs[0].bytes)[0], 0.0f + 1.0f + 2.0f);
 }
 
 TEST(Loops, SayWhatTheyNeedAndTheCoreLacks) {

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <array>
 
+#include "tests/campaign/mutate_dynamic.h"
+
 namespace presil::campaign {
 namespace {
 
@@ -14,8 +16,11 @@ using isa::Program;
 using isa::View;
 
 constexpr std::array<std::string_view, kFaultCount> kNames = {
-    "drop_wait",    "lower_wait",   "raise_wait",   "wrong_semaphore", "drop_signal", "wrong_signal",
-    "extra_signal", "sbuf_address", "psum_address", "hbm_address",     "swap"};
+    "drop_wait",      "lower_wait",      "raise_wait",        "wrong_semaphore",  "drop_signal",   "wrong_signal",
+    "extra_signal",   "sbuf_address",    "psum_address",      "hbm_address",      "swap",          "loop_bounds",
+    "register_value", "register_number", "register_operator", "register_address", "branch_target", "control_dropped",
+    "moving_step",    "moving_register", "wait_register",     "index_values",     "index_place",   "table_shape",
+    "index_mode",     "signal_core",     "peer_memory"};
 
 struct Place {
   uint32_t queue = 0, instruction = 0, item = 0;
@@ -75,37 +80,15 @@ Items items_of(Fault f, const Program& p, uint32_t n) {
       return operands_in(p, n, isa::Memory::hbm);
     case Fault::swap:
       return neighbours(p, n) ? Items{0} : Items{};
+    default:
+      return dynamic_items(f, p, n);
   }
-  return {};
 }
 
 // A wait that is satisfied from the start, in every iteration.
 void drop_wait(Program& p, Instruction& i, uint32_t item) {
   p.waits[i.wait_begin + item].value = 0;
-  for (uint32_t d = i.delta_begin; d < i.delta_begin + i.delta_count; ++d) {
-    if (p.deltas[d].target == isa::Delta::Target::wait && p.deltas[d].index == item) p.deltas[d].step = 0;
-  }
-}
-
-void move_operand(const Program& p, View& v, Prng& random) {
-  const auto size = static_cast<int64_t>(dtype_bytes(v.dtype));
-  const isa::ByteRange range = isa::byte_range(v);
-  const int64_t sign = random.below(2) ? 1 : -1;
-  std::vector<int64_t> others;
-  for (const View& o : p.views) {
-    if (o.memory == v.memory && o.offset != v.offset && o.offset % size == 0) others.push_back(o.offset);
-  }
-  switch (random.below(3)) {
-    case 0:
-      v.offset += sign * size;
-      return;
-    case 1:
-      v.offset += sign * (range.end - range.begin);
-      return;
-    default:
-      v.offset = others.empty() ? v.offset + size : others[random.below(others.size())];
-      return;
-  }
+  keep_deltas(p, i, [&](const isa::Delta& d) { return d.target != isa::Delta::Target::wait || d.index != item; });
 }
 
 uint16_t other_semaphore(const Executable& e, uint16_t semaphore, Prng& random) {
@@ -152,11 +135,33 @@ bool plant(Executable& e, Fault f, const Place& at, Prng& random) {
     case Fault::swap:
       std::swap(p.code[at.instruction], p.code[at.instruction + 1]);
       return true;
+    default:
+      return plant_dynamic(p, f, i, at.item, random);
   }
-  return false;
 }
 
 }  // namespace
+
+void move_operand(const Program& p, View& v, Prng& random) {
+  const auto size = static_cast<int64_t>(dtype_bytes(v.dtype));
+  const isa::ByteRange range = isa::byte_range(v);
+  const int64_t sign = random.below(2) ? 1 : -1;
+  std::vector<int64_t> others;
+  for (const View& o : p.views) {
+    if (o.memory == v.memory && o.offset != v.offset && o.offset % size == 0) others.push_back(o.offset);
+  }
+  switch (random.below(3)) {
+    case 0:
+      v.offset += sign * size;
+      return;
+    case 1:
+      v.offset += sign * (range.end - range.begin);
+      return;
+    default:
+      v.offset = others.empty() ? v.offset + size : others[random.below(others.size())];
+      return;
+  }
+}
 
 std::string_view fault_name(Fault f) { return kNames[static_cast<size_t>(f)]; }
 

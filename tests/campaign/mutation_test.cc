@@ -15,6 +15,8 @@
 namespace presil::campaign {
 namespace {
 
+constexpr int kFaults = kPlainFaults.count();
+
 // What became of the mutants of one kind of fault.
 struct Tally {
   int mutants = 0;
@@ -70,9 +72,9 @@ void count(Tally& t, const Original& o, Fault fault, const isa::Executable& muta
   EXPECT_TRUE(found) << what << ": " << now.why;
 }
 
-void print(const std::array<Tally, kFaultCount>& tallies) {
+void print(const std::array<Tally, kFaults>& tallies) {
   std::printf("| fault | mutants | refused | race | undefined | deadlock | other result | equivalent | missed |\n");
-  for (int f = 0; f < kFaultCount; ++f) {
+  for (int f = 0; f < kFaults; ++f) {
     const Tally& t = tallies[static_cast<size_t>(f)];
     const auto [ordered, race, undefined, deadlock] = t.verdicts;
     std::printf("| %s | %d | %d | %d | %d | %d | %d | %d (%d) | %d |\n",
@@ -82,15 +84,15 @@ void print(const std::array<Tally, kFaultCount>& tallies) {
 }
 
 void campaign(uint64_t programs, int each, Subject (*make)(uint64_t)) {
-  std::array<Tally, kFaultCount> tallies;
+  std::array<Tally, kFaults> tallies;
   int repeating = 0;
   for (uint64_t seed = 0; seed < programs; ++seed) {
     const Original original = examine(make(seed), seed);
     const std::vector<isa::Program>& queues = original.subject.exe.queues;
     repeating += std::ranges::any_of(queues, [](const isa::Program& p) { return !p.repeats.empty(); });
     Prng random(seed);
-    for (int k = 0; k < each * kFaultCount; ++k) {
-      const auto fault = static_cast<Fault>(k % kFaultCount);
+    for (int k = 0; k < each * kFaults; ++k) {
+      const auto fault = static_cast<Fault>(k % kFaults);
       std::string what;
       auto mutant = mutate(original.subject.exe, fault, random, what);
       if (!mutant) continue;

@@ -5,6 +5,7 @@
 
 #include "chip/execute_reference.h"
 #include "isa/touched.h"
+#include "tests/campaign/meaning.h"
 #include "tile/walk.h"
 
 namespace presil::campaign {
@@ -133,109 +134,7 @@ class Interpreter {
       }
       if (!fine) return name + (accumulates ? " accumulates onto what no matmul started" : " reads what nothing wrote");
     }
-    if (i.opcode == isa::Opcode::nc_n_gather && !indices_fit(i)) return name + " has an index outside its table";
-    if (i.opcode == isa::Opcode::local_gather && !places_exist(i)) return name + " has an index outside its table";
-    if (isa::index_of(placed_, i) >= 0 && !rows_exist(i)) return name + " has an index outside its table";
-    if (isa::index_of(placed_, i) >= 0 && names_twice(i)) return name + " names a row twice that it writes";
-    if (i.opcode == isa::Opcode::nc_matmul && !moves_a_permutation(i)) return name + " moves no permutation";
-    if (i.opcode == isa::Opcode::nc_matmul && !keeps_promises(i)) return name + " is promised ones and zeros";
-    if (i.opcode == isa::Opcode::nc_matmul_sparse && !tags_exist(i)) return name + " has a tag outside its pattern";
-    const int index = isa::index_of(placed_, i);
-    if (i.opcode == isa::Opcode::dma_copy && overlaps_itself(i, isa::slots::dma_copy::src))
-      return name + " writes where it reads";
-    if (index >= 0 && overlaps_itself(i, index)) return name + " writes where it reads";
-    return {};
-  }
-
-  bool indices_fit(const isa::Instruction& i) {
-    namespace s = isa::slots::nc_n_gather;
-    const uint64_t row = placed_.operand(i, s::data).elements_per_partition();
-    return std::ranges::all_of(chip::reference::read_words(machine_, placed_.operand(i, s::indices)),
-                               [&](uint64_t index) { return index < row; });
-  }
-
-  bool places_exist(const isa::Instruction& i) {
-    namespace s = isa::slots::local_gather;
-    const View &dst = placed_.operand(i, s::dst), &index = placed_.operand(i, s::index);
-    const auto words = chip::reference::read_words(machine_, index);
-    const uint64_t row = placed_.operand(i, s::src_buffer).elements_per_partition(),
-                   per = index.elements_per_partition();
-    const uint64_t e = placed_.word(i, s::num_elem_per_idx);
-    for (uint64_t p = 0; p < dst.partitions; ++p) {
-      for (uint64_t k = 0; k * e < dst.elements_per_partition(); ++k) {
-        if ((words[(p / 16 * 16 + k % 16) * per + k / 16] + 1) * e > row) return false;
-      }
-    }
-    return true;
-  }
-
-  std::vector<uint64_t> rows_named(const isa::Instruction& i) {
-    return chip::reference::read_words(machine_, placed_.operand(i, isa::index_of(placed_, i)));
-  }
-  bool rows_exist(const isa::Instruction& i) {
-    const int oob = isa::attribute_index(i.opcode, "oob_mode");
-    if (placed_.word(i, oob) == static_cast<uint32_t>(isa::OobMode::skip)) return true;
-    int table = isa::slots::dma_copy::dst;
-    while (!isa::is_table(placed_, i, table)) ++table;
-    const uint64_t rows = placed_.operand(i, table).dims[0].count;
-    return std::ranges::all_of(rows_named(i), [&](uint64_t index) { return index < rows; });
-  }
-  bool names_twice(const isa::Instruction& i) {
-    if (!isa::is_table(placed_, i, isa::slots::dma_copy::dst)) return false;
-    std::vector<uint64_t> rows = rows_named(i);
-    std::ranges::sort(rows);
-    return std::ranges::adjacent_find(rows) != rows.end();
-  }
-
-  bool moves_a_permutation(const isa::Instruction& i) {
-    namespace s = isa::slots::nc_matmul;
-    if (placed_.word(i, s::is_transpose) == 0) return true;
-    const View& moving = placed_.operand(i, s::moving);
-    const auto values = chip::reference::read_floats(machine_, moving);
-    const size_t columns = moving.elements_per_partition();
-    for (size_t n = 0; n < columns; ++n) {
-      int ones = 0;
-      for (size_t k = n; k < values.size(); k += columns) ones += values[k] == 1.0f ? 1 : values[k] == 0.0f ? 0 : 2;
-      if (ones != 1) return false;
-    }
-    return true;
-  }
-
-  bool keeps_promises(const isa::Instruction& i) {
-    namespace s = isa::slots::nc_matmul;
-    const auto kept = [&](int hint, int k) {
-      const View& v = placed_.operand(i, k);
-      if (placed_.word(i, hint) == 0 || v.dtype != DType::fp32) return true;
-      return std::ranges::all_of(chip::reference::read_floats(machine_, v), [](float x) { return x == 0 || x == 1; });
-    };
-    if (placed_.word(i, s::is_transpose) != 0) return true;
-    return kept(s::is_stationary_onezero, s::stationary) && kept(s::is_moving_onezero, s::moving);
-  }
-
-  bool tags_exist(const isa::Instruction& i) {
-    namespace s = isa::slots::nc_matmul_sparse;
-    const View& tags = placed_.operand(i, s::tags);
-    const uint64_t columns = placed_.operand(i, s::dst).partitions, words = tags.elements_per_partition();
-    const auto read = chip::reference::read_words(machine_, tags);
-    for (size_t p = 0; p < tags.partitions; ++p) {
-      for (size_t m = 0; m < columns; ++m) {
-        if ((read[p * words + m / 4] >> (4 * (m % 4)) & 15) >= placed_.word(i, s::of)) return false;
-      }
-    }
-    return true;
-  }
-
-  bool overlaps_itself(const isa::Instruction& i, int source) {
-    const auto to = chip::reference::places(shadow_, placed_.operand(i, 0));
-    const auto from = chip::reference::places(shadow_, placed_.operand(i, source));
-    const auto to_bytes = static_cast<ptrdiff_t>(dtype_bytes(placed_.operand(i, 0).dtype));
-    const auto from_bytes = static_cast<ptrdiff_t>(dtype_bytes(placed_.operand(i, source).dtype));
-    std::vector<std::byte*> sorted(from.begin(), from.end());
-    std::ranges::sort(sorted);
-    return std::ranges::any_of(to, [&](std::byte* at) {
-      auto next = std::ranges::lower_bound(sorted, at - (from_bytes - 1));
-      return next != sorted.end() && *next < at + to_bytes;
-    });
+    return meaningless(placed_, i, machine_);
   }
 
   const tile::TileProgram& program_;

@@ -40,6 +40,7 @@ class Maker : public ControlSteps {
  private:
   void any_step() override {
     if (options.control_percent > 0 && chance(options.control_percent)) return control();
+    if (options.transfer_percent > 0 && chance(options.transfer_percent)) return chance(40) ? dma_rows() : dma_copy();
     auto pick = static_cast<uint32_t>(random.below(total_));
     size_t opcode = 0;
     while (pick >= weights_[opcode]) pick -= weights_[opcode++];

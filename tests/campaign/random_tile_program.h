@@ -12,8 +12,9 @@ namespace presil::campaign {
 struct ProgramOptions {
   int steps = 24;  // instructions asked for; initial values of their operands come on top
   int live_tiles_max = 8;
-  uint32_t row_max = 48;         // elements per partition, of most operands
-  uint64_t control_percent = 0;  // of the steps that are loops, choices and work on registers
+  uint32_t row_max = 48;          // elements per partition, of most operands
+  uint64_t control_percent = 0;   // of the steps that are loops, choices and work on registers
+  uint64_t transfer_percent = 0;  // of the other steps that are transfers, by index where the machine has them
 };
 
 struct RandomTileProgram {

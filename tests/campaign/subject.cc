@@ -8,6 +8,7 @@
 #include "base/prng.h"
 #include "compiler/compile.h"
 #include "graph/host_tensor.h"
+#include "isa/control.h"
 #include "numerics/convert.h"
 #include "tests/campaign/random_chip.h"
 #include "tests/campaign/random_tile_program.h"
@@ -22,6 +23,14 @@ uint64_t executed(const isa::Executable& exe) {
   uint64_t total = 0;
   for (const isa::Program& queue : exe.queues) total += isa::executed_count(queue);
   return total;
+}
+
+}  // namespace
+
+std::vector<system::Input> Subject::views() const {
+  std::vector<system::Input> out;
+  for (const system::Output& o : inputs) out.push_back({o.name, o.bytes});
+  return out;
 }
 
 std::vector<system::Output> random_inputs(const isa::Executable& exe, Prng& random) {
@@ -39,14 +48,6 @@ std::vector<system::Output> random_inputs(const isa::Executable& exe, Prng& rand
   return inputs;
 }
 
-}  // namespace
-
-std::vector<system::Input> Subject::views() const {
-  std::vector<system::Input> out;
-  for (const system::Output& o : inputs) out.push_back({o.name, o.bytes});
-  return out;
-}
-
 Subject random_subject(uint64_t seed, uint64_t steps_max) {
   Prng random(seed);
   Subject s{.exe = {}, .spec = random_chip(random.next()), .inputs = {}};
@@ -58,6 +59,25 @@ Subject random_subject(uint64_t seed, uint64_t steps_max) {
   const backend::Options options{.reorder_gain_percent = 0, .reroll = random.below(2) != 0};
   s.exe = backend::lower(std::move(made.program), s.spec, options).value();
   return s;
+}
+
+Subject looping_subject(uint64_t seed) {
+  // Not every program fits every machine; most of those with branches and transfers by index are long enough.
+  for (Prng random(seed);;) {
+    Subject s{.exe = {}, .spec = random_chip(random.next()), .inputs = {}};
+    if (s.spec.generation < 3) continue;
+    const ProgramOptions sizes{.steps = static_cast<int>(4 + random.below(9)),
+                               .live_tiles_max = static_cast<int>(2 + random.below(5)),
+                               .row_max = static_cast<uint32_t>(1 + random.below(12)),
+                               .control_percent = 25 + random.below(30),
+                               .transfer_percent = 30 + random.below(30)};
+    RandomTileProgram made = random_tile_program(random.next(), s.spec, sizes);
+    for (const system::Input& i : made.inputs()) s.inputs.push_back({i.name, {i.bytes.begin(), i.bytes.end()}});
+    auto exe = backend::lower(std::move(made.program), s.spec, {});
+    if (!exe || !isa::has_control(*exe) || executed(*exe) > kInstructionsMax) continue;
+    s.exe = std::move(*exe);
+    return s;
+  }
 }
 
 Subject compiled_subject(uint64_t seed) {
