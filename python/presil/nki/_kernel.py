@@ -39,12 +39,12 @@ class Kernel:
 
     def on(self, chip: str) -> "Kernel":
         """The same kernel for another chip."""
-        return Kernel(self.function, chip, self.grid)
+        return type(self)(self.function, chip, self.grid)
 
     def __getitem__(self, grid: Any) -> "Kernel":
         """kernel[2, 4](...): launched on a grid of programs."""
         extents = tuple(grid) if isinstance(grid, tuple) else (grid,)
-        return Kernel(self.function, self.chip, tuple(int(e) for e in extents))
+        return type(self)(self.function, self.chip, tuple(int(e) for e in extents))
 
     def __call__(self, *arguments: Any, **options: Any) -> Any:
         if _trace.current is not None:
@@ -71,19 +71,30 @@ class Kernel:
         bound = inspect.signature(self.function).bind(*arguments, **options)
         inputs: list[Any] = []
         for name, value in bound.arguments.items():
-            bound.arguments[name] = _given(trace, name, value, inputs)
+            bound.arguments[name] = self._given(trace, name, value, inputs)
         returned = None
         _trace.current = trace
         try:
             for trace.program in np.ndindex(*self.grid) if self.grid else [()]:
-                result = self.function(*bound.args, **bound.kwargs)
+                result = self._called(trace, bound)
                 returned = result if returned is None else returned
         finally:
             _trace.current = None
         alike = _as_given([*arguments, *options.values()])
-        outputs, shape = _returned(self.function.__name__, returned)
+        outputs, shape = self._returned(returned)
         core = trace.recording.compile(chip)
         return Program(core, True), inputs, lambda result: shape([alike(result.outputs[name]) for name in outputs])
+
+    # What another interface to the same tracer does otherwise.
+    def _called(self, trace: _trace.Trace, bound: inspect.BoundArguments) -> Any:
+        """One program of the grid."""
+        return self.function(*bound.args, **bound.kwargs)
+
+    def _given(self, trace: _trace.Trace, name: str, value: Any, inputs: list[Any]) -> Any:
+        return _given(trace, name, value, inputs)
+
+    def _returned(self, value: Any) -> tuple[list[str], Any]:
+        return _returned(self.function.__name__, value)
 
 
 def _as_given(arguments: list[Any]) -> Callable[[Any], Any]:

@@ -19,7 +19,10 @@ current: "Trace | None" = None
 
 
 def line() -> str:
-    """file:line of the kernel's code, the nearest frame outside of this package."""
+    """file:line of the kernel's code, the nearest frame outside of this package, or where a result was asked for that is
+    computed later."""
+    if current is not None and current.at is not None:
+        return current.at
     frame = sys._getframe(1)
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_FOLDER):
         frame = frame.f_back
@@ -39,6 +42,12 @@ class Trace:
         self.generation = generation
         self.grid, self.program = grid, (0,) * len(grid)
         self.names: dict[str, int] = {}
+        self.at: str | None = None
+        # What presil.nki.legacy keeps: a result that waits for its destination, and tensors that programs share.
+        self.pending: Any = None
+        self.shared: list[Any] = []
+        self.shared_count = 0
+        self.inputs: list[Any] = []
 
     def name(self, wanted: str) -> str:
         """Unique: the name itself, or with a number behind."""
