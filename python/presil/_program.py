@@ -11,6 +11,10 @@ from presil._chips import Chip
 from presil._result import Result
 
 
+# Jumps backwards after which a program counts as endless.
+_JUMPS_MAX = 100_000_000
+
+
 @dataclass(frozen=True)
 class TensorType:
     """An input or output of a program."""
@@ -83,6 +87,7 @@ class Program:
             integer(seed, "seed", 0, 2**64 - 1),
             integer(threads, "threads", 0, 2**32 - 1),
             False,
+            _JUMPS_MAX,
         )
         return Result(core)
 

@@ -23,8 +23,28 @@ uint32_t Recording::tile(isa::Memory memory, uint32_t partitions, uint32_t bytes
                                      : builder_.sbuf(partitions, bytes, std::move(name), place);
 }
 
-Result<void> Recording::check(const isa::View& view, std::string_view operand, const std::string& line) const {
-  const isa::ByteRange range = isa::byte_range(view);
+// The bytes that an operand may reach. What moves by a register whose values are not known is left to the machine.
+isa::ByteRange Recording::reach(const Operand& operand) const {
+  isa::ByteRange range = isa::byte_range(operand.view);
+  for (const Move& m : operand.moves) {
+    auto counter = counters_.find(m.reg);
+    if (counter == counters_.end()) return {0, 0};
+    const int64_t first = counter->second.low * m.bytes, last = counter->second.high * m.bytes;
+    range.begin += std::min(first, last);
+    range.end += std::max(first, last);
+  }
+  return range;
+}
+
+isa::View Recording::placed(const Operand& operand) {
+  isa::View view = operand.view;
+  for (const Move& m : operand.moves) view = builder_.moving(view, {m.reg}, m.bytes);
+  return view;
+}
+
+Result<void> Recording::check(const Operand& o, std::string_view operand, const std::string& line) const {
+  const isa::View& view = o.view;
+  const isa::ByteRange range = reach(o);
   if (view.memory == isa::Memory::hbm) {
     const isa::HbmTensor& t = builder_.program.tensors.at(view.base);
     if (range.begin >= 0 && range.end <= static_cast<int64_t>(t.bytes)) return {};
@@ -43,15 +63,61 @@ Result<void> Recording::check(const isa::View& view, std::string_view operand, c
                    line);
 }
 
-Result<void> Recording::append(isa::Opcode opcode, isa::EngineKind engine, std::span<const isa::View> operands,
-                               std::span<const uint32_t> attributes, const std::string& line) {
+Result<uint32_t> Recording::append(isa::Opcode opcode, isa::EngineKind engine, std::span<const Operand> operands,
+                                   std::span<const uint32_t> attributes, const std::string& line) {
   const isa::InstructionRow& row = isa::row(opcode);
+  std::vector<isa::View> views;
   for (size_t k = 0; k < operands.size(); ++k) {
-    if (operands[k].present()) TRY(check(operands[k], row.operands[k].name, line));
+    if (operands[k].view.present()) TRY(check(operands[k], row.operands[k].name, line));
+    views.push_back(placed(operands[k]));
   }
   builder_.set_source(row.name, line);
-  builder_.append(opcode, engine, operands, attributes);
+  return builder_.append(opcode, engine, views, attributes);
+}
+
+uint32_t Recording::make_register(const std::string& line) {
+  builder_.set_source("register", line);
+  return builder_.make_register().number;
+}
+
+void Recording::assign(uint32_t to, tile::Number value, const std::string& line) {
+  builder_.set_source("register_move", line);
+  builder_.assign({to}, value);
+}
+
+Result<void> Recording::load_register(uint32_t to, const Operand& element, const std::string& line) {
+  TRY(check(element, "src", line));
+  builder_.set_source("register_load", line);
+  builder_.load_register({to}, placed(element));
   return {};
+}
+
+Result<void> Recording::store_register(const Operand& element, uint32_t from, const std::string& line) {
+  TRY(check(element, "dst", line));
+  builder_.set_source("register_store", line);
+  builder_.store_register(placed(element), {from});
+  return {};
+}
+
+uint32_t Recording::begin_loop(tile::Number from, tile::Number until, int32_t step, const std::string& line) {
+  builder_.set_source("loop", line);
+  const uint32_t counter = builder_.begin_loop(from, until, step).number;
+  const bool constant = from.reg == isa::kNoRegister && until.reg == isa::kNoRegister;
+  if (constant && from.value < until.value) {
+    const int64_t trips = (int64_t{until.value} - from.value + step - 1) / step;
+    counters_[counter] = {from.value, from.value + (trips - 1) * step};
+  }
+  return counter;
+}
+
+void Recording::leave_unless(uint32_t condition, const std::string& line) {
+  builder_.set_source("while", line);
+  builder_.leave_unless({condition});
+}
+
+void Recording::end_loop(const std::string& line) {
+  builder_.set_source("loop", line);
+  builder_.end_loop();
 }
 
 namespace {

@@ -1,6 +1,7 @@
 // A kernel as it was traced: tensors in HBM, tiles, and instructions of the table in program order, each with the line
 // of source that issued it. What a front end passes is checked here, so that everything wrong is an Error at its line.
 #pragma once
+#include <map>
 #include <span>
 #include <string>
 #include <vector>
@@ -13,6 +14,16 @@
 
 namespace presil::nki {
 
+// A view, so many bytes further for each unit of a register.
+struct Move {
+  uint32_t reg = 0;
+  int64_t bytes = 0;
+};
+struct Operand {
+  isa::View view{};
+  std::vector<Move> moves{};
+};
+
 class Recording {
  public:
   explicit Recording(std::string kernel);
@@ -23,9 +34,22 @@ class Recording {
   uint32_t tile(isa::Memory memory, uint32_t partitions, uint32_t bytes, std::string name, tile::Builder::Place place);
 
   // One row of the table: its operands in order (absent ones with no memory) and its attributes' words. `line` is
-  // "file:line". Errors: an operand that leaves its tile or tensor.
-  Result<void> append(isa::Opcode opcode, isa::EngineKind engine, std::span<const isa::View> operands,
-                      std::span<const uint32_t> attributes, const std::string& line);
+  // "file:line". Returns its number. Errors: an operand that leaves its tile or tensor.
+  Result<uint32_t> append(isa::Opcode opcode, isa::EngineKind engine, std::span<const Operand> operands,
+                          std::span<const uint32_t> attributes, const std::string& line);
+  // Instruction `after` starts only when `before` has completed.
+  void order(uint32_t before, uint32_t after) { builder_.order(before, after); }
+
+  // Registers by number; `tile::Number` is one of them or a constant. What moves and what loops is checked when they
+  // end (tile/verify.h), where addresses lie when they run.
+  uint32_t make_register(const std::string& line);
+  void assign(uint32_t to, tile::Number value, const std::string& line);
+  Result<void> load_register(uint32_t to, const Operand& element, const std::string& line);
+  Result<void> store_register(const Operand& element, uint32_t from, const std::string& line);
+  // Loops on the device: the counter's register.
+  uint32_t begin_loop(tile::Number from, tile::Number until, int32_t step, const std::string& line);
+  void leave_unless(uint32_t condition, const std::string& line);
+  void end_loop(const std::string& line);
 
   size_t instructions() const { return builder_.program.code.code.size(); }
   // Order, addresses, semaphores, DMA queues. Errors: rules of the chip that the kernel breaks, all of them, each with
@@ -33,8 +57,15 @@ class Recording {
   Result<runtime::Workload> compile(spec::ChipSpec chip, const Cancel* cancel);
 
  private:
-  Result<void> check(const isa::View& view, std::string_view operand, const std::string& line) const;
+  Result<void> check(const Operand& operand, std::string_view name, const std::string& line) const;
+  isa::ByteRange reach(const Operand& operand) const;
+  isa::View placed(const Operand& operand);
+
+  struct Interval {
+    int64_t low = 0, high = 0;  // what a counter's register may hold
+  };
   tile::Builder builder_;
+  std::map<uint32_t, Interval> counters_;  // those of constant loops
 };
 
 }  // namespace presil::nki

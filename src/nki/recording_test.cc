@@ -25,9 +25,10 @@ struct Kernel {
   uint32_t tile = recording.tile(Memory::sbuf, 128, 16, "tile", {});
 
   Result<void> copy(const View& dst, const View& src, const std::string& line) {
-    const View operands[] = {dst, src, View{}};
+    const Operand operands[] = {{dst}, {src}, {}};
     static constexpr uint32_t kAttributes[4] = {};
-    return recording.append(Opcode::dma_copy, EngineKind::sync, operands, kAttributes, line);
+    TRY(recording.append(Opcode::dma_copy, EngineKind::sync, operands, kAttributes, line));
+    return {};
   }
   View whole(uint32_t tensor) const {
     View v{.memory = Memory::hbm, .dtype = DType::fp32, .rank = 1};
@@ -69,11 +70,27 @@ TEST(Recording, AllBrokenRulesAreNamedAtTheirLines) {
   ASSERT_TRUE(k.copy(k.whole(k.y), tile_view(Memory::sbuf, k.tile, 128, 0, 4), "k.py:6"));
   View three = tile_view(Memory::sbuf, k.tile, 3, 0, 4);
   three.partition = 7;
-  const View operands[] = {three, three};
+  const Operand operands[] = {{three}, {three}};
   ASSERT_TRUE(k.recording.append(Opcode::reciprocal, EngineKind::vector, operands, {}, "k.py:7"));
   const std::string text = k.recording.compile(*spec::load_chip("trn2"), nullptr).error().text();
   EXPECT_NE(text.find("k.py:6: dma_copy src: reads 'tile', which nothing has written"), std::string::npos) << text;
   EXPECT_NE(text.find("k.py:7: reciprocal"), std::string::npos) << text;
+}
+
+TEST(Recording, WhatMovesStaysInsideForEveryTurnOfALoop) {
+  for (int32_t until : {4, 5}) {
+    Kernel k;
+    const uint32_t turn = k.recording.begin_loop(0, until, 1, "k.py:1");
+    View quarter = k.whole(k.x);
+    quarter.dims[0].count = 128;
+    const Operand operands[] = {{tile_view(Memory::sbuf, k.tile, 128, 0, 1)}, {quarter, {{turn, 512}}}, {}};
+    static constexpr uint32_t kAttributes[4] = {};
+    const auto done = k.recording.append(Opcode::dma_copy, EngineKind::sync, operands, kAttributes, "k.py:2");
+    EXPECT_EQ(done.has_value(), until == 4);
+    if (!done) {
+      EXPECT_EQ(done.error().text(), "k.py:2: src reaches bytes 0 to 2560 of tensor 'x', which has 2048");
+    }
+  }
 }
 
 }  // namespace

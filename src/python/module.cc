@@ -80,8 +80,8 @@ runtime::NamedArray array_of(const GivenArray& given) {
 }
 
 Outcome run(const Program& program, const std::vector<GivenArray>& inputs, bool data, bool check, uint64_t seed,
-            uint32_t threads, bool traced) {
-  runtime::RunOptions options{.data = data, .check = check, .seed = seed, .threads = threads};
+            uint32_t threads, bool traced, uint64_t jumps_max) {
+  runtime::RunOptions options{.data = data, .check = check, .seed = seed, .threads = threads, .jumps_max = jumps_max};
   auto trace = traced ? std::make_shared<trace::Trace>() : nullptr;
   std::vector<runtime::NamedArray> arrays;
   for (const GivenArray& given : inputs) arrays.push_back(array_of(given));
@@ -142,7 +142,7 @@ NB_MODULE(_core, m) {
         "retime"_a, "cores"_a);
   nb::class_<Program>(m, "Program")
       .def("save", &save, "path"_a)
-      .def("run", &run, "inputs"_a, "data"_a, "check"_a, "seed"_a, "threads"_a, "traced"_a)
+      .def("run", &run, "inputs"_a, "data"_a, "check"_a, "seed"_a, "threads"_a, "traced"_a, "jumps_max"_a)
       .def("inputs", [](const Program& p) { return tensors(p, isa::TensorRole::input); })
       .def("outputs", [](const Program& p) { return tensors(p, isa::TensorRole::output); })
       .def("text", [](const Program& p) { return isa::print(p.workload->executable); })

@@ -40,10 +40,19 @@ int64_t item(nb::handle tuple, Py_ssize_t index) {
 }
 
 // (memory, dtype, base, partition, partitions, byte offset, step, count, step, count ...), or () for an absent operand.
-isa::View view_of(nb::handle tuple) {
+// One that moves: (that, register, bytes, register, bytes ...).
+nki::Operand operand_of(nb::handle tuple) {
   const Py_ssize_t size = PyTuple_Size(tuple.ptr());
-  isa::View v;
-  if (size == 0) return v;
+  nki::Operand operand;
+  isa::View& v = operand.view;
+  if (size == 0) return operand;
+  nb::handle first(PyTuple_GetItem(tuple.ptr(), 0));
+  if (PyTuple_Check(first.ptr())) {
+    operand = operand_of(first);
+    for (Py_ssize_t i = 1; i + 1 < size; i += 2)
+      operand.moves.push_back({static_cast<uint32_t>(item(tuple, i)), item(tuple, i + 1)});
+    return operand;
+  }
   CHECK(size >= 6 && size % 2 == 0 && (size - 6) / 2 <= isa::kMaxRank, "a view's tuple");
   v.memory = static_cast<isa::Memory>(item(tuple, 0));
   v.dtype = static_cast<DType>(item(tuple, 1));
@@ -55,19 +64,25 @@ isa::View view_of(nb::handle tuple) {
     v.dims[v.rank].step = static_cast<int32_t>(item(tuple, i));
     v.dims[v.rank++].count = static_cast<uint32_t>(item(tuple, i + 1));
   }
-  return v;
+  return operand;
 }
 
-void append(Recording& r, uint32_t opcode, uint32_t engine, nb::tuple operands, nb::tuple attributes,
-            const std::string& line) {
-  std::array<isa::View, 16> views;
-  std::array<uint32_t, 16> words;
+uint32_t append(Recording& r, uint32_t opcode, uint32_t engine, nb::tuple operands, nb::tuple attributes,
+                const std::string& line) {
+  std::array<nki::Operand, 20> views;
+  std::array<uint32_t, 20> words;
   CHECK(opcode < isa::kOpcodeCount && operands.size() <= views.size() && attributes.size() <= words.size(), "a row");
-  for (size_t k = 0; k < operands.size(); ++k) views[k] = view_of(operands[k]);
+  for (size_t k = 0; k < operands.size(); ++k) views[k] = operand_of(operands[k]);
   for (size_t k = 0; k < attributes.size(); ++k)
     words[k] = static_cast<uint32_t>(item(attributes, static_cast<Py_ssize_t>(k)));
-  value_or_raise(r.append(static_cast<isa::Opcode>(opcode), static_cast<isa::EngineKind>(engine),
-                          {views.data(), operands.size()}, {words.data(), attributes.size()}, line));
+  return value_or_raise(r.append(static_cast<isa::Opcode>(opcode), static_cast<isa::EngineKind>(engine),
+                                 {views.data(), operands.size()}, {words.data(), attributes.size()}, line));
+}
+
+// A register as (number,), or a constant.
+tile::Number number_of(nb::handle value) {
+  if (PyTuple_Check(value.ptr())) return tile::Register{static_cast<uint32_t>(item(value, 0))};
+  return nb::cast<int32_t>(value);
 }
 
 Program compile(Recording& r, const std::string& chip) {
@@ -128,6 +143,34 @@ void bind_recording(nb::module_& m) {
           },
           "memory"_a, "partitions"_a, "bytes"_a, "name"_a, "partition"_a.none(), "offset"_a.none())
       .def("append", &append, "opcode"_a, "engine"_a, "operands"_a, "attributes"_a, "line"_a)
+      .def("order", &Recording::order, "before"_a, "after"_a)
+      .def("make_register", &Recording::make_register, "line"_a)
+      .def(
+          "assign",
+          [](Recording& r, uint32_t to, nb::object value, const std::string& line) {
+            r.assign(to, number_of(value), line);
+          },
+          "to"_a, "value"_a, "line"_a)
+      .def(
+          "load_register",
+          [](Recording& r, uint32_t to, nb::tuple element, const std::string& line) {
+            value_or_raise(r.load_register(to, operand_of(element), line));
+          },
+          "to"_a, "element"_a, "line"_a)
+      .def(
+          "store_register",
+          [](Recording& r, nb::tuple element, uint32_t from, const std::string& line) {
+            value_or_raise(r.store_register(operand_of(element), from, line));
+          },
+          "element"_a, "source"_a, "line"_a)
+      .def(
+          "begin_loop",
+          [](Recording& r, nb::object from, nb::object until, int32_t step, const std::string& line) {
+            return r.begin_loop(number_of(from), number_of(until), step, line);
+          },
+          "lower"_a, "upper"_a, "step"_a, "line"_a)
+      .def("leave_unless", &Recording::leave_unless, "condition"_a, "line"_a)
+      .def("end_loop", &Recording::end_loop, "line"_a)
       .def("compile", &compile, "chip"_a)
       .def_prop_ro("instructions", &Recording::instructions);
 }

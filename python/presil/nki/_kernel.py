@@ -20,6 +20,8 @@ from presil.nki._types import HBM, as_dtype
 _TARGET = "NEURON_PLATFORM_TARGET_OVERRIDE"
 
 
+# Turns of loops on the device, of all queues together, after which a kernel counts as endless.
+_TURNS_MAX = 10_000_000
 _GENERATIONS = {"gen2": "trn1", "gen3": "trn2", "gen4": "trn3"}
 
 
@@ -50,18 +52,19 @@ class Kernel:
         if _trace.current is not None:
             return self.function(*arguments, **options)  # a kernel inside a kernel is a part of it
         program, inputs, returned = self._compiled(arguments, options)
-        self.result = Result(program._core.run(inputs, True, True, 0, 0, False))
+        self.result = Result(program._core.run(inputs, True, True, 0, 0, False, _TURNS_MAX))
         return returned(self.result)
 
     def timed(self, *arguments: Any, **options: Any) -> Result:
         """Time without values."""
-        program, _, _ = self._compiled(arguments, options)
-        return Result(program._core.run([], False, False, 0, 0, False))
+        program, inputs, _ = self._compiled(arguments, options)
+        return Result(program._core.run(inputs, False, False, 0, 0, False, _TURNS_MAX))
 
     def _profiled(self, kind: Callable[..., Any], data: bool, arguments: Any, options: Any) -> Any:
         """The run as kind(outcome, what it returned)."""
         program, inputs, returned = self._compiled(arguments, options)
-        self.result = kind(program._core.run(inputs if data else [], data, data, 0, 0, True), returned if data else lambda _: None)
+        core = program._core.run(inputs, data, data, 0, 0, True, _TURNS_MAX)
+        self.result = kind(core, returned if data else lambda _: None)
         return self.result
 
     def _compiled(self, arguments: Any, options: Any) -> tuple[Program, list[Any], Callable[[Result], Any]]:
@@ -78,6 +81,7 @@ class Kernel:
             for trace.program in np.ndindex(*self.grid) if self.grid else [()]:
                 result = self._called(trace, bound)
                 returned = result if returned is None else returned
+            trace.finish()
         finally:
             _trace.current = None
         alike = _as_given([*arguments, *options.values()])
@@ -136,7 +140,11 @@ def _from_torch(tensor: Any) -> Any:
 
 
 def _given(trace: _trace.Trace, name: str, value: Any, inputs: list[Any]) -> Any:
-    """Arrays become tensors in HBM; anything else is passed on."""
+    """Arrays become tensors in HBM, those in lists, tuples and dictionaries too; anything else is passed on."""
+    if type(value) in (list, tuple):
+        return type(value)(_given(trace, f"{name}{k}", item, inputs) for k, item in enumerate(value))
+    if type(value) is dict:
+        return {key: _given(trace, f"{name}.{key}", item, inputs) for key, item in value.items()}
     if hasattr(value, "detach"):
         value = _from_torch(value)
     if not hasattr(value, "__array__") or np.isscalar(value):

@@ -13,6 +13,8 @@ TABLE = _core.instruction_table()
 _ENGINES = {name: _core.engine_number(name) for name in ("tensor", "vector", "scalar", "gpsimd", "sync")}
 _F32 = struct.Struct("<f")
 _U32 = struct.Struct("<I")
+# Python that never stops issuing instructions is stopped.
+INSTRUCTIONS_MAX = 50_000_000
 _KIND_F32 = 0  # isa::AttributeKind
 
 current: "Trace | None" = None
@@ -48,6 +50,12 @@ class Trace:
         self.shared: list[Any] = []
         self.shared_count = 0
         self.inputs: list[Any] = []
+        self.loops: list[int] = []  # counters of the loops on the device that are open
+        self.open_loops: dict[int, str] = {}  # of dynamic_range: where each began
+        self.whiles: list[tuple[int, tuple[int, int]]] = []  # of `while register`: its register and place
+        self.no_reorder, self.ordered = False, -1  # nl.no_reorder(): the instruction before
+        self.prints: list[tuple[str, str]] = []  # of device_print: prefix, tensor
+        self.instructions = 0
 
     def name(self, wanted: str) -> str:
         """Unique: the name itself, or with a number behind."""
@@ -55,14 +63,37 @@ class Trace:
         self.names[wanted] = count + 1
         return wanted if count == 0 else f"{wanted}.{count}"
 
-    def append(self, name: str, engine: str, operands: tuple[Any, ...], attributes: dict[str, Any]) -> None:
-        """operands: tensors or None, in the table's order; attributes by name, the others as the table has them."""
+    def append(self, name: str, engine: str, operands: tuple[Any, ...], attributes: dict[str, Any]) -> int:
+        """operands: tensors or None, in the table's order; attributes by name, the others as the table has them. Returns the
+        instruction's number."""
+        self.instructions += 1
+        if self.instructions > INSTRUCTIONS_MAX:
+            raise refuse(f"more than {INSTRUCTIONS_MAX} instructions: the kernel does not end, or has loops that belong on the device",
+                         "nl.dynamic_range and nl.fori_loop are not written out")
         opcode, engines, _, rows = TABLE[name]
         if engine not in engines:
             raise refuse(f"{name} does not run on the {engine} engine", f"one of {', '.join(engines)}")
         words = tuple(_word(attributes[a], kind) if a in attributes else initial for a, kind, initial in rows)
-        views = tuple(() if o is None else o.view() for o in operands)
-        self.recording.append(opcode, _ENGINES[engine] or 0, views, words, line())
+        views = tuple(() if o is None else o.encoded() for o in operands)
+        number = self.recording.append(opcode, _ENGINES[engine] or 0, views, words, line())
+        if self.no_reorder:
+            if self.ordered >= 0:
+                self.recording.order(self.ordered, number)
+            self.ordered = number
+        return number
+
+    def begin_order(self) -> None:
+        self.no_reorder, self.ordered = True, -1
+
+    def end_order(self) -> None:
+        self.no_reorder = False
+
+    def finish(self) -> None:
+        """Errors: loops that the kernel left before their bodies ended."""
+        if self.open_loops:
+            raise Error("a loop on the device ends when it has counted, not by break or return", next(iter(self.open_loops.values())))
+        if self.whiles:
+            raise Error("a register decides about loops only", hint="while register:, nl.while_loop, nl.fori_loop")
 
 
 def _word(value: Any, kind: int) -> int:

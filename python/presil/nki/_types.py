@@ -38,10 +38,11 @@ _ROWS = [
     ("float8_e4m3fn", "fp8_e4m3fn", ml_dtypes.float8_e4m3fn), ("float8_e5m2", "fp8_e5m2", ml_dtypes.float8_e5m2),
     ("float8_e8m0fnu", "fp8_e8m0", ml_dtypes.float8_e8m0fnu), ("int8", "int8", np.int8), ("uint8", "uint8", np.uint8),
     ("int16", "int16", np.int16), ("uint16", "uint16", np.uint16), ("int32", "int32", np.int32),
-    ("uint32", "uint32", np.uint32), ("bool_", "uint8", np.bool_),
+    ("uint32", "uint32", np.uint32), ("bool_", "uint8", np.bool_), ("float8_e4m3fn_x4", "fp8_e4m3fn_x4", np.uint32),
+    ("float8_e5m2_x4", "fp8_e5m2_x4", np.uint32), ("float4_e2m1fn_x4", "fp4_e2m1fn_x4", np.uint16),
 ]
 DTYPES = {name: DType(name, presil, numpy) for name, presil, numpy in _ROWS}
-_BY_NUMPY = {d.numpy: d for d in reversed(DTYPES.values()) if d.name != "tfloat32"}
+_BY_NUMPY = {d.numpy: d for d in reversed(DTYPES.values()) if d.name != "tfloat32" and not d.name.endswith("_x4")}
 
 
 def as_dtype(value: Any) -> DType:
@@ -90,7 +91,8 @@ _OPS: dict[str, tuple[str | None, str | None]] = {
     "gelu_apprx_sigmoid": (None, "gelu_apprx_sigmoid"), "gelu_dx": (None, "gelu_dx"), "silu": (None, "silu"),
     "silu_dx": (None, "silu_dx"), "softplus": (None, "softplus"), "mish": (None, "mish"), "erf": (None, "erf"),
     "erf_dx": (None, "erf_dx"), "reciprocal": ("reciprocal", "reciprocal"), "sin": (None, "sin"), "sign": (None, "sign"),
-    "arctan": (None, "arctan"), "copy": ("bypass", "copy"), "bypass": ("bypass", "copy"),
+    "arctan": (None, "arctan"), "abs_max": ("abs_max", None), "abs_min": ("abs_min", None), "divide": ("divide", None),
+    "gelu_apprx_sigmoid_dx": (None, "gelu_apprx_sigmoid_dx"), "prelu": (None, "leaky_relu"), "copy": ("bypass", "copy"), "bypass": ("bypass", "copy"),
 }
 OPS = {name: Op(name, *both) for name, both in _OPS.items()}
 
@@ -108,3 +110,8 @@ class Buffer:
 
 SBUF, PSUM = Buffer("sbuf", "sbuf"), Buffer("psum", "psum")
 SHARED_HBM, PRIVATE_HBM, HBM = Buffer("shared_hbm", "hbm"), Buffer("private_hbm", "hbm"), Buffer("hbm", "hbm")
+
+
+def as_op(op: "Op | None", default: str) -> str:
+    """An operation's name."""
+    return default if op is None else getattr(op, "name", repr(op))

@@ -4,7 +4,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from presil.nki import _trace, isa
-from presil.nki._tensor import Slice, Storage, Tensor
+from presil.nki._affine import Slice
+from presil.nki._names import missing
+from presil.nki._registers import dynamic_range, fori_loop, while_loop
+from presil.nki._tensor import Storage, Tensor
 from presil.nki._types import DTYPES, HBM, OPS, PRIVATE_HBM, PSUM, SBUF, SHARED_HBM, Buffer, Op, as_dtype
 
 globals().update(DTYPES)
@@ -76,7 +79,7 @@ def empty_like(x: Tensor, dtype: Any = None, buffer: Buffer | None = None) -> Te
     return ndarray(x.shape, dtype or x.dtype, buffer or x.buffer)
 
 
-def ds(start: int, size: int) -> Slice:
+def ds(start: Any, size: int) -> Slice:
     """`size` elements from `start`, as an index."""
     return Slice(start, size)
 
@@ -88,6 +91,16 @@ def static_range(*arguments: int) -> Iterable[int]:
 
 
 affine_range = sequential_range = static_range
+
+
+class no_reorder:
+    """with nl.no_reorder(): the instructions inside start in the order of the program."""
+
+    def __enter__(self) -> None:
+        _trace.trace().begin_order()
+
+    def __exit__(self, *_: object) -> None:
+        _trace.trace().end_order()
 
 
 def program_id(axis: int) -> int:
@@ -213,3 +226,6 @@ def transpose(x: Tensor, dtype: Any = None) -> Tensor:
     bank = ndarray((x.size // x.shape[0], x.shape[0]), x.dtype if _trace.trace().generation > 2 else DTYPES["float32"], PSUM)
     isa.nc_transpose(bank, x)
     return copy_to_sbuf(bank, dtype or x.dtype)
+
+
+__getattr__ = missing("nki.language", globals(), {})

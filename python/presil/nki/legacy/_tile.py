@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from presil.nki import _trace
-from presil.nki._tensor import Slice, Storage, Tensor, _merged
+from presil.nki._affine import Slice
+from presil.nki._tensor import Storage, Tensor, _merged
 from presil.nki._types import PSUM, SBUF, Buffer, DType
 from presil.nki.legacy._index import Box, Index, Mask, joined, spread
 
@@ -34,9 +35,9 @@ class Tile(Tensor):
     def of(cls, t: Tensor) -> "Tile":
         return cls(t.storage, t.dtype, t.shape, t.steps, t.offset, t.partition)
 
-    def view(self) -> tuple[int, ...]:
+    def encoded(self) -> tuple[Any, ...]:
         if self._encoded_view is None:
-            self._encoded_view = super().view()
+            self._encoded_view = super().encoded()
         return self._encoded_view
 
     def loops(self) -> int:
@@ -109,7 +110,7 @@ class Tile(Tensor):
     def __setitem__(self, index: Any, value: Any) -> None:
         target = self[index]
         if value is target or (isinstance(value, Tile) and not isinstance(value, Result) and value.storage is target.storage
-                               and value.view() == target.view()):
+                               and value.encoded() == target.encoded()):
             return  # target op= value, done in place
         assign(target, value, value is _pending() and sys.getrefcount(value) == _FRESH + 1)
 
@@ -125,8 +126,8 @@ class Tile(Tensor):
     def broadcast(self, axis: int, extent: int) -> "Tile":
         return Tile.of(super().broadcast(axis, extent))
 
-    def ap(self, pattern: Sequence[Sequence[int]], offset: int = 0, dtype: Any = None) -> "Tile":
-        return Tile.of(super().ap(pattern, offset, dtype))
+    def ap(self, *arguments: Any, **options: Any) -> "Tile":
+        return Tile.of(super().ap(*arguments, **options))
 
     def broadcast_to(self, shape: Sequence[int]) -> "Tile":
         """Free axes of extent 1 repeated."""
@@ -355,7 +356,7 @@ def _span(t: Tile) -> tuple[int, int]:
 _LOOPS = 4  # that an engine walks beside the partitions (docs/reference/isa.md)
 
 
-def issue(call: Callable[..., None], tiles: Sequence[Any], mask: Any = None, whole: Sequence[Any] = ()) -> None:
+def issue(call: Callable[..., Any], tiles: Sequence[Any], mask: Any = None, whole: Sequence[Any] = ()) -> None:
     """call(*tiles), for elements that correspond: where the mask holds, in as many instructions as their loops take.
     tiles[0] is written. `whole`: tiles that the mask does not clip, but that are touched."""
     for t in tiles[1:]:
@@ -417,7 +418,7 @@ def _within(t: Tile, box: Sequence[tuple[int, int]]) -> None:
                                 "mask= what lies outside")
 
 
-def _parted(call: Callable[..., None], tiles: Sequence[Any]) -> None:
+def _parted(call: Callable[..., Any], tiles: Sequence[Any]) -> None:
     views = [t for t in tiles if isinstance(t, Tile)]
     if all(t.loops() <= _LOOPS for t in views):
         call(*tiles)
@@ -544,7 +545,7 @@ class Blocks:
             for t in target.tiles.values():
                 assign(t, value, False)
             return
-        if isinstance(value, Tile) and not isinstance(value, Result) and value.storage is target.storage and value.view() == target.view():
+        if isinstance(value, Tile) and not isinstance(value, Result) and value.storage is target.storage and value.encoded() == target.encoded():
             return
         assign(target, value, fresh)
 

@@ -6,6 +6,8 @@ import numpy as np
 
 from presil.nki import _trace
 from presil.nki import isa as base
+from presil.nki._issue import issue as _traced
+from presil.nki._issue import scalar as _scalar
 from presil.nki._types import OPS, PSUM, SBUF, DType, Op, as_dtype
 from presil.nki.isa import (dge_mode, engine, get_nc_version, gpsimd_engine, nc_version, reduce_cmd, scalar_engine,
                             tensor_engine, unknown_engine, vector_engine)
@@ -61,7 +63,7 @@ def column(value: Any) -> Any:
     return float(value) if isinstance(value, np.number) else value
 
 
-def made(name: str, call: Callable[..., None], shape: Sequence[int], dtype: DType | None, default: DType,
+def made(name: str, call: Callable[..., Any], shape: Sequence[int], dtype: DType | None, default: DType,
          operands: Sequence[Any], mask: Any, **options: Any) -> Result:
     """The result of an instruction whose operands correspond element by element; call(dst, *operands)."""
     flush()
@@ -108,7 +110,7 @@ def nc_matmul(stationary: Tile, moving: Tile, *, is_stationary_onezero: bool = F
     def emit(dst: Tile, accumulate: bool) -> None:
         flat = dst if dst.ndim == 2 else dst.reshape((m, n))
         attributes: dict[str, Any] = {"perf_mode": 1} if pairs == 2 else {}
-        issue(lambda d: base._issue("nc_matmul", unknown_engine, "tensor", (d, stationary, moving), accumulate=accumulate,
+        issue(lambda d: _traced("nc_matmul", unknown_engine, "tensor", (d, stationary, moving), accumulate=accumulate,
                                     is_transpose=is_transpose, is_stationary_onezero=is_stationary_onezero,
                                     is_moving_onezero=is_moving_onezero, **attributes),
               (Written(flat),), mask, (stationary, moving))
@@ -213,8 +215,8 @@ def tensor_scalar_reduce(*, data: Tile, op0: Any, operand0: Any, reduce_op: Any,
     op0, reduce_op = operation(op0), operation(reduce_op)
 
     def call(d: Tile, x: Tile, a: Any, r: Tile) -> None:
-        s, imm = base._scalar(a)
-        base._issue("tensor_scalar_reduce", unknown_engine, "vector", (d, x, s, None, r), op0=_trace.alu(op0, "op0"),
+        s, imm = _scalar(a)
+        _traced("tensor_scalar_reduce", unknown_engine, "vector", (d, x, s, None, r), op0=_trace.alu(op0, "op0"),
                     imm0=imm, reverse0=reverse0, reduce_op=_trace.alu(reduce_op, "reduce_op"),
                     reduce_cmd=reduce_cmd.reset_reduce.value)
 
@@ -225,7 +227,7 @@ def tensor_scalar_reduce(*, data: Tile, op0: Any, operand0: Any, reduce_op: Any,
                   exact=dtype is not None, mask=mask)
 
 
-def reducing(call: Callable[..., None], dst: Tile, operands: Sequence[Any], result: Tile, mask: Any) -> None:
+def reducing(call: Callable[..., Any], dst: Tile, operands: Sequence[Any], result: Tile, mask: Any) -> None:
     """An instruction that writes a second, reduced result; only masks of whole partitions keep its meaning."""
     def checked(d: Tile, *rest: Any) -> None:
         if d.size // d.shape[0] != dst.size // dst.shape[0]:
@@ -336,7 +338,7 @@ def max8(src: Tile, *, mask: Any = None, dtype: Any = None) -> Result:
     return _whole("max8", base.max8, src, (src.shape[0], 8), mask, dtype)
 
 
-def _whole(name: str, call: Callable[..., None], data: Tile, shape: Sequence[int], mask: Any, dtype: Any) -> Result:
+def _whole(name: str, call: Callable[..., Any], data: Tile, shape: Sequence[int], mask: Any, dtype: Any) -> Result:
     """An instruction that reads all of a row."""
     flush()
     tiles(name, data)
@@ -382,7 +384,7 @@ def nc_stream_shuffle(src: Tile, dst: Tile, shuffle_mask: Sequence[int], *, mask
         raise _trace.refuse(f"nc_stream_shuffle: shuffle_mask has {len(shuffle_mask)} entries, it takes 32")
     bytes_ = [int(m) & 255 for m in shuffle_mask]
     words = {f"mask{k}": sum(bytes_[4 * k + j] << 8 * j for j in range(4)) for k in range(8)}
-    issue(lambda d, s: base._issue("nc_stream_shuffle", unknown_engine, "vector", (d, s), **words), (dst, src), mask)
+    issue(lambda d, s: _traced("nc_stream_shuffle", unknown_engine, "vector", (d, s), **words), (dst, src), mask)
 
 
 # --- scalar engine ---------------------------------------------------------------------------------------------------
@@ -467,7 +469,7 @@ def dma_copy(*, dst: Tile, src: Tile, mask: Any = None, dst_rmw_op: Any = None, 
     flush()
     if dst_rmw_op is not None:
         raise _trace.refuse("dma_copy: dst_rmw_op is not supported", code="unsupported")
-    issue(lambda d, s: base.dma_copy(d, s, dge_mode), (dst, src), mask)
+    issue(lambda d, s: base.dma_copy(d, s, dge_mode=dge_mode), (dst, src), mask)
 
 
 def dma_transpose(src: Tile, *, axes: Any = None, mask: Any = None, dtype: Any = None) -> Result:

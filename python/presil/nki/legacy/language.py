@@ -9,7 +9,8 @@ import numpy as np
 from presil import _arrays
 from presil.nki import _trace, language
 from presil.nki import isa as base
-from presil.nki._tensor import Slice, Storage
+from presil.nki._affine import Slice
+from presil.nki._tensor import Storage
 from presil.nki._types import DTYPES, HBM, PRIVATE_HBM, PSUM, SBUF, SHARED_HBM, as_dtype
 from presil.nki.language import ds, num_programs, program_id, program_ndim, tile_size
 from presil.nki.legacy import isa
@@ -159,7 +160,7 @@ def loop_reduce(value: Tile, op: Any, loop_indices: Sequence[Any], dtype: Any = 
             sums[key] = dst
             return
         before = sums.get(key)
-        same = before is not None and before.storage is dst.storage and before.view() == dst.view()
+        same = before is not None and before.storage is dst.storage and before.encoded() == dst.encoded()
         old = dst if same or before is None else before
         issue(lambda d, a, v: base.tensor_tensor(d, a, v, operation), (dst, old, value))
         sums[key] = dst
