@@ -1,4 +1,4 @@
-"""Rows times a number: a first kernel. PYTHONPATH=build/python python -m presil.nki run examples/nki/scale.py"""
+"""Rows times a number: a first kernel. presil nki run examples/nki/scale.py"""
 import numpy as np
 import nki
 import nki.isa as nisa

@@ -14,6 +14,7 @@ Result<int> run_run(const RunOptions& options);
 Result<int> run_report(const ReportOptions& options);
 Result<int> run_bench(const BenchOptions& options);
 Result<int> run_fit_activation(const FitActivationOptions& options);
+Result<int> run_nki(const NkiOptions& options);  // returns only if no interpreter can be started
 Result<int> run_validate(const ValidateOptions& options);
 
 }  // namespace presil::cli

@@ -90,6 +90,11 @@ struct OpsOptions {
   bool isa = false;
   bool json = false;
 };
+struct NkiOptions {
+  std::string chip;
+  std::vector<std::string> words;  // the script and its arguments
+};
+
 struct ValidateOptions {
   std::string suite;  // empty: all
   bool json = false;

@@ -200,6 +200,21 @@ void add_validate(Parser& p) {
   sub->add_flag("--json", o->json, "print one JSON object");
 }
 
+void add_nki(Parser& p) {
+  CLI::App* nki = p.app.add_subcommand("nki", "kernels written for the public NKI interface");
+  nki->footer("Example:\n  presil nki run examples/nki/scale.py");
+  nki->require_subcommand(1);
+  auto options = std::make_shared<NkiOptions>();
+  CLI::App* run = nki->add_subcommand("run", "run SCRIPT.py [ARGUMENTS], whose `import nki` means presil");
+  run->footer("Example:\n  presil nki run --chip trn1 examples/nki/scale.py");
+  run->add_option("--chip", options->chip, "that kernels are for, unless they say: a bundled chip or FILE.toml");
+  run->prefix_command();
+  run->callback([&p, run, options] {
+    options->words = run->remaining();
+    p.action = [options] { return run_nki(*options); };
+  });
+}
+
 // Commands of an app, and option names of the innermost command that was given.
 std::vector<std::string> known_names(const CLI::App& app) {
   const CLI::App* inner = &app;
@@ -249,6 +264,7 @@ int main(int argc, char** argv) {
   add_bench(p);
   add_lists(p);
   add_validate(p);
+  add_nki(p);
   try {
     p.app.parse(argc, argv);
   } catch (const CLI::Success& done) {

@@ -332,3 +332,28 @@ def test_a_script_runs_as_it_is(root, tmp_path):
     assert (done.returncode, done.stdout, done.stderr) == (0, "trn1\n", "")
     missing = subprocess.run([*command, tmp_path / "none.py"], env=env, capture_output=True, text=True)
     assert (missing.returncode, missing.stderr) == (2, f"presil: error: {tmp_path / 'none.py'}: no such file\n")
+
+
+def test_the_command_runs_a_script(root, presil, tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT + "import sys; print(sys.argv[1:])\n")
+    env = {"PATH": "/usr/bin:/bin", "PRESIL_PYTHON": sys.executable}
+
+    def run(*words, **more):
+        done = subprocess.run([presil, "nki", "run", *words], env={**env, **more}, capture_output=True, text=True)
+        return done.returncode, done.stdout, done.stderr
+
+    assert run("--chip", "trn3", script, "--chip", "x") == (0, "trn3\n['--chip', 'x']\n", "")
+    assert run(tmp_path / "none.py") == (2, "", f"presil: error: {tmp_path / 'none.py'}: no such file\n")
+    assert run() == (2, "", "presil: error: no script was given (presil nki run SCRIPT.py [ARGUMENTS])\n")
+    assert run(script, PRESIL_PYTHON="no-such-python") == (
+        2, "", "presil: error: no-such-python: No such file or directory (name an interpreter in PRESIL_PYTHON)\n")
+    bare = tmp_path / "bare"  # away from the package that lies beside the binary
+    bare.write_bytes(presil.read_bytes())
+    bare.chmod(0o755)
+    done = subprocess.run([bare, "nki", "run", script], env={**env, "PYTHONNOUSERSITE": "1"}, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "") and "No module named 'presil'" in done.stderr
+    assert "(install the package presil there, or name another interpreter in PRESIL_PYTHON)" in done.stderr
+    script.write_text("1 +")
+    code, _, text = run(script)
+    assert code == 1 and "SyntaxError" in text

@@ -19,6 +19,6 @@ Instructions are traced: loops over ranges are written out, and what is wrong is
 """
 from presil.nki import isa, language, typing
 from presil.nki._kernel import Kernel, jit
-from presil.nki._profile import Benchmark, Profile, benchmark, profile, simulate
+from presil.nki._profile import Benchmark, Profile, benchmark, interpret, profile, simulate
 
-__all__ = ["Benchmark", "Kernel", "Profile", "benchmark", "isa", "jit", "language", "profile", "simulate", "typing"]
+__all__ = ["Benchmark", "Kernel", "Profile", "benchmark", "interpret", "isa", "jit", "language", "profile", "simulate", "typing"]

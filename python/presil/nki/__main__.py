@@ -22,7 +22,7 @@ def main() -> int:
         runpy.run_path(str(script), run_name="__main__")
     except Error as error:
         print(f"presil: error: {error}", file=sys.stderr)
-        return 2
+        return 1 if error.code == "failed" else 2
     return 0
 
 

@@ -25,7 +25,7 @@ _TURNS_MAX = 10_000_000
 _GENERATIONS = {"gen2": "trn1", "gen3": "trn2", "gen4": "trn3"}
 
 
-def _default_chip() -> str:
+def default_chip() -> str:
     wanted = os.environ.get(_TARGET, "trn2")
     return _GENERATIONS.get(wanted, wanted)
 
@@ -69,8 +69,15 @@ class Kernel:
 
     def _compiled(self, arguments: Any, options: Any) -> tuple[Program, list[Any], Callable[[Result], Any]]:
         """The program, its inputs, and how what a call returns is made of a result."""
-        chip = self.chip or _default_chip()
-        trace = _trace.Trace(self.function.__name__, _core.chip_generation(chip), self.grid)
+        chip = self.chip or default_chip()
+        recording = _core.Recording(self.function.__name__)
+        inputs, outputs, made = self._traced(recording, _core.chip_generation(chip), arguments, options)
+        core = recording.compile(chip)
+        return Program(core, True), inputs, lambda result: made([result.outputs[name] for name in outputs])
+
+    def _traced(self, recording: Any, generation: int, arguments: Any, options: Any) -> tuple[list[Any], list[str], Callable[[Any], Any]]:
+        """Inputs, names of outputs, and how what a call returns is made of their arrays. Instructions go to `recording`."""
+        trace = _trace.Trace(recording, generation, self.grid)
         bound = inspect.signature(self.function).bind(*arguments, **options)
         inputs: list[Any] = []
         for name, value in bound.arguments.items():
@@ -86,8 +93,7 @@ class Kernel:
             _trace.current = None
         alike = _as_given([*arguments, *options.values()])
         outputs, shape = self._returned(returned)
-        core = trace.recording.compile(chip)
-        return Program(core, True), inputs, lambda result: shape([alike(result.outputs[name]) for name in outputs])
+        return inputs, outputs, lambda arrays: shape([alike(array) for array in arrays])
 
     # What another interface to the same tracer does otherwise.
     def _called(self, trace: _trace.Trace, bound: inspect.BoundArguments) -> Any:

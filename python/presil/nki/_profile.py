@@ -9,7 +9,8 @@ from typing import Any
 from presil import _core
 from presil._error import Error
 from presil._result import Result
-from presil.nki._kernel import Kernel, jit
+from presil.nki._kernel import Kernel, default_chip, jit
+from presil.nki._plain import PlainRecording
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,21 @@ def simulate(kernel: Any, chip: str | None = None) -> Callable[..., Any]:
     """nki.simulate(kernel)(arrays...): what the kernel returns. Our cores are always simulated, so this is kernel(arrays...);
     a plain function becomes a kernel."""
     return _kernel(kernel, "simulate", chip)
+
+
+def interpret(kernel: Any, chip: str | None = None) -> Callable[..., Any]:
+    """interpret(kernel)(arrays...): what the kernel means, by NumPy, one instruction after the other, without the simulator. Products,
+    sums and functions agree with it within rounding. Errors: what was never written is read; out of range."""
+    made = _kernel(kernel, "interpret", chip)
+
+    def call(*arguments: Any, **options: Any) -> Any:
+        recording = PlainRecording()
+        generation = _core.chip_generation(made.chip or default_chip())
+        inputs, outputs, returned = made._traced(recording, generation, arguments, options)
+        arrays = recording.run(inputs)
+        return returned([arrays[name] for name in outputs])
+
+    return call
 
 
 def profile(kernel: Any, chip: str | None = None, data: bool = True) -> Callable[..., Profile]:

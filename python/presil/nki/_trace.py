@@ -37,10 +37,10 @@ def refuse(message: str, hint: str = "", code: str = "bad_input") -> Error:
 
 
 class Trace:
-    """One call of a kernel. `generation`: 2, 3 or 4."""
+    """One call of a kernel. recording: presil._core.Recording, or what has its methods. `generation`: 2, 3 or 4."""
 
-    def __init__(self, kernel: str, generation: int, grid: tuple[int, ...] = ()) -> None:
-        self.recording = _core.Recording(kernel)
+    def __init__(self, recording: Any, generation: int, grid: tuple[int, ...] = ()) -> None:
+        self.recording = recording
         self.generation = generation
         self.grid, self.program = grid, (0,) * len(grid)
         self.names: dict[str, int] = {}
@@ -75,7 +75,7 @@ class Trace:
             raise refuse(f"{name} does not run on the {engine} engine", f"one of {', '.join(engines)}")
         words = tuple(_word(attributes[a], kind) if a in attributes else initial for a, kind, initial in rows)
         views = tuple(() if o is None else o.encoded() for o in operands)
-        number = self.recording.append(opcode, _ENGINES[engine] or 0, views, words, line())
+        number: int = self.recording.append(opcode, _ENGINES[engine] or 0, views, words, line())
         if self.no_reorder:
             if self.ordered >= 0:
                 self.recording.order(self.ordered, number)
