@@ -12,6 +12,7 @@ using tile::Tile;
 
 constexpr int kAttemptsMax = 6;
 constexpr uint32_t kTimeBuckets = 256;
+constexpr uint32_t kShuffleBlock = 32;  // partitions that nc_stream_shuffle works on; a quadrant of 128
 
 struct Plan {
   const tile::TileProgram& program;
@@ -21,6 +22,7 @@ struct Plan {
   std::vector<uint32_t> ends;   // the same, by last instruction
   std::vector<bool> packed;     // by tile: placed before the walk
   std::vector<Spot> spots;      // by tile
+  std::vector<bool> shuffled;   // by tile: in blocks of kShuffleBlock partitions
 
   uint32_t bytes(uint32_t t) const {
     return (program.tiles[t].bytes + kSbufAlignment - 1) / kSbufAlignment * kSbufAlignment;
@@ -28,7 +30,10 @@ struct Plan {
   std::vector<QuadrantMask> masks(uint32_t t) const {
     const Tile& tile = program.tiles[t];
     if (tile.fixed_partition) return {mask_of(geometry, *tile.fixed_partition, tile.partitions)};
-    return legal_masks(geometry, tile.partitions);
+    std::vector<QuadrantMask> legal = legal_masks(geometry, tile.partitions);
+    if (shuffled[t])
+      std::erase_if(legal, [&](QuadrantMask m) { return start_partition(geometry, m) % kShuffleBlock != 0; });
+    return legal;
   }
   // Bytes times quadrants.
   uint64_t footprint(uint32_t t) const {
@@ -38,7 +43,7 @@ struct Plan {
 };
 
 Plan plan_of(const tile::TileProgram& program, const std::vector<LiveRange>& ranges, const spec::ChipSpec& spec) {
-  Plan plan{program, ranges, geometry_of(spec.sbuf), {}, {}, {}, {}};
+  Plan plan{program, ranges, geometry_of(spec.sbuf), {}, {}, {}, {}, {}};
   for (uint32_t t = 0; t < program.tiles.size(); ++t) {
     if (program.tiles[t].memory == Memory::sbuf && ranges[t].used()) plan.tiles.push_back(t);
   }
@@ -49,6 +54,13 @@ Plan plan_of(const tile::TileProgram& program, const std::vector<LiveRange>& ran
   });
   std::stable_sort(plan.ends.begin(), plan.ends.end(),
                    [&](uint32_t a, uint32_t b) { return ranges[a].last < ranges[b].last; });
+  plan.shuffled.assign(program.tiles.size(), false);
+  for (const isa::Instruction& i : program.code.code) {
+    for (const isa::View& v : program.code.operands(i)) {
+      const bool on_tile = v.memory == Memory::sbuf && i.opcode == isa::Opcode::nc_stream_shuffle;
+      if (on_tile) plan.shuffled[v.base] = true;
+    }
+  }
   plan.packed.assign(program.tiles.size(), false);
   for (uint32_t t : plan.tiles) plan.packed[t] = plan.fixed(t);
   plan.spots.resize(program.tiles.size());

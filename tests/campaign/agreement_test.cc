@@ -6,6 +6,7 @@
 
 #include "backend/lower.h"
 #include "isa/control.h"
+#include "isa/rules.h"
 #include "tests/campaign/long.h"
 #include "tests/campaign/plain.h"
 #include "tests/campaign/random_chip.h"
@@ -91,6 +92,8 @@ void try_program(uint64_t seed, Totals& totals) {
     EXPECT_FALSE(exe.error().message.empty()) << what;
     return;
   }
+  const std::vector<isa::Finding> broken = isa::verify(*exe, spec);
+  EXPECT_TRUE(broken.empty()) << what << ": " << broken[0].text();
   ++totals.lowered;
   totals.meaningless += !plain.undefined.empty();
   totals.reordered += statistics.reordered;

@@ -73,14 +73,15 @@ void count(Tally& t, const Original& o, const isa::Executable& mutant, const std
     const Judgement now = judge(plain.flat, s.spec);
     ++t.verdicts[static_cast<size_t>(now.verdict)];
     if (now.verdict == Verdict::ordered) {
+      const bool noticed = found || !same(run->outputs, o.outputs), matters = !same(plain.outputs, o.outputs);
+      if (plain.unspecified)
+        return void(++(noticed ? t.ends[static_cast<size_t>(Unrolled::End::meaningless)] : t.equivalent));
       EXPECT_TRUE(run->outcome.ok() || run->outcome.kind == chip::Outcome::Kind::race)
           << what << ": " << chip::outcome_text(run->outcome);
-      t.cautious += found;
-      const bool noticed = !same(run->outputs, o.outputs), matters = !same(plain.outputs, o.outputs);
-      (noticed ? t.other_result : t.equivalent) += 1;
-      if (plain.unspecified) return;
-      t.missed += matters && !noticed && !found;
       EXPECT_TRUE(same(run->outputs, plain.outputs)) << what;
+      t.cautious += found;
+      t.missed += matters && !noticed;
+      ++(matters ? t.other_result : t.equivalent);
       return;
     }
     EXPECT_TRUE(found) << what << ": " << now.why;

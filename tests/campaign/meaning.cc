@@ -52,8 +52,16 @@ class Meaning {
     return true;
   }
 
+  // Of a transpose, whose indices count partition by partition, then column by column, those that dst has columns for.
   std::vector<uint64_t> rows_named() {
-    return chip::reference::read_words(m_, program_.operand(i_, isa::index_of(program_, i_)));
+    const View& index = program_.operand(i_, isa::index_of(program_, i_));
+    std::vector<uint64_t> words = chip::reference::read_words(m_, index);
+    if (i_.opcode != isa::Opcode::dma_transpose) return words;
+    std::vector<uint64_t> used;
+    const uint64_t across = index.partitions, down = index.elements_per_partition();
+    for (uint64_t f = 0; f < program_.operand(i_, isa::slots::dma_transpose::dst).elements_per_partition(); ++f)
+      used.push_back(words.at(f % across * down + f / across));
+    return used;
   }
   bool rows_exist() {
     const int oob = isa::attribute_index(i_.opcode, "oob_mode");
