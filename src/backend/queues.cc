@@ -15,7 +15,7 @@ void choose_queues(tile::TileProgram& program, const spec::ChipSpec& spec, const
   uint32_t stores = std::max(1u, all - loads);
   uint32_t next_load = 0, next_store = 0;
   for (isa::Instruction& i : program.code.code) {
-    if (!is_dma(i) || i.dma_queue != tile::kAnyQueue) continue;
+    if (i.dma_queue != tile::kAnyQueue) continue;
     bool load = program.code.operand(i, isa::slots::dma_copy::src).memory == isa::Memory::hbm &&
                 program.code.operand(i, isa::slots::dma_copy::dst).memory == isa::Memory::sbuf;
     uint32_t queue = load ? next_load++ % loads : (all - stores) + next_store++ % stores;

@@ -83,7 +83,10 @@ std::string run_json(const Workload& w, const RunOptions& options, const Run& ru
   JsonWriter json;
   json.begin_object().member("model", w.executable.model);
   json.key("chip").begin_object().member("name", w.chip.name).member("spec_hash", hash_name(w.executable.spec_hash));
-  json.end_object().member("cores", w.executable.cores).member("precision", s.precision);
+  json.end_object()
+      .member("cores", w.executable.cores)
+      .member("lnc", w.executable.lnc)
+      .member("precision", s.precision);
   json.key("dims").begin_object();
   for (const auto& [name, value] : w.dims) json.member(name, value);
   json.end_object().member("seed", options.seed).member("data", options.data);

@@ -355,5 +355,11 @@ uint32_t Builder::dma_gather_sum(const View& dst, const View& src, const View& i
   const std::array sources{dst, src};
   return sum(dst, sources, index, {.queue = o.queue, .priority = o.priority}, o.oob_mode);
 }
+uint32_t Builder::sendrecv(const View& dst, const View& src, uint32_t other, const ExchangeOptions& o) {
+  return on_queue(emit(Opcode::sendrecv, o.engine, {dst, src}, {other, other, word(o.pipe), 0}), o.queue);
+}
+uint32_t Builder::core_barrier(const View& shared, Engine engine) {
+  return emit(Opcode::core_barrier, engine, {shared}, {});
+}
 
 }  // namespace presil::tile

@@ -182,6 +182,12 @@ class Builder {
   // dst = the sum of up to isa::kComputeSources sources.
   uint32_t dma_sum(const View& dst, std::span<const View> sources, const DmaOptions& options = {});
 
+  // Of a program for one core of a pair (backend/lower_pair.h). sendrecv: sends src to the other core, which is number
+  // `other`, and receives into dst what that one sends. core_barrier: the other core is there too; `shared` is a
+  // tensor of both, on which its work before is complete then.
+  uint32_t sendrecv(const View& dst, const View& src, uint32_t other, const ExchangeOptions& options = {});
+  uint32_t core_barrier(const View& shared, Engine engine = isa::EngineKind::sync);
+
  private:
   uint32_t make_tile(isa::Memory memory, uint32_t partitions, uint32_t bytes, std::string name, const Place& place);
   uint32_t emit(isa::Opcode opcode, Engine engine, std::initializer_list<View> operands,

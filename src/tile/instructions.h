@@ -312,6 +312,13 @@ struct DmaOptions {
   uint32_t priority = 0;
 };
 
+// sendrecv: the k-th of a pipe on one core of a pair meets the k-th of that pipe on the other.
+struct ExchangeOptions {
+  int32_t pipe = 0;
+  Engine engine = isa::EngineKind::sync;
+  uint8_t queue = kAnyQueue;
+};
+
 // Rows of a table in HBM, whose first dim counts them. `index` names one for each row of the other operand. Only gpsimd
 // triggers these.
 struct IndirectOptions {

@@ -107,7 +107,9 @@ TEST(Agreement, DataWithTimeWithoutTimeAndPlain) {
   const auto [first, last] = seeds(is_long() ? 6000 : 400);
   const auto programs = static_cast<int>(last - first);
   Totals totals;
-  for (uint64_t seed = first; seed < last && !HasFailure(); ++seed) try_program(seed, totals);
+  for (uint64_t seed = first; seed < last && !HasFailure(); ++seed) {
+    ASSERT_NO_THROW(try_program(seed, totals)) << "seed " << seed;
+  }
   RecordProperty("accepted", totals.accepted);
   std::printf(
       "%d programs, %d of them damaged; %d accepted, %d fit, %d with loops; %d without a meaning, %d reordered, "
