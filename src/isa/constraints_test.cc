@@ -354,6 +354,13 @@ TEST(Constraints, SearchesStatisticsShuffles) {
        [](Program&, Last i) { i.word("mask1", 0xff1f2000); },
        {"nc_stream_shuffle mask1: byte 1 is 32, expected 0 to 31 or 255"}},
       {Opcode::nc_stream_shuffle,
+       [](Program& p, Last i) {
+         for (View& v : p.views) v.partitions = 20;
+         for (const char* mask : {"mask0", "mask2", "mask3", "mask4"}) i.word(mask, 0xffffffff);
+         i.word("mask1", 0xff131413);  // what would go to partitions 5 and 4
+       },
+       {"nc_stream_shuffle mask1: byte 1 names partition 20, there are 20"}},
+      {Opcode::nc_stream_shuffle,
        [](Program&, Last i) { i.operand("src", sbuf(32, {20}, DType::int32)); },
        {"nc_stream_shuffle src: type is int32, dst has fp32"}},
       {Opcode::nc_stream_shuffle,

@@ -222,10 +222,18 @@ void check_shuffle(const Check& c) {
   same_type(c, s::src, s::dst);
   check_shuffle_start(c, s::dst);
   check_shuffle_start(c, s::src);
-  for (int k = 0; k < static_cast<int>(kVectorBlock); ++k) {
-    uint32_t from = (c.word(k / 4) >> (8 * (k % 4))) & 255;
-    if (from >= kVectorBlock && from != 255) {
-      c.fail_attribute(k / 4, fmt::format("byte {} is {}, expected 0 to 31 or 255", k % 4, from));
+  const uint32_t partitions = c.operand(s::dst).partitions;
+  for (uint32_t k = 0; k < kVectorBlock; ++k) {
+    const auto slot = static_cast<int>(k / 4);
+    const uint32_t from = (c.word(slot) >> (8 * (k % 4))) & 255;
+    if (from == 255) continue;
+    if (from >= kVectorBlock) {
+      c.fail_attribute(slot, fmt::format("byte {} is {}, expected 0 to 31 or 255", k % 4, from));
+    } else if (k < partitions) {
+      // The last block that has a partition k may have no partition `from`.
+      const uint32_t named = (partitions - 1 - k) / kVectorBlock * kVectorBlock + from;
+      if (named >= partitions)
+        c.fail_attribute(slot, fmt::format("byte {} names partition {}, there are {}", k % 4, named, partitions));
     }
   }
 }
