@@ -49,7 +49,6 @@ struct Engine {
   std::array<Time, kWaitCauseCount> waits{};
   Time parted_until = 0;  // some part of the array is taken until then by an instruction that left others free
   std::array<Time, timing::kArrayParts * timing::kArrayParts> parts_free{};
-  PortUse port_use;
   CurrentRamp ramp;
 };
 
@@ -94,6 +93,7 @@ class Core final : public DmaEngines::Listener {
         events_(events),
         semaphores_(loaded_.semaphores),
         engines_(loaded_.queues.size(), Engine(spec)),
+        port_uses_(loaded_.queues.size()),
         executed_(loaded_.queues.size()),
         layers_(loaded_.layers, loaded_.busiest_first),
         sequencers_(exe_, loaded_, job.sequencer) {
@@ -214,7 +214,8 @@ class Core final : public DmaEngines::Listener {
       start = load_table(engine, step.extra, start);
     }
     if (engine.parted_until > start) start = std::max(start, parts_free(engine, step));
-    if (step.ports != 0) start = take_ports(q, engine, step, start);
+    const bool at_ports = step.ports != 0 || step.ports_move;
+    if (at_ports) start = take_ports(q, engine, step, start);
     const Time slowed = queue.engine == isa::EngineKind::tensor ? slow_down(engine, step, start) : 0;
     engine.free = start + step.occupancy + slowed;
     const Time until = step.parts_busy > 0 ? start + step.parts_busy : start + step.occupancy;
@@ -225,8 +226,8 @@ class Core final : public DmaEngines::Listener {
     engine.completed = std::max(engine.completed, start + step.latency + slowed);
     ++executed_[q][engine.cursor.pc];
     layers_.occupy(q, step.layer, start, engine.free);
-    engine.cause = emit(q, engine, step, start);
-    if (step.ports != 0) engine.port_use.event = engine.cause;
+    engine.cause = emit(q, engine, start);
+    if (at_ports) port_uses_[q].event = engine.cause;
     engine.release = trace::Release::queue;
     engine.semaphore = trace::kNoSemaphore;
     engine.setup = 0;
@@ -244,7 +245,8 @@ class Core final : public DmaEngines::Listener {
 
   // Takes the step's ports from the first moment at which no other kind of engine has them, and returns that.
   Time take_ports(uint32_t q, Engine& engine, const Step& step, Time start) {
-    const timing::Ports ports = step.ports_move ? ports_now(q, engine) : step.ports;
+    const timing::Ports ports =
+        step.ports_move ? (step.ports & timing::kSbufPort) | psum_banks_now(q, engine) : step.ports;
     const Time wanted = start;
     for (const PortUse* other = occupant(q, ports, start, step.occupancy); other != nullptr;
          other = occupant(q, ports, start, step.occupancy)) {
@@ -255,25 +257,24 @@ class Core final : public DmaEngines::Listener {
       engine.release = trace::Release::port;
       wait_until(engine, start, WaitCause::port);
     }
-    engine.port_use = {ports, start, start + step.occupancy, trace::kNoEvent};
+    port_uses_[q] = {ports, start, start + step.occupancy, trace::kNoEvent};
     return start;
   }
 
   const PortUse* occupant(uint32_t q, timing::Ports ports, Time start, Time occupancy) const {
-    for (uint32_t other = 0; other < engines_.size(); ++other) {
-      const PortUse& use = engines_[other].port_use;
-      const bool meets = (use.ports & ports) != 0 && use.begin < start + occupancy && start < use.end;
-      if (meets && loaded_.queues[other].engine != loaded_.queues[q].engine) return &use;
+    for (const uint32_t rival : loaded_.queues[q].rivals) {
+      const PortUse& use = port_uses_[rival];
+      if ((use.ports & ports) != 0 && use.begin < start + occupancy && start < use.end) return &use;
     }
     return nullptr;
   }
 
-  timing::Ports ports_now(uint32_t q, const Engine& engine) const {
+  timing::Ports psum_banks_now(uint32_t q, const Engine& engine) const {
     const isa::Instruction& instruction = exe_.queues[q].code[engine.cursor.pc];
     std::array<int64_t, UINT8_MAX> offsets;
     const std::span<int64_t> used{offsets.data(), instruction.operand_count};
     operand_offsets(exe_.queues[q], instruction, engine.cursor, used);
-    return timing::ports_of(exe_.queues[q], instruction, used, spec_);
+    return timing::psum_banks(exe_.queues[q], instruction, used, spec_);
   }
 
   static Time slow_down(Engine& engine, const Step& step, Time start) {
@@ -349,7 +350,7 @@ class Core final : public DmaEngines::Listener {
     }
   }
 
-  uint32_t emit(uint32_t q, const Engine& engine, const Step& step, Time start) {
+  uint32_t emit(uint32_t q, const Engine& engine, Time start) {
     hash_.add(q, engine.cursor.pc, start, engine.completed);
     if (sink_ == nullptr) return 0;
     trace::Event event;
@@ -361,7 +362,7 @@ class Core final : public DmaEngines::Listener {
     event.busy_until = engine.free;
     event.release = engine.release;
     event.cause = engine.cause;
-    event.amount = step.amount;
+    event.amount = loaded_.queues[q].traffic[engine.cursor.pc].amount;
     if (engine.semaphore != trace::kNoSemaphore)
       event.semaphore = static_cast<uint16_t>(engine.semaphore % exe_.semaphores);
     event.setup = engine.setup;
@@ -453,6 +454,7 @@ class Core final : public DmaEngines::Listener {
   std::vector<DmaEngines> dma_;  // by physical core
   std::vector<Semaphore> semaphores_;
   std::vector<Engine> engines_;
+  std::vector<PortUse> port_uses_;               // by queue
   std::vector<std::vector<uint64_t>> executed_;  // per queue and static instruction
   LayerClock layers_;
   Sequencers sequencers_;

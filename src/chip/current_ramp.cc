@@ -19,7 +19,12 @@ Time CurrentRamp::work(Time start, Time duration) {
                                     : std::sqrt((x + shift) * (x + shift) + 2 * work * ramp / (1 - first)) - shift;
     longer = std::max<Time>(0, static_cast<Time>(std::llround(end - x)) - duration);
   }
-  recent_.push_back({start + duration + longer, duration});
+  if (Work* last = recent_.empty() ? nullptr : &recent_.back();
+      longer == 0 && last != nullptr && last->end == start && last->end - last->begin == last->amount) {
+    last->end += duration, last->amount += duration;
+  } else {
+    recent_.push_back({start, start + duration + longer, duration});
+  }
   recent_amount_ += duration;
   return longer;
 }

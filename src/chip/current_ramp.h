@@ -20,7 +20,7 @@ class CurrentRamp {
 
  private:
   struct Work {
-    Time end, amount;  // amount: how long it takes at full speed
+    Time begin, end, amount;  // amount: how long it takes at full speed
   };
   bool rested(Time now);
 
@@ -28,7 +28,7 @@ class CurrentRamp {
   uint32_t percent_;
   bool begun_ = false;
   Time begin_ = 0;           // of the present ramp
-  std::deque<Work> recent_;  // within one ramp before the last start
+  std::deque<Work> recent_;  // within one ramp before the last start; at full speed without a gap is one
   Time recent_amount_ = 0;
 };
 

@@ -18,7 +18,7 @@ enum class Phase : uint8_t {
 enum class Producer : uint8_t { tensor, vector, scalar, gpsimd, sync, dma };
 inline constexpr int kProducerCount = 6;
 
-struct Event {
+struct alignas(16) Event {
   enum class Kind : uint8_t {
     issue,    // index: queue. Its sequencer looks at the next instruction
     raise,    // index: semaphore, lane: producer, count, payload: trace event that raised it

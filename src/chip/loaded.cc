@@ -37,6 +37,21 @@ uint64_t amount_of(const isa::Program& p, const isa::Instruction& i) {
   return bytes;
 }
 
+Traffic traffic_of(const isa::Program& p, const isa::Instruction& i) {
+  Traffic traffic{.amount = amount_of(p, i)};
+  for (int k = 0; k < i.operand_count; ++k) {
+    const isa::View& view = p.operand(i, k);
+    if (!view.present()) continue;
+    const uint64_t bytes = isa::moved(p, i, k).bytes();
+    isa::Access access = isa::access_of(p, i, k);
+    // Rows that may be skipped are not read for that.
+    if (is_dma(i.opcode) && access == isa::Access::read_write) access = isa::Access::write;
+    if (access != isa::Access::write) traffic.read[static_cast<size_t>(view.memory)] += bytes;
+    if (access != isa::Access::read) traffic.written[static_cast<size_t>(view.memory)] += bytes;
+  }
+  return traffic;
+}
+
 class Loader {
  public:
   Loader(const isa::Executable& executable, const spec::ChipSpec& spec) : exe_(executable), spec_(spec) {}
@@ -57,6 +72,7 @@ class Loader {
     out_.layers = static_cast<uint32_t>(exe_.layers.size());
     for (uint32_t q = 0; q < exe_.queues.size(); ++q) TRY(load_queue(q));
     find_partial_raises();
+    find_rivals();
     out_.busiest_first.resize(totals_.size());
     std::iota(out_.busiest_first.begin(), out_.busiest_first.end(), 0u);
     std::stable_sort(out_.busiest_first.begin(), out_.busiest_first.end(),
@@ -108,6 +124,7 @@ class Loader {
     }
     if (!p.code.empty()) queue.engine = p.code[0].engine;
     queue.steps.reserve(p.code.size());
+    queue.traffic.reserve(p.code.size());
     __int128 total = 0, times = 1;
     Cursor depth;  // walks statically: how many repeats are around an instruction
     for (uint32_t pc = 0; pc < p.code.size(); ++pc) {
@@ -118,6 +135,7 @@ class Loader {
       TRY(check(q, pc, depth.depth));
       TRY(load_waits(q, pc, queue));
       queue.steps.push_back(make_step(p, p.code[pc], queue));
+      queue.traffic.push_back(traffic_of(p, p.code[pc]));
       queue.steps.back().may_leave = may_leave(p, p.code[pc], repeats_around(queue.repeats, depth), exe_, spec_);
       total += times * queue.steps.back().occupancy;
       for (uint32_t k = 0; k < queue.repeats.closes[pc]; ++k)
@@ -152,6 +170,28 @@ class Loader {
       const bool late = timing.start_latency > timing.completion + spec_.semaphores.wake;
       for (const uint16_t signal : {t.signal, t.remote})
         t.raises_whole = t.raises_whole && (signal == isa::kNoSemaphore || (late && !partial[signal]));
+    }
+  }
+
+  // Who has to look whether a port is free, and at whom.
+  void find_rivals() {
+    std::vector<timing::Ports> taken(out_.queues.size());  // in any iteration
+    for (size_t q = 0; q < taken.size(); ++q) {
+      for (const Step& s : out_.queues[q].steps) taken[q] |= s.ports_move ? s.ports | ~timing::kSbufPort : s.ports;
+    }
+    for (size_t q = 0; q < taken.size(); ++q) {
+      LoadedQueue& queue = out_.queues[q];
+      timing::Ports wanted = 0;
+      for (uint32_t other = 0; other < taken.size(); ++other) {
+        const LoadedQueue& rival = out_.queues[other];
+        if (rival.core != queue.core || rival.engine == queue.engine || (taken[other] & taken[q]) == 0) continue;
+        queue.rivals.push_back(other);
+        wanted |= taken[other];
+      }
+      for (Step& s : queue.steps) {
+        s.ports &= wanted;
+        s.ports_move = s.ports_move && (wanted & ~timing::kSbufPort) != 0;
+      }
     }
   }
 
@@ -295,7 +335,6 @@ class Loader {
     step.wait_count = i.wait_count;
     step.wait_begin = static_cast<uint32_t>(queue.waits.size()) - i.wait_count;
     signals_of(p, i, step);
-    step.amount = amount_of(p, i);
     step.layer = layer_of(i);
     if (is_dma(i.opcode)) {
       step.kind = Step::Kind::transfer;
@@ -312,7 +351,7 @@ class Loader {
     step.prepare = cost.prepare;
     if (isa::is_control(i.opcode)) step.kind = Step::Kind::control;
     step.parts = cost.parts, step.parts_busy = cost.parts_busy;
-    step.ports = timing::ports_of(p, i, {}, spec_);
+    step.ports = timing::ports_of(p, i, spec_);
     step.ports_move =
         step.ports != 0 && spec_.vector.psum_with_scalar == spec::PortRule::in_part &&
         std::ranges::any_of(p.deltas_of(i), [&](const isa::Delta& d) {

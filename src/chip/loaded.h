@@ -2,6 +2,7 @@
 // their growth per repeat; where in the HBM, SBUF or PSUM it may leave the memory. Flat arrays: the run allocates
 // nothing.
 #pragma once
+#include <array>
 #include <cstdint>
 #include <vector>
 
@@ -28,28 +29,36 @@ struct Growth {
   int64_t step = 0;
 };
 
-// One static instruction.
-struct Step {
+// One static instruction: what the simulation of time needs of it, one cache line.
+struct alignas(64) Step {
   enum class Kind : uint8_t { compute, table, transfer, control };
   Time occupancy = 0, latency = 0, prepare = 0, parts_busy = 0;  // timing::Cost
-  uint64_t amount = 0;  // macs of the tensor engine, bytes of a transfer, else elements
+  timing::Ports ports = 0;  // in the first iteration; those that no rival ever takes are left out
   uint32_t wait_begin = 0;
-  uint16_t signal = isa::kNoSemaphore;
-  uint16_t remote = isa::kNoSemaphore;  // of the other core
-  uint8_t wait_count = 0;
-  uint16_t parts = timing::kWholeArray;
-  Kind kind = Kind::compute;
   uint32_t extra = 0;  // table: the activation table; transfer: index into Loaded::transfers
   uint32_t layer = 0;
-  timing::Ports ports = 0;  // in the first iteration
+  uint16_t signal = isa::kNoSemaphore;
+  uint16_t remote = isa::kNoSemaphore;  // of the other core
+  uint16_t parts = timing::kWholeArray;
+  uint8_t wait_count = 0;
+  Kind kind = Kind::compute;
   bool ports_move = false;  // others in other iterations
   bool may_leave = false;   // some iteration may touch bytes outside of a memory
+};
+static_assert(sizeof(Step) == 64);
+
+// What one execution of an instruction amounts to.
+struct Traffic {
+  uint64_t amount = 0;                        // macs of the tensor engine, bytes of a transfer, else elements
+  std::array<uint64_t, 4> read{}, written{};  // bytes of all operands, by isa::Memory
 };
 
 struct LoadedQueue {
   isa::EngineKind engine = isa::EngineKind::sync;
   uint8_t core = 0;  // of the logical core
   std::vector<Step> steps;
+  std::vector<Traffic> traffic;  // by step
+  std::vector<uint32_t> rivals;  // queues of other kinds of engines that may want the same ports
   std::vector<LoadedWait> waits;
   std::vector<Growth> growths;
   RepeatMap repeats;

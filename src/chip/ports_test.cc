@@ -76,6 +76,23 @@ TEST(Ports, VectorAndGpsimdOnSbuf) {
   EXPECT_EQ(on_sbuf(PortRule::always, 1).other, 200 * ns);
 }
 
+// Each core of a pair has memories, and so ports, of its own.
+TEST(Ports, TheOtherCoreOfAPairIsNoRival) {
+  spec::ChipSpec spec = pair_chip();
+  spec.vector.psum_with_scalar = PortRule::always;
+  Assembler first, second;
+  first.copy(EngineKind::vector, sbuf(128, 0, 50), psum(128, 0, 50));
+  second.copy(EngineKind::scalar, sbuf(128, 4096, 70), psum(128, 0, 70));
+  const isa::Executable pair = pair_of(first, second);
+  const auto loaded = load(pair, spec);
+  ASSERT_TRUE(loaded) << loaded.error().text();
+  trace::Trace trace;
+  run_core(pair, *loaded, spec, {}, &trace);
+  ASSERT_EQ(trace.events.size(), 2u);
+  EXPECT_EQ(trace.events[0].start, 0);
+  EXPECT_EQ(trace.events[1].start, 0);
+}
+
 TEST(Ports, BanksOfARepeatMoveWithIt) {
   spec::ChipSpec spec = round_chip();
   spec.vector.psum_with_scalar = PortRule::in_part;

@@ -10,26 +10,6 @@
 namespace presil::chip {
 namespace {
 
-void add_operands(const isa::Program& program, const isa::Instruction& i, uint64_t times, LayerCounters& layer,
-                  Counters& counters) {
-  for (int k = 0; k < i.operand_count; ++k) {
-    const isa::View& view = program.operand(i, k);
-    if (!view.present()) continue;
-    uint64_t bytes = times * isa::moved(program, i, k).bytes();
-    isa::Access access = isa::access_of(program, i, k);
-    // Rows that may be skipped are not read for that.
-    if (isa::is_dma(i.opcode) && access == isa::Access::read_write) access = isa::Access::write;
-    if (access != isa::Access::write) {
-      counters.read_bytes[static_cast<size_t>(view.memory)] += bytes;
-      if (view.memory == isa::Memory::hbm) layer.hbm_read_bytes += bytes;
-    }
-    if (access != isa::Access::read) {
-      counters.written_bytes[static_cast<size_t>(view.memory)] += bytes;
-      if (view.memory == isa::Memory::hbm) layer.hbm_write_bytes += bytes;
-    }
-  }
-}
-
 // The next instruction of a stopped queue that would raise `semaphore`: ahead of it, or in a repeat that is still open.
 bool next_raiser(const isa::Executable& exe, const isa::Program& program, const LoadedQueue& queue, const Cursor& c,
                  uint32_t semaphore, uint32_t* instruction) {
@@ -82,21 +62,28 @@ std::vector<trace::Lane> lane_list(const isa::Executable& executable, const spec
 void count_executed(const isa::Executable& executable, const Loaded& loaded,
                     std::span<const std::vector<uint64_t>> executed, Counters& counters) {
   counters.layers.resize(std::max<size_t>(1, executable.layers.size()));
-  for (uint32_t q = 0; q < executable.queues.size(); ++q) {
-    const isa::Program& program = executable.queues[q];
-    for (uint32_t pc = 0; pc < program.code.size(); ++pc) {
-      uint64_t times = executed[q][pc];
-      const Step& step = loaded.queues[q].steps[pc];
+  constexpr auto hbm = static_cast<size_t>(isa::Memory::hbm);
+  for (uint32_t q = 0; q < loaded.queues.size(); ++q) {
+    const LoadedQueue& queue = loaded.queues[q];
+    for (uint32_t pc = 0; pc < queue.steps.size(); ++pc) {
+      const uint64_t times = executed[q][pc];
+      const Step& step = queue.steps[pc];
+      const Traffic& traffic = queue.traffic[pc];
       LayerCounters& layer = counters.layers[step.layer];
       layer.instructions += times;
-      layer.busy[static_cast<size_t>(loaded.queues[q].engine)] += static_cast<Time>(times) * step.occupancy;
+      layer.busy[static_cast<size_t>(queue.engine)] += static_cast<Time>(times) * step.occupancy;
       counters.engines[q].instructions += times;
       counters.instructions += times;
-      if (isa::is_matmul(program.code[pc].opcode)) {
-        layer.macs += times * step.amount;
-        counters.macs += times * step.amount;
+      if (queue.engine == isa::EngineKind::tensor && step.kind == Step::Kind::compute) {
+        layer.macs += times * traffic.amount;
+        counters.macs += times * traffic.amount;
       }
-      add_operands(program, program.code[pc], times, layer, counters);
+      layer.hbm_read_bytes += times * traffic.read[hbm];
+      layer.hbm_write_bytes += times * traffic.written[hbm];
+      for (size_t memory = 0; memory < traffic.read.size(); ++memory) {
+        counters.read_bytes[memory] += times * traffic.read[memory];
+        counters.written_bytes[memory] += times * traffic.written[memory];
+      }
     }
   }
 }

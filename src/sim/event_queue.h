@@ -47,8 +47,17 @@ class EventQueue {
   // `time` may not lie in the past. Phases are small: 0 is handled first.
   void push(Time time, uint8_t phase, const Payload& payload) {
     CHECK(time >= now_, "an event is not pushed into the past");
-    uint64_t order = (static_cast<uint64_t>(phase) << 56) | sequence_++;
-    sift_up(Entry{time, order, payload});
+    const uint64_t order = (static_cast<uint64_t>(phase) << 56) | sequence_++;
+    size_t hole = heap_.size();
+    heap_.emplace_back();
+    while (hole > 0) {
+      const size_t parent = (hole - 1) / 4;
+      if (!heap_[parent].after(time, order)) break;
+      heap_[hole] = heap_[parent];
+      hole = parent;
+    }
+    // Field by field: an entry that is put together first and copied then waits for its own stores.
+    heap_[hole].time = time, heap_[hole].order = order, heap_[hole].payload = payload;
   }
 
   // Takes the next event and moves `now` to its time; false when nothing is left or a limit is reached.
@@ -83,7 +92,8 @@ class EventQueue {
     Time time;
     uint64_t order;
     Payload payload;
-    bool before(const Entry& o) const { return time != o.time ? time < o.time : order < o.order; }
+    bool after(Time t, uint64_t o) const { return time != t ? time > t : order > o; }
+    bool before(const Entry& e) const { return e.after(time, order); }
   };
 
   // At a pause: whether more events may be handled, up to the next one.
@@ -97,18 +107,6 @@ class EventQueue {
   bool stop(Status status) {
     status_ = status;
     return false;
-  }
-
-  void sift_up(const Entry& entry) {
-    size_t hole = heap_.size();
-    heap_.push_back(entry);
-    while (hole > 0) {
-      size_t parent = (hole - 1) / 4;
-      if (!entry.before(heap_[parent])) break;
-      heap_[hole] = heap_[parent];
-      hole = parent;
-    }
-    heap_[hole] = entry;
   }
 
   void sift_down(const Entry& entry) {

@@ -17,6 +17,8 @@ bool uses_sbuf(const isa::Program& p, const isa::Instruction& i) {
 
 Ports bank_bit(uint64_t bank) { return Ports{2} << std::min<uint64_t>(bank, 62); }
 
+}  // namespace
+
 Ports psum_banks(const isa::Program& p, const isa::Instruction& i, std::span<const int64_t> offsets,
                  const spec::ChipSpec& spec) {
   const bool all = spec.vector.psum_with_scalar == PortRule::always;
@@ -35,15 +37,12 @@ Ports psum_banks(const isa::Program& p, const isa::Instruction& i, std::span<con
   return out;
 }
 
-}  // namespace
-
-Ports ports_of(const isa::Program& p, const isa::Instruction& i, std::span<const int64_t> offsets,
-               const spec::ChipSpec& spec) {
+Ports ports_of(const isa::Program& p, const isa::Instruction& i, const spec::ChipSpec& spec) {
   const bool vector = i.engine == EngineKind::vector, scalar = i.engine == EngineKind::scalar,
              gpsimd = i.engine == EngineKind::gpsimd;
   if (!(vector || scalar || gpsimd) || isa::is_dma(i.opcode) || isa::is_control(i.opcode)) return 0;
   Ports out = 0;
-  if ((vector || scalar) && spec.vector.psum_with_scalar != PortRule::free) out |= psum_banks(p, i, offsets, spec);
+  if ((vector || scalar) && spec.vector.psum_with_scalar != PortRule::free) out |= psum_banks(p, i, {}, spec);
   const PortRule shared = spec.vector.sbuf_with_gpsimd;
   const bool taken = gpsimd || (vector && (shared == PortRule::always || performance_mode(p, i, spec)));
   if (shared != PortRule::free && taken && uses_sbuf(p, i)) out |= kSbufPort;

@@ -15,8 +15,10 @@ namespace presil::timing {
 using Ports = uint64_t;
 inline constexpr Ports kSbufPort = 1;
 
-// Empty for engines that exclude nobody. `offsets`: growth of each operand's place in this iteration; empty for none.
-Ports ports_of(const isa::Program& program, const isa::Instruction& instruction, std::span<const int64_t> offsets,
-               const spec::ChipSpec& spec);
+// In the first iteration; empty for engines that exclude nobody.
+Ports ports_of(const isa::Program& program, const isa::Instruction& instruction, const spec::ChipSpec& spec);
+// Of a vector or scalar instruction, those of PSUM. `offsets`: growth of each operand's place in this iteration.
+Ports psum_banks(const isa::Program& program, const isa::Instruction& instruction, std::span<const int64_t> offsets,
+                 const spec::ChipSpec& spec);
 
 }  // namespace presil::timing
