@@ -1,6 +1,5 @@
 """Models with branches on the simulated core: which way is taken, what carries state from call to call, and what a run without
 data knows."""
-import json
 import subprocess
 import sys
 
@@ -9,6 +8,8 @@ import onnx
 import onnxruntime
 import pytest
 from onnx import TensorProto, helper
+
+from command import run
 
 VOICE = {"v4": ("silero_vad_legacy", {16000: 512, 8000: 256}, {"h": (2, 1, 64), "c": (2, 1, 64)}),
          "v5": ("silero_vad_v5", {16000: 576, 8000: 288}, {"state": (2, 1, 128)}),
@@ -19,20 +20,6 @@ VOICE = {"v4": ("silero_vad_legacy", {16000: 512, 8000: 256}, {"h": (2, 1, 64), 
 def models(root):
     subprocess.run([sys.executable, root / "tools/fetch_models.py", "voice", "small"], check=True)
     return root / ".cache/models"
-
-
-def run(presil, model, feeds, folder, *options):
-    """The JSON object and, with data, the outputs; only inputs in `feeds` are given."""
-    given = []
-    for name, value in feeds.items():
-        np.save(folder / f"{name}.npy", value)
-        given += ["--input", f"{name}={folder / name}.npy"]
-    done = subprocess.run([presil, "run", model, *given, *options, "--output-dir", folder / "out", "--json"], capture_output=True,
-                          text=True, timeout=120)
-    if done.returncode == 2:
-        return done.stderr.strip(), None
-    result = json.loads(done.stdout)
-    return result, [np.load(folder / "out" / o["file"]) for o in result["outputs"] if o.get("file")]
 
 
 def shapes(feeds):

@@ -1,12 +1,12 @@
 """Loops whose number of iterations data decides, as device loops: against onnxruntime, with data and without."""
-import json
-import subprocess
 
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+
+from command import run
 
 F, I, B = TensorProto.FLOAT, TensorProto.INT64, TensorProto.BOOL
 
@@ -30,19 +30,6 @@ def save(folder, nodes, inputs, outputs, **constants):
 
 def body(nodes, inputs, outputs):
     return helper.make_graph(nodes, "body", [value("i", I), value("c", B), *inputs], outputs)
-
-
-def run(presil, model, feeds, folder, *options):
-    given = []
-    for name, array in feeds.items():
-        np.save(folder / f"{name}.npy", array)
-        given += ["--input", f"{name}={folder / name}.npy"]
-    done = subprocess.run([presil, "run", model, *given, *options, "--output-dir", folder / "out", "--json"], capture_output=True,
-                          text=True, timeout=120)
-    if done.returncode == 2:
-        return done.stderr.strip(), None
-    result = json.loads(done.stdout)
-    return result, [np.load(folder / "out" / o["file"]) for o in result["outputs"] if o.get("file")]
 
 
 def expect_same(presil, model, feeds, folder):
