@@ -321,3 +321,37 @@ def test_names_that_are_not_there():
     assert not hasattr(nl, "nothing_like_it")
     with pytest.raises(ImportError):
         from presil.nki.isa import tensor_cpy  # noqa: F401
+
+
+@nki.jit
+def composed(x, w, chosen, indices):
+    """Each function of the language that is several instructions, into a row of the output."""
+    out = nl.ndarray((9, 64, 64), nl.float32, buffer=nl.shared_hbm)
+    tile, factors, holds = nl.load(x), nl.load(w), nl.load(chosen)
+    spread = nl.broadcast_to(nl.mean(tile, axis=1, keepdims=True), (64, 64))
+    results = [nl.softmax(tile), nl.rms_norm(tile, factors, 1, 64), nl.where(holds, tile, -1.0), nl.negative(tile),
+               nl.copy_to_sbuf(nl.matmul(tile, tile)), nl.copy_to_sbuf(nl.matmul(tile, tile, transpose_x=True)),
+               nl.load_transpose2d(x), nl.gather_flattened(tile, nl.load(indices)),
+               nl.add(spread, nl.broadcast_to(nl.var(tile, axis=1, keepdims=True), (64, 64)))]
+    for k, result in enumerate(results):
+        nl.store(out[k], result)
+    return out
+
+
+def test_functions_of_several_instructions():
+    x, w = drawn(64, 64), drawn(1, 64, seed=1)
+    chosen = (np.random.default_rng(2).random((64, 64)) < 0.5).astype(np.uint8)
+    indices = np.random.default_rng(3).integers(0, 64, (64, 64)).astype(np.uint32)
+    y = x.astype(np.float64)
+    raised = np.exp(y - y.max(1, keepdims=True))
+    spread = np.broadcast_to(y.mean(1, keepdims=True) + y.var(1, keepdims=True), y.shape)
+    expected = [raised / raised.sum(1, keepdims=True), y / np.sqrt((y * y).mean(1, keepdims=True) + 1e-6) * w,
+                np.where(chosen, y, -1), -y, y @ y, y.T @ y, y.T, np.take_along_axis(y, indices.astype(np.int64), 1), spread]
+    for run in (composed, nki.interpret(composed)):
+        for found, meant in zip(run(x, w, chosen, indices), expected):
+            agree(found, meant, 1e-4)
+    assert message(lambda: run_nothing(x)).endswith("nki.language.cos is not there yet: compute it from the operations that are there")
+
+
+def run_nothing(x):
+    return run(lambda out, x: nl.cos(x), x)

@@ -228,4 +228,13 @@ def transpose(x: Tensor, dtype: Any = None) -> Tensor:
     return copy_to_sbuf(bank, dtype or x.dtype)
 
 
-__getattr__ = missing("nki.language", globals(), {})
+_MATHS = "compute it from the operations that are there"
+_CONSTANTS = "pass it to the kernel as an array"
+# What is composed of the functions above stands in a file of its own, which needs them.
+from presil.nki._composed import (dropout, expand_dims, gather_flattened, is_hbm, is_on_chip, is_psum,  # noqa: E402
+                                  is_sbuf, load_transpose2d, logical_not, matmul, mean, negative, random_seed, rms_norm,
+                                  softmax, var, where)
+
+__getattr__ = missing("nki.language", globals(), {
+    **dict.fromkeys(["all", "average", "ceil", "cos", "floor", "fmod", "mod", "prod", "rand", "tan", "trunc"], _MATHS),
+    "shared_constant": _CONSTANTS, "shared_identity_matrix": _CONSTANTS, "device_print": "return the tensor from the kernel"})
