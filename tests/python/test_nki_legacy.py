@@ -265,8 +265,8 @@ def allocated(x):
     """x + 2 x^T x of each 128 columns, every tile at a place of its own."""
     out = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.shared_hbm)
     tiles = nl.ndarray((4, nl.par_dim(128), 128), dtype=x.dtype, buffer=sb.mod_alloc(base_addr=1024, num_free_tiles=(2,)))
-    sums = nl.ndarray((4, nl.par_dim(128), 128), dtype=nl.float32, buffer=ps.alloc(lambda index, p, f: (index[0] % 3, 0, f)))
-    done = nl.ndarray((nl.par_dim(128), 128), dtype=x.dtype, buffer=sb.alloc(lambda index, p, f: (0, 4096)))
+    sums = nl.ndarray((4, nl.par_dim(128), 128), dtype=nl.float32, buffer=ps.alloc(lambda idx, pdim_size, fdim_size: (idx[0] % 3, 0, fdim_size)))
+    done = nl.ndarray((nl.par_dim(128), 128), dtype=x.dtype, buffer=sb.alloc(lambda idx, pdim_size, fdim_size: (0, 4096)))
     for i in nl.sequential_range(4, directives=nki.compiler.no_reorder()):
         tiles[i] = nl.load(x[:, nl.ds(i * 128, 128)])
         sums[i] += nisa.nc_matmul(tiles[i], tiles[i])
@@ -294,7 +294,7 @@ def added(a, b):
 def test_a_grid_of_programs_shares_its_outputs():
     a, b = drawn(384, 20), drawn(384, 20, seed=1)
     np.testing.assert_array_equal(added[3, 2](a, b), a + b)
-    np.testing.assert_array_equal(added[nl.spmd_dim(3, nl.nc(1)), 2](a, b), a + b)
+    np.testing.assert_array_equal(added[nl.spmd_dim(1, nl.nc(3)), 2](a, b), a + b)
 
 
 def test_assignment_keeps_what_is_named():

@@ -45,11 +45,14 @@ class Trace:
         self.grid, self.program = grid, (0,) * len(grid)
         self.names: dict[str, int] = {}
         self.at: str | None = None
-        # What presil.nki.legacy keeps: a result that waits for its destination, and tensors that programs share.
+        # What presil.nki.legacy keeps: a result that waits for its destination, tensors that programs share,
+        # inputs beside the arguments, whether tensors too large for PSUM lie in SBUF, and the loops that run now.
         self.pending: Any = None
         self.shared: list[Any] = []
         self.shared_count = 0
         self.inputs: list[Any] = []
+        self.evicts = False
+        self.host_loops: list[Any] = []
         self.loops: list[int] = []  # counters of the loops on the device that are open
         self.open_loops: dict[int, str] = {}  # of dynamic_range: where each began
         self.whiles: list[tuple[int, tuple[int, int]]] = []  # of `while register`: its register and place

@@ -17,6 +17,11 @@ class DType:
         self.itemsize = self.numpy.itemsize
         self.number = _core.dtype_number(presil) or 0
 
+    @property
+    def dtype(self) -> "np.dtype[Any]":
+        """What NumPy takes it for, where it is given as a type."""
+        return self.numpy
+
     def __eq__(self, other: object) -> bool:
         if isinstance(other, DType):
             return self.name == other.name

@@ -7,7 +7,7 @@ from typing import Any
 from presil.nki import _trace
 from presil.nki._tensor import Storage
 from presil.nki._types import HBM, PRIVATE_HBM, PSUM, SBUF, SHARED_HBM, Buffer, DType, as_dtype
-from presil.nki.legacy._tile import Blocks, Place, Tile, dense, flush
+from presil.nki.legacy._tile import Blocks, Place, Tile, _count, dense, flush
 
 BANK_BYTES, BANKS, PARTITIONS = 2048, 8, 128
 
@@ -41,7 +41,7 @@ def ndarray(shape: Sequence[Any], dtype: Any, buffer: Any = None, name: str = ""
     extents = [int(e) for e in shape]
     if not extents or min(extents) < 1:
         raise _trace.refuse(f"shape {tuple(extents)}: every extent is at least 1")
-    allocator = buffer if isinstance(buffer, Allocator) else None
+    allocator = _of_iteration(buffer, extents) if isinstance(buffer, Allocator) else None
     memory = SBUF if buffer is None else allocator.memory if allocator else buffer
     if not isinstance(memory, Buffer):
         raise _trace.refuse(f"buffer={buffer!r} is no buffer", "nl.sbuf, nl.psum, nl.hbm, nl.shared_hbm, nl.private_hbm")
@@ -51,6 +51,9 @@ def ndarray(shape: Sequence[Any], dtype: Any, buffer: Any = None, name: str = ""
     if len(marked) > 1:
         raise _trace.refuse(f"shape {tuple(extents)} has {len(marked)} axes of partitions", "one nl.par_dim")
     lead = marked[0] if marked else 0
+    banks = -(-_row(extents[lead:], kind) // BANK_BYTES)
+    if memory is PSUM and allocator is None and _trace.trace().evicts and banks * _count(extents[:lead]) > BANKS:
+        memory = SBUF
     tiles = {}
     for index in product(*(range(e) for e in extents[:lead])):
         at = _placed(allocator, index, extents[lead:], kind)
@@ -58,13 +61,29 @@ def ndarray(shape: Sequence[Any], dtype: Any, buffer: Any = None, name: str = ""
     return tiles[()] if lead == 0 else Blocks(shape, tiles, lead)
 
 
+def _of_iteration(allocator: Allocator, shape: list[int]) -> Allocator:
+    """A loop's body says once where its tensors lie: iterations but the first have the first one's places."""
+    line = _trace.line()
+    chosen = allocator
+    for loop in _trace.trace().host_loops:
+        if not loop.first and loop.allocations < len(loop.allocators) and loop.allocators[loop.allocations][:2] == (line, shape):
+            chosen = loop.allocators[loop.allocations][2]
+            break
+    for loop in _trace.trace().host_loops:
+        if loop.first:
+            loop.allocators.append((line, shape, chosen))
+        loop.allocations += 1
+    return chosen
+
+
 def _placed(allocator: Allocator | None, index: tuple[int, ...], shape: list[int], dtype: DType) -> tuple[int, int] | None:
     if allocator is None or allocator.place is None:
         return None
-    row = dtype.itemsize
-    for e in shape[1:]:
-        row *= e
-    return allocator.place(index, shape[0], row)
+    return allocator.place(index, shape[0], _row(shape, dtype))
+
+
+def _row(shape: Sequence[int], dtype: DType) -> int:
+    return _count(shape[1:]) * dtype.itemsize
 
 
 def new_tile(shape: Sequence[int], dtype: DType, memory: Buffer, name: str = "", at: tuple[int, int] | None = None,
@@ -130,8 +149,8 @@ class _Memory:
 
 class _Sbuf(_Memory):
     def alloc(self, func: Callable[..., tuple[int, int]]) -> Allocator:
-        """func(index, pdim_size, fdim_size) -> (partition, byte)."""
-        return Allocator(self.memory, lambda index, p, f: _pair(func(index, p, f), 2), "alloc")  # type: ignore[arg-type, return-value]
+        """func(idx=, pdim_size=, fdim_size=) -> (partition, byte)."""
+        return Allocator(self.memory, lambda index, p, f: _pair(func(idx=index, pdim_size=p, fdim_size=f), 2), "alloc")  # type: ignore[arg-type, return-value]
 
     def mod_alloc(self, *, base_addr: int, base_partition: int = 0, num_par_tiles: Sequence[int] = (),
                   num_free_tiles: Sequence[int] = ()) -> Allocator:
@@ -146,9 +165,9 @@ class _Sbuf(_Memory):
 
 class _Psum(_Memory):
     def alloc(self, func: Callable[..., tuple[int, int, int]]) -> Allocator:
-        """func(index, pdim_size, fdim_size) -> (bank, partition, byte of the bank)."""
+        """func(idx=, pdim_size=, fdim_size=) -> (bank, partition, byte of the bank)."""
         def place(index: tuple[int, ...], p: int, f: int) -> tuple[int, int]:
-            bank, partition, byte = _pair(func(index, p, f), 3)
+            bank, partition, byte = _pair(func(idx=index, pdim_size=p, fdim_size=f), 3)
             return partition, bank * BANK_BYTES + byte
 
         return Allocator(self.memory, place, "alloc")

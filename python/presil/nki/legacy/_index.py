@@ -216,6 +216,16 @@ def arange(*arguments: int) -> Index:
     return Index((len(values),), (values.step if len(values) > 1 else 0,), values.start)
 
 
+class Axes(list[Index]):
+    """The expressions of a grid, also as .p, .x, .y, .z, .w in this order."""
+
+    def __getattr__(self, name: str) -> Index:
+        at = "pxyzw".find(name)
+        if len(name) != 1 or not 0 <= at < len(self):
+            raise AttributeError(f"a grid of {len(self)} axes has no .{name}")
+        return self[at]
+
+
 class _Grid:
     """nl.mgrid[a:b, c:d]: one index expression per axis, all of the grid's shape; nl.ogrid: each along its own axis."""
 
@@ -232,7 +242,7 @@ class _Grid:
         for d, r in enumerate(ranges):
             own = tuple(e if d == k or self.dense else 1 for k, e in enumerate(shape))
             out.append(Index(own, tuple(r.step if k == d and len(r) > 1 else 0 for k in range(len(shape))), r.start))
-        return out if isinstance(items, tuple) else out[0]
+        return Axes(out) if isinstance(items, tuple) else out[0]
 
 
 mgrid, ogrid = _Grid(True), _Grid(False)

@@ -1,4 +1,5 @@
 """nki.jit, nki.baremetal, nki.simulate_kernel, nki.benchmark, nki.profile of the older interface."""
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -13,8 +14,40 @@ class Kernel(_kernel.Kernel):
     """A function of the older interface. Programs of a grid run one after the other on one core."""
 
 
+    evicts = False
+
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
+        """What masks leave out is undefined, and may be read: then a warning says where."""
+        if _trace.current is not None:
+            return self.function(*arguments, **options)
+        program, inputs, returned = self._compiled(arguments, options)
+        run = Run(program._core.run(inputs, True, True, 0, 0, False))
+        if "nothing has written" in run.outcome:
+            warnings.warn(f"{self.function.__name__}: {run.outcome}; its value is undefined", stacklevel=2)
+            run = Run(program._core.run(inputs, True, False, 0, 0, False))
+        self.result = run
+        return returned(run)
+
+    def __getitem__(self, grid: Any) -> Any:
+        """kernel[2, 4](...): launched on a grid of programs; an axis of 0 has one, as an axis of 1."""
+        extents = tuple(grid) if isinstance(grid, tuple) else (grid,)
+        return super().__getitem__(tuple(max(1, int(e)) for e in extents))
+
+    def _compiled(self, arguments: Any, options: Any) -> Any:
+        """What does not fit into PSUM is traced again, with tensors of more tiles than it has banks in SBUF."""
+        try:
+            return super()._compiled(arguments, options)
+        except Error as error:
+            if "PSUM banks" not in error.message:
+                raise
+        self.evicts = True
+        try:
+            return super()._compiled(arguments, options)
+        finally:
+            self.evicts = False
+
     def _called(self, trace: Any, bound: Any) -> Any:
-        trace.shared_count = 0
+        trace.shared_count, trace.evicts = 0, self.evicts
         result = self.function(*bound.args, **bound.kwargs)
         flush()
         return result

@@ -13,10 +13,12 @@ from presil.nki.legacy._index import Box, Index, Mask, joined, spread
 
 class Place(Storage):
     """A tile's storage with what is known of its contents. fill: a number that it holds where nothing wrote yet, not written
-    as long as nothing reads it. products: the places that hold a sum of products. written: by anything else."""
+    as long as nothing reads it. products: the places that hold a sum of products. written: by anything else. rows: how many
+    of its partitions hold something, where a mask left the others out; what reads them does not compute the others."""
 
     fill: float | None = None
     written = False
+    rows: int | None = None
 
     def __init__(self, buffer: Buffer, ids: list[int], part_bytes: int, name: str, partitions: int, row_bytes: int) -> None:
         super().__init__(buffer, ids, part_bytes, name)
@@ -33,7 +35,7 @@ class Tile(Tensor):
 
     @classmethod
     def of(cls, t: Tensor) -> "Tile":
-        return cls(t.storage, t.dtype, t.shape, t.steps, t.offset, t.partition)
+        return cls(t.storage, t.dtype, t.shape, t.steps, t.offset, t.partition, t.moves, t.index, t.table)
 
     def encoded(self) -> tuple[Any, ...]:
         if self._encoded_view is None:
@@ -44,13 +46,13 @@ class Tile(Tensor):
         """How many loops an instruction needs for it, beside the partitions."""
         if self._encoded_view is not None:
             return (len(self._encoded_view) - 6) // 2
-        first = 1 if self.on_chip else 0
+        first = 1 if self.on_chip or self.index is not None else 0
         return len(_merged(list(zip(self.steps[first:], self.shape[first:]))))
 
     # --- views ------------------------------------------------------------------------------------------------------
     def __getitem__(self, index: Any) -> "Tile":
         items = index if isinstance(index, tuple) else (index,)
-        if any(isinstance(i, Index) for i in items):
+        if any(isinstance(i, (Index, Tile)) for i in items):
             return self._selected(list(items))
         if any(i is None for i in items):
             axes = [k for k, i in enumerate(items) if i is None]
@@ -67,6 +69,8 @@ class Tile(Tensor):
             items[at:at + 1] = [slice(None)] * (self.ndim - (len(items) - 1))
         if len(items) > self.ndim:
             raise _trace.refuse(f"{len(items)} indices for {self!r}")
+        if any(isinstance(i, Tile) for i in items):
+            return self._gathered(items)
         while items and isinstance(items[-1], slice) and items[-1] == slice(None):
             items.pop()
         n = max(i.ndim for i in items if isinstance(i, Index))
@@ -107,6 +111,22 @@ class Tile(Tensor):
         out.loose = tuple(loose)
         return out
 
+    def _gathered(self, items: list[Any]) -> "Tile":
+        """Rows of a tensor in HBM that a tile names: [number, ..., tile [p, 1], expression over what follows]."""
+        at = [k for k, i in enumerate(items) if isinstance(i, Tile)]
+        index = items[at[0]]
+        if self.on_chip or len(at) > 1 or index.size != index.shape[0]:
+            raise _trace.refuse(f"{index!r} in an index of {self!r}",
+                                "one tile with a number per partition, for an axis of a tensor in HBM", "unsupported")
+        base = self[tuple(items[:at[0]])] if at[0] else self
+        inner = items[at[0] + 1:]
+        row = base[0]
+        row = row[tuple(i if not isinstance(i, Index) else Index(i.shape[1:], i.steps[1:], i.constant) for i in inner)] if inner else row
+        if index.dtype.name not in ("int32", "uint32"):
+            raise _trace.refuse(f"{index!r} in an index of {self!r}", "whole numbers: nl.copy(index, dtype=nl.int32)")
+        return Tile(row.storage, row.dtype, (index.shape[0], *row.shape), (base.steps[0], *row.steps), row.offset, 0, (), index,
+                    (base.steps[0], base.shape[0]))
+
     def __setitem__(self, index: Any, value: Any) -> None:
         target = self[index]
         if value is target or (isinstance(value, Tile) and not isinstance(value, Result) and value.storage is target.storage
@@ -129,7 +149,12 @@ class Tile(Tensor):
     def ap(self, *arguments: Any, **options: Any) -> "Tile":
         return Tile.of(super().ap(*arguments, **options))
 
-    def broadcast_to(self, shape: Sequence[int]) -> "Tile":
+    def broadcast_to(self, shape: Sequence[int]) -> Any:
+        """Repeated to this shape, over partitions too."""
+        from presil.nki.legacy import language
+        return language.broadcast_to(self, shape=shape)
+
+    def repeated(self, shape: Sequence[int]) -> "Tile":
         """Free axes of extent 1 repeated."""
         out = self
         for axis in range(1, self.ndim):
@@ -177,6 +202,10 @@ class Tile(Tensor):
     def _in_place(self, name: str, other: Any) -> "Tile":
         if name == "add" and isinstance(other, Result) and other.accumulate is not None and self.buffer is PSUM and other is _pending():
             settle(other, self, other.accumulate)
+            return self
+        p = self.storage
+        if name == "add" and _trace.trace().evicts and isinstance(p, Place) and not p.written and p.fill is None and not p.products:
+            assign(self, other, False)  # a sum that would start in PSUM
             return self
         value = self._binary(name, other)
         settle(value, self, value.emit)
@@ -260,6 +289,12 @@ def place(result: Result) -> None:
     own = new_tile(result.shape, result.dtype, result.where)
     result._storage = own.storage
     settle(result, own, result.emit)
+    if isinstance(result.mask, Mask):
+        reach = {box[0] for box in boxes(result.mask, result.shape)}
+        if len(reach) == 1 and next(iter(reach))[0] == 0 and next(iter(reach))[1] < result.shape[0]:
+            rows = next(iter(reach))[1]
+            known = own.storage.rows  # type: ignore[attr-defined]
+            own.storage.rows = rows if known is None else min(known, rows)  # type: ignore[attr-defined]
 
 
 def settle(result: Result, target: Tile, emit: Callable[[Tile], None]) -> None:
@@ -319,7 +354,7 @@ def assign(target: Tile, value: Any, fresh: bool) -> None:
     if not value.on_chip:
         raise _trace.refuse(f"{value!r} is in HBM and cannot be assigned to a tile", "nl.load(tensor[...])")
     if value.shape != target.shape and value.size < target.size and value.ndim == target.ndim:
-        value = value.broadcast_to(target.shape)
+        value = value.repeated(target.shape)
     copied = language.copy(value, dtype=target.dtype, mask=mask)
     settle(copied, target, copied.emit)
 
@@ -366,6 +401,11 @@ def issue(call: Callable[..., Any], tiles: Sequence[Any], mask: Any = None, whol
         if isinstance(t, Tile) and isinstance(t.storage, Place) and t.storage.fill is not None:
             filled(t)
     overwritten(tiles[0], mask is None)
+    rows = min((t.storage.rows - t.partition for t in tiles[1:] if isinstance(t, Tile) and isinstance(t.storage, Place)
+                and t.storage.rows is not None), default=None)
+    if rows is not None and rows < tiles[0].shape[0]:
+        _first_rows(call, tiles, mask, rows)
+        return
     if mask is None:
         for t in tiles:
             if isinstance(t, Tile):
@@ -378,6 +418,17 @@ def issue(call: Callable[..., Any], tiles: Sequence[Any], mask: Any = None, whol
         return
     for box in boxes(mask, tiles[0].shape):
         _parted(call, [clipped(t, box) if isinstance(t, Tile) else t for t in tiles])
+
+
+def _first_rows(call: Callable[..., None], tiles: Sequence[Any], mask: Any, rows: int) -> None:
+    """Where operands hold something. Of what that fills, as much is known as before."""
+    target = tiles[0]
+    for box in boxes(mask, target.shape):
+        low, high = box[0][0], min(box[0][1], rows)
+        if low < high:
+            _parted(call, [clipped(t, ((low, high), *box[1:])) if isinstance(t, Tile) else t for t in tiles])
+    if isinstance(target.storage, Place) and target.size == target.storage.partitions * target.storage.row_bytes // target.dtype.itemsize:
+        target.storage.rows = max(rows, 0)
 
 
 def boxes(mask: Any, shape: Sequence[int]) -> Sequence[Box]:
@@ -404,6 +455,9 @@ def clipped(t: Tile, box: Box) -> Tile:
             offset += low * t.steps[d]
     if t.loose:
         _within(t, list(box))
+    if t.index is not None:
+        rows = clipped(t.index, box[:1])  # type: ignore[arg-type]
+        return Tile(t.storage, t.dtype, shape, t.steps, offset - box[0][0] * t.steps[0], 0, (), rows, t.table)
     return Tile(t.storage, t.dtype, shape, t.steps, offset, partition)
 
 
@@ -438,12 +492,11 @@ def overwritten(target: Any, whole: bool) -> None:
     if not isinstance(p, Place) or isinstance(target, Written):
         return
     if p.fill is not None:
-        covers = whole and not p.products and target.size == p.partitions * p.row_bytes // target.dtype.itemsize
-        if covers:
+        if whole and not p.products and target.size == p.partitions * p.row_bytes // target.dtype.itemsize:
             p.fill = None
         else:
             written_fill(p, target.dtype)
-    p.written = True
+    p.written, p.rows = True, None
 
 
 def filled(source: Tile) -> None:

@@ -1,5 +1,6 @@
 """neuronxcc.nki.isa: instructions that return their destination. Each is the instruction of presil.nki.isa of the same name."""
 from collections.abc import Callable, Sequence
+from enum import IntEnum
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,10 @@ from presil.nki import isa as base
 from presil.nki._issue import issue as _traced
 from presil.nki._issue import scalar as _scalar
 from presil.nki._types import OPS, PSUM, SBUF, DType, Op, as_dtype
-from presil.nki.isa import (dge_mode, engine, get_nc_version, gpsimd_engine, nc_version, reduce_cmd, scalar_engine,
+from presil.nki.isa import (dge_mode, engine, gpsimd_engine, reduce_cmd, scalar_engine,
                             tensor_engine, unknown_engine, vector_engine)
 from presil.nki.legacy._index import Index, Mask
-from presil.nki.legacy._names import missing
+from presil.nki.legacy._names import instruction, missing
 from presil.nki.legacy._tile import Result, Tile, Written, added, flush, issue, replaced
 
 __all__ = ["dge_mode", "engine", "get_nc_version", "gpsimd_engine", "nc_version", "reduce_cmd", "scalar_engine",
@@ -79,6 +80,14 @@ def fill(target: Tile, value: float, engine: engine = unknown_engine, mask: Any 
 
 # --- tensor engine ---------------------------------------------------------------------------------------------------
 
+class nc_version(IntEnum):
+    gen2, gen3, gen4 = 2, 3, 4
+
+
+def get_nc_version() -> nc_version:
+    return nc_version(_trace.trace().generation)
+
+
 class _Modes:
     none, double_row, double_column, double_pixel = "none", "double_row", "double_column", "double_pixel"
 
@@ -89,12 +98,16 @@ class _Modes:
 matmul_perf_mode = _Modes()
 
 
+@instruction
 def nc_matmul(stationary: Tile, moving: Tile, *, is_stationary_onezero: bool = False, is_moving_onezero: bool = False,
               is_transpose: bool = False, tile_position: Sequence[int] = (), tile_size: Sequence[int] = (),
               perf_mode: Any = "none", mask: Any = None) -> Result:
     """stationary[k, m]^T moving[k, n] as [m, n] in PSUM; `psum += nc_matmul(...)` adds to what is there."""
     flush()
     tiles("nc_matmul", stationary, moving)
+    if PSUM in (stationary.buffer, moving.buffer):  # which the tensor engine does not read
+        stationary, moving = (tensor_copy(t) if t.buffer is PSUM else t for t in (stationary, moving))
+        flush()
     if tile_position or tile_size:
         raise _trace.refuse("nc_matmul: tile_position and tile_size are not supported", code="unsupported")
     mode = getattr(perf_mode, "name", perf_mode)
@@ -126,6 +139,7 @@ def nc_matmul(stationary: Tile, moving: Tile, *, is_stationary_onezero: bool = F
 OPSUM = as_dtype("float32")
 
 
+@instruction
 def nc_transpose(data: Tile, *, mask: Any = None, dtype: Any = None, engine: engine = unknown_engine) -> Result:
     """[p, f] as [f, p]: on the tensor engine into PSUM, on the vector engine up to 32 x 32."""
     flush()
@@ -146,10 +160,12 @@ def nc_transpose(data: Tile, *, mask: Any = None, dtype: Any = None, engine: eng
 
 # --- vector engine ---------------------------------------------------------------------------------------------------
 
+@instruction
 def tensor_copy(src: Tile, *, mask: Any = None, dtype: Any = None, engine: engine = unknown_engine) -> Result:
     return made("tensor_copy", lambda d, s: base.tensor_copy(d, s, engine), src.shape, dtype, src.dtype, (src,), mask)
 
 
+@instruction
 def tensor_tensor(data1: Tile, data2: Tile, op: Any, *, dtype: Any = None, mask: Any = None,
                   engine: engine = unknown_engine) -> Result:
     op = operation(op)
@@ -163,7 +179,7 @@ def tensor_tensor(data1: Tile, data2: Tile, op: Any, *, dtype: Any = None, mask:
 def alike(t: Tile, shape: Sequence[int]) -> Tile:
     """With free axes of extent 1 repeated, or without them where only these differ."""
     if t.ndim == len(shape):
-        return t.broadcast_to(shape)
+        return t.repeated(shape)
     if t.size == _size(shape):
         return t.reshape(list(shape))
     raise _trace.refuse(f"{t!r} beside a tile of shape {list(shape)}")
@@ -193,6 +209,7 @@ def promoted(*values: Any) -> DType:
     return first
 
 
+@instruction
 def tensor_scalar(data: Tile, op0: Any, operand0: Any, reverse0: bool = False, op1: Any = None, operand1: Any = None,
                   reverse1: bool = False, *, dtype: Any = None, mask: Any = None, engine: engine = unknown_engine) -> Result:
     op0, op1 = operation(op0), operation(op1)
@@ -200,6 +217,7 @@ def tensor_scalar(data: Tile, op0: Any, operand0: Any, reverse0: bool = False, o
                 data.shape, dtype, data.dtype, (data, column(operand0), column(operand1)), mask)
 
 
+@instruction
 def scalar_tensor_tensor(*, data: Tile, op0: Any, operand0: Any, op1: Any, operand1: Tile, reverse0: bool = False,
                          reverse1: bool = False, dtype: Any = None, mask: Any = None) -> Result:
     op0, op1 = operation(op0), operation(op1)
@@ -209,6 +227,7 @@ def scalar_tensor_tensor(*, data: Tile, op0: Any, operand0: Any, op1: Any, opera
                 data.shape, dtype, promoted(data, operand1), (data, column(operand0), alike(operand1, data.shape)), mask)
 
 
+@instruction
 def tensor_scalar_reduce(*, data: Tile, op0: Any, operand0: Any, reduce_op: Any, reduce_res: Tile, reverse0: bool = False,
                          dtype: Any = None, mask: Any = None) -> Result:
     """op0(data, operand0); reduce_res = its rows reduced."""
@@ -239,6 +258,7 @@ def reducing(call: Callable[..., Any], dst: Tile, operands: Sequence[Any], resul
     issue(checked, (dst, *operands, result), mask)
 
 
+@instruction
 def tensor_reduce(op: Any, data: Tile, axis: int | Sequence[int], *, mask: Any = None, dtype: Any = None,
                   negate: bool = False, keepdims: bool = False) -> Result:
     """Free axes reduced; a tile keeps two axes at least."""
@@ -255,14 +275,19 @@ def tensor_reduce(op: Any, data: Tile, axis: int | Sequence[int], *, mask: Any =
     last = list(range(len(kept), data.ndim))
 
     def emit(dst: Tile) -> None:
+        if data.loose:
+            within(data, mask)
         for inner, outer in reduced_boxes(mask, data, kept):
             src = part(turned, inner)
-            if turned.loose:
-                raise AssertionError
-            issue(lambda d: base.tensor_reduce(d, op, src, last, negate), (part(conform(dst, [data.shape[k] for k in kept]), outer),),
-                  None, (src,))
+            issue(lambda d, s: base.tensor_reduce(d, op, s, last, negate), (part(conform(dst, [data.shape[k] for k in kept]), outer), src))
 
-    return Result(shape, data.dtype if dtype is None else as_dtype(dtype), emit, (data,), exact=dtype is not None, mask=None)
+    return Result(shape, data.dtype if dtype is None else as_dtype(dtype), emit, (data,), exact=dtype is not None)
+
+
+def within(t: Tile, mask: Any) -> None:
+    """Refuses an index that leaves its tensor where the mask holds."""
+    for box in _boxes(mask, t):
+        part(t, box)
 
 
 def conform(t: Tile, shape: Sequence[int]) -> Tile:
@@ -287,6 +312,7 @@ def part(t: Tile, box: Any) -> Tile:
     return clipped(t, box) if any(r != (0, e) for r, e in zip(box, t.shape)) or t.loose else t
 
 
+@instruction
 def tensor_partition_reduce(op: Any, data: Tile, *, mask: Any = None, dtype: Any = None) -> Result:
     op = operation(op)
     flush()
@@ -307,15 +333,18 @@ def _boxes(mask: Any, t: Tile) -> Any:
     return boxes(mask, t.shape)
 
 
+@instruction
 def reciprocal(data: Tile, *, dtype: Any = None, mask: Any = None) -> Result:
     return made("reciprocal", base.reciprocal, data.shape, dtype, data.dtype, (data,), mask)
 
 
+@instruction
 def memset(shape: Sequence[int], value: float, dtype: Any, *, mask: Any = None, engine: engine = unknown_engine) -> Result:
     flush()
     return Result(shape, as_dtype(dtype), lambda dst: fill(dst, value, engine, mask), exact=True, mask=mask)
 
 
+@instruction
 def tensor_tensor_scan(data0: Tile, data1: Tile, initial: Any, op0: Any, op1: Any, reverse0: bool = False,
                        reverse1: bool = False, *, dtype: Any = None, mask: Any = None) -> Result:
     op0, op1 = operation(op0), operation(op1)
@@ -324,16 +353,19 @@ def tensor_tensor_scan(data0: Tile, data1: Tile, initial: Any, op0: Any, op1: An
                 data0.shape, dtype, data0.dtype, (data0, data1, column(initial)), mask)
 
 
+@instruction
 def bn_stats(data: Tile, *, mask: Any = None, dtype: Any = None) -> Result:
     """[p, 6]: count, mean, variance * count of even elements, then of odd ones."""
     return _whole("bn_stats", base.bn_stats, data, (data.shape[0], 6), mask, dtype)
 
 
+@instruction
 def bn_aggr(data: Tile, *, mask: Any = None, dtype: Any = None) -> Result:
     """[p, 2]: mean, variance."""
     return _whole("bn_aggr", base.bn_aggr, data, (data.shape[0], 2), mask, dtype)
 
 
+@instruction
 def max8(src: Tile, *, mask: Any = None, dtype: Any = None) -> Result:
     return _whole("max8", base.max8, src, (src.shape[0], 8), mask, dtype)
 
@@ -353,6 +385,7 @@ def _whole(name: str, call: Callable[..., Any], data: Tile, shape: Sequence[int]
     return Result(shape, kind, emit, (data,), exact=dtype is not None)
 
 
+@instruction
 def nc_find_index8(*, data: Tile, vals: Tile, mask: Any = None, dtype: Any = None) -> Result:
     flush()
     tiles("nc_find_index8", data, vals)
@@ -360,6 +393,7 @@ def nc_find_index8(*, data: Tile, vals: Tile, mask: Any = None, dtype: Any = Non
                   lambda dst: issue(lambda d: base.nc_find_index8(d, data, vals), (dst,), mask, (data, vals)), (data, vals))
 
 
+@instruction
 def tensor_copy_predicated(*, src: Any, dst: Tile, predicate: Tile, mask: Any = None, reverse_pred: bool = False) -> None:
     """Where predicate is nonzero, dst = src."""
     flush()
@@ -376,6 +410,7 @@ def _touch(t: Tile) -> None:
         filled(t)
 
 
+@instruction
 def nc_stream_shuffle(src: Tile, dst: Tile, shuffle_mask: Sequence[int], *, mask: Any = None) -> None:
     """Per 32 partitions dst[i] = src[shuffle_mask[i]]; 255 keeps dst[i]."""
     flush()
@@ -389,6 +424,7 @@ def nc_stream_shuffle(src: Tile, dst: Tile, shuffle_mask: Sequence[int], *, mask
 
 # --- scalar engine ---------------------------------------------------------------------------------------------------
 
+@instruction
 def activation(op: Any, data: Tile, *, bias: Any = None, scale: Any = 1.0, reduce_op: Any = None, reduce_res: Any = None,
                reduce_cmd: reduce_cmd = reduce_cmd.idle, dtype: Any = None, mask: Any = None) -> Result:
     """op(data * scale + bias)."""
@@ -407,6 +443,7 @@ def activation(op: Any, data: Tile, *, bias: Any = None, scale: Any = 1.0, reduc
                   exact=dtype is not None, mask=mask)
 
 
+@instruction
 def activation_reduce(op: Any, data: Tile, *, reduce_op: Any = None, reduce_res: Any = None, bias: Any = None,
                       scale: Any = 1.0, dtype: Any = None, mask: Any = None) -> Result:
     """op(data * scale + bias); reduce_res = the sums of its rows."""
@@ -418,6 +455,7 @@ def activation_reduce(op: Any, data: Tile, *, reduce_op: Any = None, reduce_res:
 
 # --- gpsimd engine ---------------------------------------------------------------------------------------------------
 
+@instruction
 def iota(expr: Any, dtype: Any, *, mask: Any = None) -> Result:
     """The values of an index expression."""
     flush()
@@ -432,6 +470,7 @@ def iota(expr: Any, dtype: Any, *, mask: Any = None) -> Result:
     return Result(shape, as_dtype(dtype), emit, into=("sbuf",), exact=True, mask=mask)
 
 
+@instruction
 def affine_select(pred: Any, on_true_tile: Tile, on_false_value: float, *, mask: Any = None, dtype: Any = None) -> Result:
     """on_true_tile where the comparison of index expressions holds, on_false_value elsewhere."""
     flush()
@@ -463,6 +502,7 @@ def affine_select(pred: Any, on_true_tile: Tile, on_false_value: float, *, mask:
 
 # --- DMA -------------------------------------------------------------------------------------------------------------
 
+@instruction
 def dma_copy(*, dst: Tile, src: Tile, mask: Any = None, dst_rmw_op: Any = None, oob_mode: Any = None,
              dge_mode: dge_mode = dge_mode.unknown) -> None:
     """dst = src by the DMA engines."""
@@ -472,6 +512,7 @@ def dma_copy(*, dst: Tile, src: Tile, mask: Any = None, dst_rmw_op: Any = None, 
     issue(lambda d, s: base.dma_copy(d, s, dge_mode=dge_mode), (dst, src), mask)
 
 
+@instruction
 def dma_transpose(src: Tile, *, axes: Any = None, mask: Any = None, dtype: Any = None) -> Result:
     """[p, f] as [f, p]."""
     flush()

@@ -18,7 +18,7 @@ from presil.nki.legacy._allocate import Allocator, own, par_dim
 from presil.nki.legacy._allocate import ndarray as _ndarray
 from presil.nki.legacy._index import Index, Mask, arange, mgrid, ogrid
 from presil.nki.legacy._names import missing
-from presil.nki.legacy._tile import Blocks, Result, Tile, flush, issue
+from presil.nki.legacy._tile import Result, Tile, flush, issue
 
 __all__ = ["arange", "ds", "mgrid", "num_programs", "ogrid", "par_dim", "program_id", "program_ndim", "tile_size"]
 
@@ -110,10 +110,18 @@ class _Loop:
     def __init__(self, values: range) -> None:
         self.values, self.sums = values, {}  # type: ignore[var-annotated]
         self.calls: dict[tuple[str, int], int] = {}  # by line and iteration
+        # What the first iteration placed explicitly, and how many an iteration has so far: each has the same places.
+        self.first, self.allocations, self.allocators = True, 0, []  # type: ignore[var-annotated]
 
     def __iter__(self) -> Iterator["LoopIndex"]:
-        for value in self.values:
-            yield LoopIndex(value, self)
+        open_loops = _trace.trace().host_loops if _trace.current is not None else []
+        open_loops.append(self)
+        try:
+            for value in self.values:
+                self.first, self.allocations = value == self.values.start, 0
+                yield LoopIndex(value, self)
+        finally:
+            open_loops.remove(self)
 
     def __len__(self) -> int:
         return len(self.values)
@@ -169,8 +177,11 @@ def loop_reduce(value: Tile, op: Any, loop_indices: Sequence[Any], dtype: Any = 
 
 
 def spmd_dim(count: int, *dims: Any) -> int:
-    """An axis of a grid, and what it is spread over."""
-    return int(count) if not dims else builtins.max([int(count), *(int(d) for d in dims)])
+    """An axis of a grid: so many programs for each core that it is spread over."""
+    n = int(count)
+    for d in dims:
+        n *= int(d)
+    return n
 
 
 class nc(int):
@@ -207,7 +218,7 @@ def store(dst: Tile, value: Any, *, mask: Any = None, **options: Any) -> None:
         value = copy(value, dtype=dst.dtype, mask=mask if value.shape == dst.shape else None)
     flush()
     if value.shape != dst.shape and value.size < dst.size and value.ndim == dst.ndim:
-        value = value.broadcast_to(dst.shape)
+        value = value.repeated(dst.shape)
     from presil.nki.legacy._tile import conformed
     source = value if value.shape == dst.shape else conformed(value, dst.shape) if dst.shape[0] == value.shape[0] else value
     if source.shape == dst.shape:
@@ -262,7 +273,7 @@ def broadcast_to(src: Tile, *, shape: Sequence[int], **options: Any) -> Tile:
     if src.ndim != len(extents):
         raise _trace.refuse(f"{src!r} cannot be repeated to {extents}")
     if src.shape[0] == extents[0]:
-        return src.broadcast_to(extents)
+        return src.repeated(extents)
     if src.shape[0] != 1:
         raise _trace.refuse(f"{src!r} cannot be repeated to {extents}: it has {src.shape[0]} partitions")
     row = in_sbuf(src).reshape((1, src.size))
@@ -272,7 +283,7 @@ def broadcast_to(src: Tile, *, shape: Sequence[int], **options: Any) -> Tile:
     for begin in range(0, src.size, tile_size.gemm_moving_fmax):
         end = builtins.min(src.size, begin + tile_size.gemm_moving_fmax)
         flat[:, begin:end] = isa.nc_matmul(weights, row[:, begin:end])
-    return out.broadcast_to(extents)
+    return out.repeated(extents)
 
 
 def expand_dims(data: Tile, axis: int) -> Tile:
@@ -296,6 +307,8 @@ def _binary(op: Any) -> Callable[..., Any]:
         reverse = not isinstance(x, Tile) or (isinstance(y, Tile) and y.size > x.size)
         a, b = (y, x) if reverse else (x, y)
         default = isa.promoted(x, y)
+        if op.name == "divide" and "float" not in default.name:
+            default = as_dtype("float32")
         if not isinstance(b, Tile) or _per_partition(b, a):
             return isa.made(f"nl.{op.name}", lambda d, p, q: base.tensor_scalar(d, p, op, q, reverse), a.shape, kind, default,
                             (a, b), mask)
@@ -352,6 +365,19 @@ def _copy(src: Any, *, mask: Any = None, dtype: Any = None, **options: Any) -> R
 
 for _op in isa.OPS_HERE.values():
     _op.call = _copy if _op.name in ("copy", "bypass") else _binary(_op) if _op.activation is None else _unary(_op)
+
+
+def floor(x: Tile, *, dtype: Any = None, mask: Any = None) -> Any:
+    """The largest integer not above, by a conversion to int32 and back."""
+    whole = copy(copy(x, dtype="int32", mask=mask), dtype="float32", mask=mask)
+    above = isa.tensor_tensor(whole, x, isa.OPS_HERE["greater"], dtype="float32", mask=mask)
+    return isa.tensor_tensor(whole, above, _subtract, dtype="float32" if dtype is None else dtype, mask=mask)
+
+
+def mod(x: Tile, y: Any, *, dtype: Any = None, mask: Any = None) -> Any:
+    """x - floor(x / y) * y."""
+    quotient = floor(isa.OPS_HERE["divide"](x, y, dtype="float32", mask=mask), mask=mask)
+    return _subtract(x, _multiply(quotient, y, mask=mask), dtype=x.dtype if dtype is None else dtype, mask=mask)
 
 
 def negative(x: Tile, *, dtype: Any = None, mask: Any = None) -> Result:
