@@ -315,6 +315,96 @@ def test_assignment_keeps_what_is_named():
     np.testing.assert_array_equal(unary(body)(x), expected)
 
 
+@nki.jit
+def gathered(x, order):
+    """Rows of x in another order, the last ones left out."""
+    rows, columns = x.shape
+    out = nl.ndarray((rows - 3, columns), dtype=x.dtype, buffer=nl.shared_hbm)
+    i = nl.mgrid[0:128, 0:columns]
+    named = nl.load(order[nl.arange(128)[:, None], 0], mask=(nl.arange(128)[:, None] < rows - 3))
+    tile = nl.load(x[named, nl.arange(columns)[None, :]], mask=(i.p < rows - 3))
+    nl.store(out[i.p, i.x], value=tile, mask=(i.p < rows - 3))
+    return out
+
+
+def test_rows_by_index():
+    x, order = drawn(100, 12), np.random.default_rng(1).permutation(100).astype(np.int32)
+    np.testing.assert_array_equal(gathered(x, order.reshape(100, 1)), x[order[:97]])
+
+
+def test_slices_that_a_mask_clips():
+    def body(x):
+        i_p, i_f = nl.mgrid[0:128, 0:9]
+        tile = nl.load(x[64:192, :], mask=(64 + i_p < 150))
+        out = nl.ndarray((150, 9), dtype=x.dtype, buffer=nl.shared_hbm)
+        nl.store(out[0:64, :], nl.load(x[0:64, :]))
+        nl.store(out[64:192, :], nl.multiply(tile, 3.0), mask=(64 + i_p < 150))
+        return out
+
+    x = drawn(150, 9)
+    np.testing.assert_array_equal(nki.jit(body)(x), np.concatenate([x[:64], 3 * x[64:]]))
+
+
+def test_whole_parts_of_quotients():
+    def body(x):
+        counted = nisa.iota(nl.arange(x.shape[1])[None, :] + 40 * nl.arange(x.shape[0])[:, None], dtype=nl.int32)
+        return nl.add(nl.floor(counted / 7.0), nl.mod(counted, 7, dtype=nl.float32) * 0.125)
+
+    p, f = np.mgrid[0:30, 0:40]
+    np.testing.assert_array_equal(unary(body)(drawn(30, 40)), ((f + 40 * p) // 7 + (f + 40 * p) % 7 / 8).astype(np.float32))
+
+
+def test_more_sums_than_psum_has_banks():
+    """They are computed again with the tensor in SBUF."""
+    def body(x):
+        sums = nl.ndarray((12, nl.par_dim(128), 512), dtype=nl.float32, buffer=nl.psum)
+        tile, total = nl.load(x), nl.zeros((128, 512), dtype=nl.float32)
+        for i in nl.affine_range(12):
+            sums[i] += nisa.nc_matmul(tile[:, 0:128], tile)
+        for i in nl.affine_range(12):
+            total += sums[11 - i]
+        return total
+
+    x = drawn(128, 512)
+    agree(unary(body)(x), 12 * (x[:, :128].astype(np.float64).T @ x), 1e-5)
+
+
+def test_a_loop_places_its_tiles_once():
+    def body(x):
+        at = 0
+        out = nl.ndarray(x.shape, dtype=x.dtype, buffer=sb.mod_alloc(base_addr=150000))
+        for i in nl.affine_range(16):
+            tile = nl.ndarray((128, 32), dtype=x.dtype, buffer=sb.mod_alloc(base_addr=at))
+            at += 128 * 128  # of the last iteration: past the end of SBUF
+            tile[...] = nl.load(x[:, nl.ds(32 * i, 32)])
+            out[:, nl.ds(32 * i, 32)] = tile * 2.0
+        return out
+
+    x = drawn(128, 512)
+    np.testing.assert_array_equal(unary(body)(x), 2 * x)
+
+
+def test_what_a_mask_leaves_out_is_undefined():
+    def body(x):
+        i_p, i_f = nl.mgrid[0:128, 0:8]
+        tile = nl.ndarray((128, 8), dtype=x.dtype)
+        tile[i_p, i_f] = nl.load(x[i_p, i_f], mask=(i_f < 6))
+        doubled = nl.multiply(tile, 2.0)
+        out = nl.ndarray((128, 6), dtype=x.dtype, buffer=nl.shared_hbm)
+        nl.store(out[i_p, i_f], value=doubled, mask=(i_f < 6))
+        return out
+
+    x = drawn(128, 6)
+    with pytest.warns(UserWarning, match="that nothing has written; its value is undefined"):
+        np.testing.assert_array_equal(nki.jit(body)(x), 2 * x)
+
+
+def test_numpy_takes_our_types():
+    assert np.zeros(3).astype(nl.bfloat16).dtype == ml_dtypes.bfloat16
+    assert nl.static_cast(np.ones(2), nl.float16).dtype == np.float16
+    assert nl.fp32.min == np.finfo(np.float32).min
+
+
 def test_times():
     x = drawn(128, 512)
     kernel = unary(lambda x: nl.exp(nl.load(x)))
@@ -360,6 +450,9 @@ def test_what_is_wrong_is_refused_at_its_line():
     line = here(1)
     assert message(unary(lambda x: nisa.tensor_reduce(len, nl.load(x), axis=1)), x) == (
         f"{line}: <built-in function len> names no operation (nl.add, np.add, ...)")
+    line = here(1)
+    assert message(unary(lambda x: nisa.activation(np.exp, nl.load(x), scales=2.0, name="a")), x) == (
+        f"{line}: activation has no option scales (did you mean scale?)")
     assert message(lambda: nki.benchmark(warm_up=3)) == "nki.benchmark has no option warm_up (did you mean warmup?)"
     assert message(lambda: nki.jit(mode="hardware")).startswith("nki.jit: mode 'hardware' (one of auto, ")
     assert "kernel 'nothing' returns None" in message(nki.jit(nothing), x)

@@ -52,8 +52,11 @@ class Kernel:
         if _trace.current is not None:
             return self.function(*arguments, **options)  # a kernel inside a kernel is a part of it
         program, inputs, returned = self._compiled(arguments, options)
-        self.result = Result(program._core.run(inputs, True, True, 0, 0, False, _TURNS_MAX))
+        self.result = self._run(program, inputs)
         return returned(self.result)
+
+    def _run(self, program: Program, inputs: list[Any], check: bool = True) -> Result:
+        return Result(program._core.run(inputs, True, check, 0, 0, False, _TURNS_MAX))
 
     def timed(self, *arguments: Any, **options: Any) -> Result:
         """Time without values."""

@@ -20,7 +20,7 @@ class DType:
     @property
     def dtype(self) -> "np.dtype[Any]":
         """What NumPy takes it for, where it is given as a type."""
-        return self.numpy
+        return self.numpy  # type: ignore[no-any-return]
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, DType):

@@ -83,7 +83,7 @@ def _placed(allocator: Allocator | None, index: tuple[int, ...], shape: list[int
 
 
 def _row(shape: Sequence[int], dtype: DType) -> int:
-    return _count(shape[1:]) * dtype.itemsize
+    return _count(shape[1:]) * int(dtype.itemsize)
 
 
 def new_tile(shape: Sequence[int], dtype: DType, memory: Buffer, name: str = "", at: tuple[int, int] | None = None,

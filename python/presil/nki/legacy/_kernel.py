@@ -16,17 +16,13 @@ class Kernel(_kernel.Kernel):
 
     evicts = False
 
-    def __call__(self, *arguments: Any, **options: Any) -> Any:
+    def _run(self, program: Any, inputs: list[Any], check: bool = True) -> Run:
         """What masks leave out is undefined, and may be read: then a warning says where."""
-        if _trace.current is not None:
-            return self.function(*arguments, **options)
-        program, inputs, returned = self._compiled(arguments, options)
-        run = Run(program._core.run(inputs, True, True, 0, 0, False))
+        run = super()._run(program, inputs, check)
         if "nothing has written" in run.outcome:
-            warnings.warn(f"{self.function.__name__}: {run.outcome}; its value is undefined", stacklevel=2)
-            run = Run(program._core.run(inputs, True, False, 0, 0, False))
-        self.result = run
-        return returned(run)
+            warnings.warn(f"{self.function.__name__}: {run.outcome}; its value is undefined", stacklevel=4)
+            run = super()._run(program, inputs, False)
+        return run
 
     def __getitem__(self, grid: Any) -> Any:
         """kernel[2, 4](...): launched on a grid of programs; an axis of 0 has one, as an axis of 1."""

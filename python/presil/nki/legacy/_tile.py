@@ -60,7 +60,33 @@ class Tile(Tensor):
             for axis in axes:
                 out = out.expand_dim(axis)
             return out
+        if any(isinstance(i, (slice, Slice)) for i in items) and (beyond := self._beyond(items)) is not None:
+            return beyond
         return Tile.of(super().__getitem__(index))
+
+    def _beyond(self, items: Sequence[Any]) -> "Tile | None":
+        """Slices that leave the tensor, which a mask may clip: as index expressions. None where none does."""
+        if len(items) > self.ndim or any(i is Ellipsis for i in items):
+            return None
+        ranges: list[range | None] = []
+        for item, extent in zip([*items, *[slice(None)] * (self.ndim - len(items))], self.shape):
+            if isinstance(item, Slice):
+                at = item.start if isinstance(item.start, int) else 0
+                ranges.append(range(at, at + item.size) if isinstance(item.size, int) else None)
+            elif isinstance(item, slice) and item.stop is not None and hasattr(item.stop, "__index__") and item.stop.__index__() > extent:
+                ranges.append(range(item.start or 0, item.stop.__index__(), item.step or 1))
+            else:
+                ranges.append(range(*item.indices(extent)) if isinstance(item, slice) else None)
+        if not any(r is not None and r and r[-1] >= e for r, e in zip(ranges, self.shape)):
+            return None
+        n, at, expressions = sum(r is not None for r in ranges), 0, list(items)
+        for d, r in enumerate(ranges):
+            if r is not None:
+                axis = [k == at for k in range(n)]
+                whole = Index(tuple(len(r) if a else 1 for a in axis), tuple(r.step if a and len(r) > 1 else 0 for a in axis), r.start)
+                expressions[d:d + 1] = [whole]
+                at += 1
+        return self._selected(expressions)
 
     def _selected(self, items: list[Any]) -> "Tile":
         """Indexed by expressions: the result has their shape, then the axes that are not indexed."""
@@ -400,6 +426,9 @@ def issue(call: Callable[..., Any], tiles: Sequence[Any], mask: Any = None, whol
     for t in whole:
         if isinstance(t, Tile) and isinstance(t.storage, Place) and t.storage.fill is not None:
             filled(t)
+    if mask is not None and not boxes(mask, tiles[0].shape):
+        nothing_written(tiles[0])
+        return
     overwritten(tiles[0], mask is None)
     rows = min((t.storage.rows - t.partition for t in tiles[1:] if isinstance(t, Tile) and isinstance(t.storage, Place)
                 and t.storage.rows is not None), default=None)
@@ -485,6 +514,13 @@ def _parted(call: Callable[..., Any], tiles: Sequence[Any]) -> None:
 
 
 # --- what a tile holds before anything writes it ---------------------------------------------------------------------
+
+def nothing_written(target: Tile) -> None:
+    """Where a mask holds nowhere: what reads a tile that nothing else wrote does nothing either."""
+    p = target.storage
+    if isinstance(p, Place) and not p.written and p.fill is None and not p.products:
+        p.rows = 0
+
 
 def overwritten(target: Any, whole: bool) -> None:
     """Before anything but a product writes."""

@@ -14,7 +14,7 @@ from presil.nki.isa import (dge_mode, engine, gpsimd_engine, reduce_cmd, scalar_
                             tensor_engine, unknown_engine, vector_engine)
 from presil.nki.legacy._index import Index, Mask
 from presil.nki.legacy._names import instruction, missing
-from presil.nki.legacy._tile import Result, Tile, Written, added, flush, issue, replaced
+from presil.nki.legacy._tile import Result, Tile, Written, added, flush, issue, nothing_written, replaced
 
 __all__ = ["dge_mode", "engine", "get_nc_version", "gpsimd_engine", "nc_version", "reduce_cmd", "scalar_engine",
            "tensor_engine", "unknown_engine", "vector_engine"]
@@ -60,7 +60,10 @@ def tiles(name: str, *operands: Any) -> None:
 
 
 def column(value: Any) -> Any:
-    """One value per partition, or a number."""
+    """One value per partition, which engines take in fp32, or a number."""
+    if isinstance(value, Tile) and value.dtype != OPSUM and value.on_chip and value.size == value.shape[0]:
+        value = tensor_copy(value, dtype=OPSUM)
+        flush()
     return float(value) if isinstance(value, np.number) else value
 
 
@@ -129,11 +132,22 @@ def nc_matmul(stationary: Tile, moving: Tile, *, is_stationary_onezero: bool = F
               (Written(flat),), mask, (stationary, moving))
 
     def over(dst: Tile) -> None:
-        replaced(dst)
-        emit(dst, False)
+        if somewhere(dst):
+            replaced(dst)
+            emit(dst, False)
+
+    def more(dst: Tile) -> None:
+        if somewhere(dst):
+            emit(dst, added(dst))
+
+    def somewhere(dst: Tile) -> bool:
+        if mask is not None and not _boxes(mask, dst):
+            nothing_written(dst)
+            return False
+        return True
 
     return Result((m, *rest), kind, over, (stationary, moving), PSUM, ("psum",), mask=mask,
-                  accumulate=lambda dst: emit(dst, added(dst)))
+                  accumulate=more)
 
 
 OPSUM = as_dtype("float32")

@@ -311,7 +311,7 @@ def _binary(op: Any) -> Callable[..., Any]:
             default = as_dtype("float32")
         if not isinstance(b, Tile) or _per_partition(b, a):
             return isa.made(f"nl.{op.name}", lambda d, p, q: base.tensor_scalar(d, p, op, q, reverse), a.shape, kind, default,
-                            (a, b), mask)
+                            (a, isa.column(b)), mask)
         shape = _joined(a, b, op)
         first, second = ((b, a) if reverse else (a, b))
         if first.buffer is PSUM and second.buffer is PSUM:
