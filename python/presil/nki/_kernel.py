@@ -182,9 +182,11 @@ def _returned(kernel: str, value: Any) -> tuple[list[str], Any]:
 
 def jit(function: Callable[..., Any] | None = None, **options: Any) -> Any:
     """Makes a kernel of a function."""
-    unknown = set(options) - {"chip"}
+    unknown = set(options) - {"chip", "platform_target"}
     if unknown:
         raise Error(f"nki.jit has no option {', '.join(sorted(unknown))}", hint="chip='trn2'")
+    if "platform_target" in options:
+        options.setdefault("chip", options.pop("platform_target"))
     if function is None:
         return lambda f: Kernel(f, **options)
     if not callable(function):

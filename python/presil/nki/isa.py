@@ -46,8 +46,10 @@ def get_nc_sub_version() -> int:
     return 0
 
 
-def tensor_copy(dst: Tensor, src: Tensor, engine: engine = engine.unknown, name: str | None = None) -> NkiInstruction:
-    """dst = src, bit for bit between equal types."""
+def tensor_copy(dst: Tensor, src: Tensor, engine: engine = engine.unknown, name: str | None = None,
+                dtype: Any = None) -> NkiInstruction:
+    """dst = src, bit for bit between equal types. dtype: what the first versions of the interface took; dst's
+    own type holds, as it does everywhere."""
     return issue("tensor_copy", engine, "vector", (dst, src))
 
 
