@@ -149,7 +149,7 @@ def affine_range(*arguments: int, **options: Any) -> Iterable[int]:
 sequential_range = static_range = affine_range
 
 
-def loop_reduce(value: Tile, op: Any, loop_indices: Sequence[Any], dtype: Any = None, name: str = "", **options: Any) -> Result:
+def loop_reduce(value: Tile, op: Any, loop_indices: Sequence[Any], dtype: Any = None, name: str = "", mask: Any = None) -> Result:
     """value reduced over iterations: the first one copies, the others combine with what is there."""
     flush()
     operation = isa.operation(op)
@@ -164,16 +164,16 @@ def loop_reduce(value: Tile, op: Any, loop_indices: Sequence[Any], dtype: Any = 
 
     def emit(dst: Tile) -> None:
         if first:
-            issue(lambda d, v: base.tensor_copy(d, v), (dst, value))
+            issue(lambda d, v: base.tensor_copy(d, v), (dst, value), mask)
             sums[key] = dst
             return
         before = sums.get(key)
         same = before is not None and before.storage is dst.storage and before.encoded() == dst.encoded()
         old = dst if same or before is None else before
-        issue(lambda d, a, v: base.tensor_tensor(d, a, v, operation), (dst, old, value))
+        issue(lambda d, a, v: base.tensor_tensor(d, a, v, operation), (dst, old, value), mask)
         sums[key] = dst
 
-    return Result(value.shape, value.dtype if dtype is None else as_dtype(dtype), emit, (value,), exact=dtype is not None)
+    return Result(value.shape, value.dtype if dtype is None else as_dtype(dtype), emit, (value,), exact=dtype is not None, mask=mask)
 
 
 def spmd_dim(count: int, *dims: Any) -> int:
