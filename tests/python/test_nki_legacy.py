@@ -454,6 +454,28 @@ def test_what_is_wrong_is_refused_at_its_line():
     assert message(unary(lambda x: nisa.activation(np.exp, nl.load(x), scales=2.0, name="a")), x) == (
         f"{line}: activation has no option scales (did you mean scale?)")
     assert message(lambda: nki.benchmark(warm_up=3)) == "nki.benchmark has no option warm_up (did you mean warmup?)"
+
+
+@pytest.mark.parametrize("call, name", [(lambda x: nl.load(x, maks=None), "load"), (lambda x: nl.exp(nl.load(x), maks=None), "exp"),
+                                        (lambda x: nl.add(nl.load(x), 1.0, maks=None), "add"),
+                                        (lambda x: nl.sum(nl.load(x), 1, maks=None), "sum"),
+                                        (lambda x: nl.copy(nl.load(x), maks=None), "copy"),
+                                        (lambda x: nl.transpose(nl.load(x), maks=None), "transpose")])
+def test_options_that_a_function_does_not_have(call, name):
+    assert f"{name} has no option maks (did you mean mask?)" in message(nki.jit(unary(call)), drawn(8, 8))
+
+
+def test_a_transposition_with_a_mask_leaves_the_rest():
+    def body(x):
+        tile, i = nl.load(x), nl.arange(8)
+        turned = nl.zeros((8, 8), x.dtype)
+        turned[...] = nl.transpose(tile, mask=(i[:, None] < 5) & (i[None, :] < 8))
+        return turned
+
+    x = drawn(8, 8)
+    result = nki.jit(unary(body))(x)
+    np.testing.assert_array_equal(result[:, :5], x.T[:, :5])
+    np.testing.assert_array_equal(result[:, 5:], 0)
     assert message(lambda: nki.jit(mode="hardware")).startswith("nki.jit: mode 'hardware' (one of auto, ")
     assert "kernel 'nothing' returns None" in message(nki.jit(nothing), x)
     with pytest.raises(AttributeError) as caught:

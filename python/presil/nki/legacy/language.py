@@ -17,7 +17,7 @@ from presil.nki.legacy import isa
 from presil.nki.legacy._allocate import Allocator, own, par_dim
 from presil.nki.legacy._allocate import ndarray as _ndarray
 from presil.nki.legacy._index import Index, Mask, arange, mgrid, ogrid
-from presil.nki.legacy._names import missing
+from presil.nki.legacy._names import instruction, missing
 from presil.nki.legacy._tile import Result, Tile, flush, issue
 
 __all__ = ["arange", "ds", "mgrid", "num_programs", "ogrid", "par_dim", "program_id", "program_ndim", "tile_size"]
@@ -72,7 +72,8 @@ def empty_like(a: Any, dtype: Any = None, *, buffer: Any = None, name: str = "")
     return ndarray(a.shape, a.dtype if dtype is None else dtype, buffer=buffer, name=name)
 
 
-def shared_constant(constant: Any, dtype: Any = None, **options: Any) -> Tile:
+@instruction
+def shared_constant(constant: Any, dtype: Any = None) -> Tile:
     """An array's values in HBM, in place before the kernel starts."""
     trace = _trace.trace()
     values = np.asarray(constant)
@@ -90,7 +91,8 @@ def _dense(storage: Storage, kind: Any, extents: Sequence[int]) -> Tile:
     return Tile(storage, kind, extents, dense(extents), 0)
 
 
-def shared_identity_matrix(n: int, dtype: Any = np.uint8, **options: Any) -> Tile:
+@instruction
+def shared_identity_matrix(n: int, dtype: Any = np.uint8) -> Tile:
     return shared_constant(np.identity(n), dtype)
 
 
@@ -195,7 +197,8 @@ class nc(int):
 
 # --- moving ----------------------------------------------------------------------------------------------------------
 
-def load(src: Tile, *, mask: Any = None, dtype: Any = None, **options: Any) -> Result:
+@instruction
+def load(src: Tile, *, mask: Any = None, dtype: Any = None) -> Result:
     """What lies in HBM as a tile in SBUF; the first axis becomes partitions."""
     flush()
     if not isinstance(src, Tile) or src.on_chip:
@@ -206,7 +209,8 @@ def load(src: Tile, *, mask: Any = None, dtype: Any = None, **options: Any) -> R
     return Result(shape, kind, lambda dst: issue(base.dma_copy, (dst, source), mask), (), SBUF, ("sbuf",), dtype is not None, mask)
 
 
-def store(dst: Tile, value: Any, *, mask: Any = None, **options: Any) -> None:
+@instruction
+def store(dst: Tile, value: Any, *, mask: Any = None) -> None:
     """A tile to HBM. What lies in PSUM passes through SBUF, which DMA can read."""
     if not isinstance(dst, Tile) or dst.on_chip:
         raise _trace.refuse(f"nl.store: {dst!r} is no tensor in HBM")
@@ -228,7 +232,8 @@ def store(dst: Tile, value: Any, *, mask: Any = None, **options: Any) -> None:
         issue(base.dma_copy, (target, source), mask)
 
 
-def load_transpose2d(src: Tile, *, mask: Any = None, dtype: Any = None, **options: Any) -> Result:
+@instruction
+def load_transpose2d(src: Tile, *, mask: Any = None, dtype: Any = None) -> Result:
     """[p, f] of HBM as a tile [f, p]: by DMA, which transposes types of two bytes as blocks, others element by element."""
     flush()
     if src.ndim != 2 or src.on_chip:
@@ -250,23 +255,27 @@ def _turned(mask: Any) -> Any:
 copy, _multiply, _subtract, _square = (isa.OPS_HERE[n] for n in ("copy", "multiply", "subtract", "square"))
 
 
-def transpose(x: Tile, *, dtype: Any = None, mask: Any = None, **options: Any) -> Any:
+@instruction
+def transpose(x: Tile, *, dtype: Any = None, mask: Any = None) -> Any:
     """[p, f] to [f, p] on the tensor engine, then into SBUF."""
-    return copy(isa.nc_transpose(in_sbuf(x), engine=isa.tensor_engine), dtype=x.dtype if dtype is None else dtype)
+    return copy(isa.nc_transpose(in_sbuf(x), engine=isa.tensor_engine), dtype=x.dtype if dtype is None else dtype,
+                mask=None if mask is None else _turned(mask))
 
 
 def in_sbuf(x: Tile) -> Any:
     return x if x.buffer is SBUF else copy(x)
 
 
-def matmul(x: Tile, y: Tile, *, transpose_x: bool = False, mask: Any = None, **options: Any) -> Result:
+@instruction
+def matmul(x: Tile, y: Tile, *, transpose_x: bool = False, mask: Any = None) -> Result:
     """x @ y, or x^T @ y, in PSUM."""
     flush()
     isa.tiles("matmul", x, y)
     return isa.nc_matmul(in_sbuf(x) if transpose_x else transpose(x), in_sbuf(y), mask=mask)
 
 
-def broadcast_to(src: Tile, *, shape: Sequence[int], **options: Any) -> Tile:
+@instruction
+def broadcast_to(src: Tile, *, shape: Sequence[int]) -> Tile:
     """src repeated to `shape`: a view along free axes, by the tensor engine over partitions."""
     flush()
     extents = [int(e) for e in shape]
@@ -290,14 +299,14 @@ def expand_dims(data: Tile, axis: int) -> Tile:
     return data.expand_dim(axis % (data.ndim + 1))
 
 
-def device_print(prefix: str, x: Any = None, **options: Any) -> None:
+def device_print(prefix: str, x: Any = None, *, mask: Any = None) -> None:
     raise _trace.refuse("nl.device_print is not supported by this interface", "return the tensor", "unsupported")
 
 
 # --- operations on tiles ---------------------------------------------------------------------------------------------
 
 def _binary(op: Any) -> Callable[..., Any]:
-    def call(x: Any, y: Any, *, dtype: Any = None, mask: Any = None, **options: Any) -> Result:
+    def call(x: Any, y: Any, *, dtype: Any = None, mask: Any = None) -> Result:
         flush()
         x, y = _number(x), _number(y)
         isa.tiles(f"nl.{op.name}", x, y)
@@ -351,7 +360,7 @@ def _fitted(t: Tile, shape: Sequence[int]) -> Tile:
 
 
 def _unary(op: Any) -> Callable[..., Any]:
-    def call(x: Tile, *, dtype: Any = None, mask: Any = None, **options: Any) -> Result:
+    def call(x: Tile, *, dtype: Any = None, mask: Any = None) -> Result:
         if op.name == "reciprocal":
             return isa.reciprocal(x, dtype=dtype, mask=mask)
         return isa.activation(op, x, dtype=dtype, mask=mask)
@@ -359,12 +368,14 @@ def _unary(op: Any) -> Callable[..., Any]:
     return call
 
 
-def _copy(src: Any, *, mask: Any = None, dtype: Any = None, **options: Any) -> Result:
+def _copy(src: Any, *, mask: Any = None, dtype: Any = None) -> Result:
     return isa.tensor_copy(src, mask=mask, dtype=dtype)
 
 
 for _op in isa.OPS_HERE.values():
-    _op.call = _copy if _op.name in ("copy", "bypass") else _binary(_op) if _op.activation is None else _unary(_op)
+    _call = _copy if _op.name in ("copy", "bypass") else _binary(_op) if _op.activation is None else _unary(_op)
+    _call.__name__ = "copy" if _call is _copy else _op.name
+    _op.call = instruction(_call)
 
 
 def floor(x: Tile, *, dtype: Any = None, mask: Any = None) -> Any:
@@ -403,7 +414,7 @@ def where(condition: Tile, x: Any, y: Any, *, dtype: Any = None, mask: Any = Non
 
 
 def _reduction(name: str, op: str) -> Callable[..., Any]:
-    def call(x: Tile, axis: Any, *, dtype: Any = None, mask: Any = None, keepdims: bool = False, **options: Any) -> Result:
+    def call(x: Tile, axis: Any, *, dtype: Any = None, mask: Any = None, keepdims: bool = False) -> Result:
         flush()
         isa.tiles(f"nl.{name}", x)
         axes = [a % x.ndim for a in ([axis] if isinstance(axis, int) else axis)]
@@ -414,7 +425,7 @@ def _reduction(name: str, op: str) -> Callable[..., Any]:
         return isa.tensor_reduce(isa.OPS_HERE[op], x, axes, dtype=dtype, mask=mask, keepdims=keepdims)
 
     call.__name__ = name
-    return call
+    return instruction(call)
 
 
 sum, max, min, prod = (_reduction(n, o) for n, o in (("sum", "add"), ("max", "maximum"), ("min", "minimum"), ("prod", "multiply")))  # noqa: A001
