@@ -150,9 +150,10 @@ class Run : public ProductRun {
   void tensor_tensor() {
     namespace s = isa::slots::tensor_tensor;
     if (is_bitvec(op(s::op))) {
-      Words a = read_words(m_, v(1)), b = read_words(m_, v(2));
+      Words a = read_integers(m_, v(1)), b = read_integers(m_, v(2));
       const int bits = static_cast<int>(8 * dtype_bytes(v(0).dtype));
-      for (size_t i = 0; i < a.size(); ++i) a[i] = bit_apply(op(s::op), a[i], b[i], bits);
+      const uint64_t mask = ~uint64_t{0} >> (64 - bits);
+      for (size_t i = 0; i < a.size(); ++i) a[i] = bit_apply(op(s::op), a[i] & mask, b[i] & mask, bits);
       return write_words(m_, v(0), a);
     }
     const DType t = v(0).dtype;

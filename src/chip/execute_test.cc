@@ -92,6 +92,24 @@ TEST(Execute, ScalarTensorTensor) {
   }
 }
 
+// A narrower signed operand keeps its sign beside a wider one, as in NumPy.
+TEST(Execute, BitvecOperatorsOnIntegersOfDifferentWidths) {
+  Fixture b(31);
+  static constexpr DType kIntegers[] = {DType::int8,  DType::int16,  DType::int32,
+                                        DType::uint8, DType::uint16, DType::uint32};
+  static constexpr AluOp kOps[] = {AluOp::bit_xor, AluOp::bit_and, AluOp::bit_or};
+  for (int i = 0; i < 300; ++i) {
+    Shape s = b.shape();
+    s.row = std::min<uint32_t>(s.row, 64);
+    b.start(Opcode::tensor_tensor, EngineKind::vector,
+            {b.row_view(Memory::sbuf, b.pick(kIntegers), s, 0, true),
+             b.row_view(Memory::sbuf, b.pick(kIntegers), s, 1, true),
+             b.row_view(Memory::sbuf, b.pick(kIntegers), s, 2, true)});
+    b.set(slots::tensor_tensor::op, b.pick(kOps));
+    ASSERT_TRUE(b.matches());
+  }
+}
+
 TEST(Execute, Activation) {
   Fixture b(9);
   static constexpr ReduceCommand kCommands[] = {ReduceCommand::idle, ReduceCommand::idle, ReduceCommand::reset,

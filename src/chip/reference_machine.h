@@ -80,6 +80,17 @@ inline Words read_words(Machine& m, const View& v) {
   return out;
 }
 
+// Signed ones as wide as a word: what a bitvec operator combines with wider ones.
+inline Words read_integers(Machine& m, const View& v) {
+  Words words = read_words(m, v);
+  const bool is_signed = v.dtype == DType::int8 || v.dtype == DType::int16 || v.dtype == DType::int32;
+  const auto sign = static_cast<uint64_t>(1) << (8 * dtype_bytes(v.dtype) - 1);
+  for (uint64_t& word : words) {
+    if (is_signed && (word & sign) != 0) word -= 2 * sign;
+  }
+  return words;
+}
+
 inline Floats read_floats(Machine& m, const View& v) {
   Floats out;
   for (uint64_t word : read_words(m, v)) out.push_back(numerics::to_fp32(v.dtype, word));

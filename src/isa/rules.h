@@ -31,6 +31,10 @@ std::vector<Finding> check_structure(const Program& program);
 std::vector<Finding> check_instruction(const Program& program, const Instruction& instruction,
                                        const spec::ChipSpec& spec);
 
+// Custom functions that the instruction names and whose tables are not among the first `tables`; `subject` and
+// `message` of each finding only.
+std::vector<Finding> check_tables(const Program& program, const Instruction& instruction, size_t tables);
+
 // All rules that `executable` breaks: structure, instructions, queues, semaphores, provenance, HBM map. A wait that can
 // never end breaks a rule for who makes a program; for who runs one it is a deadlock, which the run explains.
 enum class Waits : uint8_t { can_end, may_deadlock };

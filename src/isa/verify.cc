@@ -59,13 +59,8 @@ void check_references(Verifier& v, uint32_t queue, uint32_t n, const Instruction
       fail(r.operands[k].name, fmt::format("ends at byte {}, the hbm map at {}", end, v.executable.hbm_bytes));
     }
   }
-  for (size_t k = 0; k < r.attributes.size(); ++k) {
-    const auto f = static_cast<Activation>(c.word(static_cast<int>(k)));
-    if (r.attributes[k].kind != AttributeKind::activation || !is_custom(f)) continue;
-    if (custom_slot(f) < v.executable.activations.size() || custom_slot(f) >= kCustomActivations) continue;
-    fail(r.attributes[k].name,
-         fmt::format("{}, the executable has {} tables", activation_name(f), v.executable.activations.size()));
-  }
+  for (Finding& f : check_tables(c.program, i, v.executable.activations.size()))
+    v.fail(queue, n, std::move(f.subject), std::move(f.message));
   auto semaphore = [&](uint16_t id) {
     if (id < v.executable.semaphores) return;
     fail("", fmt::format("semaphore {}, the executable uses {}", id, v.executable.semaphores));
@@ -253,6 +248,19 @@ void check_sources(Verifier& v) {
 }
 
 }  // namespace
+
+std::vector<Finding> check_tables(const Program& program, const Instruction& instruction, size_t tables) {
+  std::vector<Finding> findings;
+  const InstructionRow& r = row(instruction.opcode);
+  for (size_t k = 0; k < r.attributes.size(); ++k) {
+    const auto f = static_cast<Activation>(program.word(instruction, static_cast<int>(k)));
+    if (r.attributes[k].kind != AttributeKind::activation || !is_custom(f)) continue;
+    if (custom_slot(f) < tables || custom_slot(f) >= kCustomActivations) continue;
+    findings.push_back({.subject = fmt::format("{} {}", r.name, r.attributes[k].name),
+                        .message = fmt::format("{}, there are {} tables", activation_name(f), tables)});
+  }
+  return findings;
+}
 
 std::vector<Finding> verify(const Executable& executable, const spec::ChipSpec& spec, Waits waits) {
   Verifier v{executable, spec, {}};

@@ -67,7 +67,7 @@ TEST(Verify, Settings) {
   EXPECT_THAT(verified(e), ElementsAre("activation 'f': 0 pieces, from 1 to 4096"));
   e = example();
   e.queues[1].attributes[slots::activation::op] = static_cast<uint32_t>(Activation::custom1);
-  EXPECT_THAT(verified(e), ElementsAre("queue 1, instruction 0: activation op: custom1, the executable has 0 tables"));
+  EXPECT_THAT(verified(e), ElementsAre("queue 1, instruction 0: activation op: custom1, there are 0 tables"));
   e.activations.assign(2, {"f", {{-INFINITY, 0, {}}}});
   EXPECT_THAT(verified(e), IsEmpty());
 }

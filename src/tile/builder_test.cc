@@ -100,6 +100,16 @@ TEST(Verify, ReadsOfWhatNothingHasWritten) {
                                      "instruction 1: dma_copy src: reads 'y', which nothing has written"));
 }
 
+TEST(Verify, CustomFunctionsHaveTables) {
+  Copy c;
+  c.b.dma(c.in(), c.b.whole(c.x));
+  c.b.activation({.dst = c.out(), .data = c.in(), .op = Activation::custom1});
+  EXPECT_THAT(texts(verify(c.b.program, chip())),
+              ::testing::ElementsAre("instruction 1: activation op: custom1, there are 0 tables"));
+  c.b.program.activations.assign(2, {"f", {{-INFINITY, 0, {}}}});
+  EXPECT_THAT(texts(verify(c.b.program, chip())), ::testing::IsEmpty());
+}
+
 TEST(Verify, TilesMustFitTheChip) {
   Builder b("tiles");
   b.sbuf(129, 4, "tall");

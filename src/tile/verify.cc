@@ -147,6 +147,8 @@ void check_written(Verifier& v, uint32_t n, bool reads) {
 void check_instruction(Verifier& v, const isa::Program& code, uint32_t n) {
   const isa::Instruction& i = code.code[n];
   for (Finding& f : isa::check_instruction(code, i, v.spec)) v.findings.push_back(std::move(f));
+  for (Finding& f : isa::check_tables(code, i, v.program.activations.size()))
+    v.fail(n, std::move(f.subject), std::move(f.message));
   for (int k = 0; k < i.operand_count; ++k) {
     const View& view = code.operand(i, k);
     if (view.present()) check_place(v, n, k, view, isa::is_dma(i.opcode));
