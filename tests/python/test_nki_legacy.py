@@ -517,3 +517,18 @@ def test_a_script_runs_as_it_is(root, tmp_path):
     env = {"PYTHONPATH": str(root / "build/python"), "NEURON_PLATFORM_TARGET_OVERRIDE": "trn1", "PATH": ""}
     done = subprocess.run([sys.executable, "-m", "presil.nki", "run", script], env=env, capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, "trn1\n", "")
+
+
+def test_generations_compare_and_rows_beyond_a_table_are_skipped():
+    def kernel(x, rows):
+        assert nisa.get_nc_version() >= nisa.nc_version.gen3
+        out = nl.ndarray((8, x.shape[1]), dtype=x.dtype, buffer=nl.shared_hbm)
+        tile, index = nl.zeros((8, x.shape[1]), x.dtype), nl.load(rows)
+        i, f = nl.arange(8)[:, None], nl.arange(x.shape[1])[None, :]
+        nisa.dma_copy(dst=tile[i, f], src=x[index[i, 0], f], oob_mode=nisa.oob_mode.skip)
+        nl.store(out, tile)
+        return out
+
+    x, rows = drawn(16, 4), np.array([[3], [99], [0], [15], [16], [7], [1], [2]], np.int32)
+    inside = rows[:, 0] < 16
+    np.testing.assert_array_equal(nki.jit(kernel)(x, rows), np.where(inside[:, None], x[np.minimum(rows[:, 0], 15)], 0))

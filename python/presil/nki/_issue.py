@@ -1,6 +1,6 @@
 """How instructions of nki.isa reach the trace, and the names that several of them take."""
 from collections.abc import Sequence
-from enum import Enum
+from enum import Enum, IntEnum
 from typing import Any
 
 from presil.nki import _trace
@@ -42,7 +42,7 @@ class matmul_perf_mode(Enum):
     double_row = "double_row"
 
 
-class nc_version(Enum):
+class nc_version(IntEnum):
     gen2 = 2
     gen3 = 3
     gen4 = 4

@@ -1,6 +1,5 @@
 """neuronxcc.nki.isa: instructions that return their destination. Each is the instruction of presil.nki.isa of the same name."""
 from collections.abc import Callable, Sequence
-from enum import IntEnum
 from typing import Any
 
 import numpy as np
@@ -10,13 +9,13 @@ from presil.nki import isa as base
 from presil.nki._issue import issue as _traced
 from presil.nki._issue import scalar as _scalar
 from presil.nki._types import OPS, PSUM, SBUF, DType, Op, as_dtype
-from presil.nki.isa import (dge_mode, engine, gpsimd_engine, reduce_cmd, scalar_engine,
+from presil.nki.isa import (dge_mode, engine, get_nc_version, gpsimd_engine, nc_version, oob_mode, reduce_cmd, scalar_engine,
                             tensor_engine, unknown_engine, vector_engine)
 from presil.nki.legacy._index import Index, Mask
 from presil.nki.legacy._names import instruction, missing
 from presil.nki.legacy._tile import Result, Tile, Written, added, flush, issue, nothing_written, replaced
 
-__all__ = ["dge_mode", "engine", "get_nc_version", "gpsimd_engine", "nc_version", "reduce_cmd", "scalar_engine",
+__all__ = ["dge_mode", "engine", "get_nc_version", "gpsimd_engine", "nc_version", "oob_mode", "reduce_cmd", "scalar_engine",
            "tensor_engine", "unknown_engine", "vector_engine"]
 
 # NumPy's functions and ours that name an operation.
@@ -82,14 +81,6 @@ def fill(target: Tile, value: float, engine: engine = unknown_engine, mask: Any 
 
 
 # --- tensor engine ---------------------------------------------------------------------------------------------------
-
-class nc_version(IntEnum):
-    gen2, gen3, gen4 = 2, 3, 4
-
-
-def get_nc_version() -> nc_version:
-    return nc_version(_trace.trace().generation)
-
 
 class _Modes:
     none, double_row, double_column, double_pixel = "none", "double_row", "double_column", "double_pixel"
@@ -517,13 +508,14 @@ def affine_select(pred: Any, on_true_tile: Tile, on_false_value: float, *, mask:
 # --- DMA -------------------------------------------------------------------------------------------------------------
 
 @instruction
-def dma_copy(*, dst: Tile, src: Tile, mask: Any = None, dst_rmw_op: Any = None, oob_mode: Any = None,
+def dma_copy(*, dst: Tile, src: Tile, mask: Any = None, dst_rmw_op: Any = None, oob_mode: oob_mode = oob_mode.error,
              dge_mode: dge_mode = dge_mode.unknown) -> None:
     """dst = src by the DMA engines."""
     flush()
     if dst_rmw_op is not None:
         raise _trace.refuse("dma_copy: dst_rmw_op is not supported", code="unsupported")
-    issue(lambda d, s: base.dma_copy(d, s, dge_mode=dge_mode), (dst, src), mask)
+    kept = (dst,) if oob_mode.name == "skip" else ()  # rows that are skipped stay what they were
+    issue(lambda d, s: base.dma_copy(d, s, oob_mode=oob_mode, dge_mode=dge_mode), (dst, src), mask, kept)
 
 
 @instruction
