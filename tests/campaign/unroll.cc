@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "backend/repeats.h"
 #include "isa/control.h"
@@ -188,13 +189,33 @@ class Unroller {
     }
     if (isa::is_control(i.opcode)) return tile::control_step(p, queue.next, queue.registers);
     const std::string problem = meaningless(one, placed, machine_);
-    out_.unspecified |= problem.ends_with(kNoPermutation);
+    out_.unspecified |= problem.ends_with(kNoPermutation) || results_meet(one, placed);
     if (!problem.empty() && !problem.ends_with(kNoPermutation)) {
       end(End::meaningless, q, problem);
       return queue.next;
     }
     chip::reference::Run(one, placed, machine_).execute();
     return queue.next + 1;
+  }
+  // Whether two results of one instruction share a byte: which of them stays is said nowhere.
+  bool results_meet(const Program& one, const Instruction& i) {
+    std::vector<View> written;
+    for (int k = 0; k < i.operand_count; ++k) {
+      if (one.operand(i, k).present() && isa::access_of(one, i, k) != isa::Access::read)
+        written.push_back(one.operand(i, k));
+    }
+    if (written.size() < 2) return false;
+    std::set<const std::byte*> taken;
+    for (const View& v : written) {
+      std::set<const std::byte*> own;
+      for (const std::byte* at : chip::reference::places(machine_, v)) {
+        for (size_t b = 0; b < dtype_bytes(v.dtype); ++b) own.insert(at + b);
+      }
+      for (const std::byte* at : own) {
+        if (!taken.insert(at).second) return true;
+      }
+    }
+    return false;
   }
   void place(View& v, uint8_t core) const {
     if (!v.present() || v.memory == Memory::hbm) return;

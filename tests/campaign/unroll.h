@@ -24,7 +24,7 @@ struct Unrolled {
   };
   End end = End::done;
   std::string why;
-  bool unspecified = false;  // a product of something else than a permutation: any result will do
+  bool unspecified = false;  // a product of no permutation, or two results that share bytes: any will do
   uint64_t jumps = 0;        // back
   isa::Executable flat;
   std::vector<system::Output> outputs;  // if done
