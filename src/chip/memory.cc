@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <mutex>
 #include <utility>
 
 #include "base/check.h"
@@ -20,6 +21,8 @@ uint64_t mapped_bytes(const Plane& plane) {
   return std::max<uint64_t>(plane.pitch * plane.partitions, kCacheLineBytes);
 }
 
+uint64_t page_bytes() { return static_cast<uint64_t>(sysconf(_SC_PAGESIZE)); }
+
 // Address space that begins where a large page can.
 void* reserve_aligned(uint64_t bytes) {
   const uint64_t all = bytes + kLargePageBytes;
@@ -29,10 +32,62 @@ void* reserve_aligned(uint64_t bytes) {
   const auto place = reinterpret_cast<uintptr_t>(first);
   std::byte* aligned = first + (kLargePageBytes - place % kLargePageBytes) % kLargePageBytes;
   if (aligned != first) munmap(first, static_cast<size_t>(aligned - first));
-  const uint64_t page = static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+  const uint64_t page = page_bytes();
   std::byte* end = aligned + (bytes + page - 1) / page * page;
   if (end != first + all) munmap(end, static_cast<size_t>(first + all - end));
   return aligned;
+}
+
+// Zero again; pages that nobody touched stay untouched.
+void zero_touched(const Plane& plane) {
+  const uint64_t bytes = mapped_bytes(plane), page = page_bytes();
+  std::vector<unsigned char> resident((bytes + page - 1) / page);
+  CHECK(mincore(plane.data, bytes, resident.data()) == 0, "a mapped plane");
+  for (uint64_t begin = 0; begin < resident.size();) {
+    uint64_t end = begin;
+    while (end < resident.size() && (resident[end] & 1) == (resident[begin] & 1)) ++end;
+    if ((resident[begin] & 1) != 0)
+      std::memset(plane.data + begin * page, 0, std::min(end * page, bytes) - begin * page);
+    begin = end;
+  }
+}
+
+// The SRAM of runs that ended, for the next run of this process: to zero pages that are mapped already takes a fraction
+// of the time that the kernel needs to supply zero pages anew.
+class SramPool {
+ public:
+  ~SramPool() {
+    for (const Plane& plane : kept_) munmap(plane.data, mapped_bytes(plane));
+  }
+  // Null where none of this shape is kept.
+  Plane take(uint32_t partitions, uint64_t bytes_per_partition) {
+    const std::scoped_lock lock(mutex_);
+    const auto same = std::ranges::find_if(kept_, [&](const Plane& p) {
+      return p.partitions == partitions && p.bytes_per_partition == bytes_per_partition;
+    });
+    if (same == kept_.end()) return {};
+    const Plane plane = *same;
+    kept_.erase(same);
+    return plane;
+  }
+  // The one that waited longest makes room.
+  void give(const Plane& plane) {
+    const std::scoped_lock lock(mutex_);
+    kept_.push_back(plane);
+    if (kept_.size() <= kPlanesMax) return;
+    munmap(kept_.front().data, mapped_bytes(kept_.front()));
+    kept_.erase(kept_.begin());
+  }
+
+ private:
+  static constexpr size_t kPlanesMax = 4;  // SBUF and PSUM of a pair of cores
+  std::mutex mutex_;
+  std::vector<Plane> kept_;
+};
+
+SramPool& sram_pool() {
+  static SramPool pool;
+  return pool;
 }
 
 // Reserved, not committed: the kernel supplies zero pages on first touch, large ones where it can.
@@ -46,12 +101,18 @@ Plane reserve(uint32_t partitions, uint64_t bytes_per_partition) {
   return plane;
 }
 
+Plane reserve_sram(const spec::SramSpec& sram) {
+  const Plane kept = sram_pool().take(sram.partitions, sram.bytes_per_partition);
+  if (kept.data == nullptr) return reserve(sram.partitions, sram.bytes_per_partition);
+  zero_touched(kept);
+  return kept;
+}
+
 }  // namespace
 
 CoreMemory::CoreMemory(const spec::ChipSpec& spec, uint64_t hbm_bytes, uint32_t lnc) : planes_{reserve(1, hbm_bytes)} {
   for (uint32_t core = 0; core < lnc; ++core) {
-    for (const spec::SramSpec* sram : {&spec.sbuf, &spec.psum})
-      planes_.push_back(reserve(sram->partitions, sram->bytes_per_partition));
+    for (const spec::SramSpec* sram : {&spec.sbuf, &spec.psum}) planes_.push_back(reserve_sram(*sram));
   }
 }
 
@@ -59,9 +120,9 @@ CoreMemory::CoreMemory(CoreMemory&& other) noexcept
     : planes_(std::exchange(other.planes_, {})), loans_(std::move(other.loans_)) {}
 
 CoreMemory::~CoreMemory() {
-  for (const Plane& plane : planes_) {
-    if (plane.data != nullptr) munmap(plane.data, mapped_bytes(plane));
-  }
+  if (planes_.empty()) return;
+  munmap(planes_[0].data, mapped_bytes(planes_[0]));
+  for (size_t sram = 1; sram < planes_.size(); ++sram) sram_pool().give(planes_[sram]);
 }
 
 const Plane& CoreMemory::plane(isa::Memory memory, uint32_t core) const {

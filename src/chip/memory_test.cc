@@ -93,5 +93,30 @@ TEST(CoreMemory, MovesLeaveNothingBehind) {
   EXPECT_EQ(second.hbm()[0], std::byte{9});
 }
 
+// What an ended run leaves is used again, and zero again, at every byte, also where it touched little.
+TEST(CoreMemory, OfAnEndedRunIsZeroForTheNext) {
+  const spec::ChipSpec spec = spec_of(6, 200000);
+  for (const std::byte left : {std::byte{1}, std::byte{2}}) {
+    CoreMemory memory(spec, 4096);
+    for (const isa::Memory m : {isa::Memory::sbuf, isa::Memory::psum}) {
+      for (uint32_t p = 0; p < memory.plane(m).partitions; ++p) {
+        const auto bytes = memory.partition(m, p);
+        EXPECT_TRUE(std::ranges::all_of(bytes, [](std::byte b) { return b == std::byte{0}; })) << p;
+        if (p % 3 == 0) std::ranges::fill(bytes, left);
+      }
+      memory.partition(m, 1).back() = left;
+    }
+  }
+}
+
+// Memories that live at the same time never share, whatever ended before.
+TEST(CoreMemory, TwoAtOnceAreApart) {
+  const spec::ChipSpec spec = spec_of(6, 200000);
+  { const CoreMemory ended(spec, 4096); }
+  const CoreMemory a(spec, 4096), b(spec, 4096);
+  EXPECT_NE(a.plane(isa::Memory::sbuf).data, b.plane(isa::Memory::sbuf).data);
+  EXPECT_NE(a.plane(isa::Memory::psum).data, b.plane(isa::Memory::psum).data);
+}
+
 }  // namespace
 }  // namespace presil::chip
