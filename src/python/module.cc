@@ -76,7 +76,7 @@ runtime::NamedArray array_of(const GivenArray& given) {
   const auto known = dtype_from_name(dtype);
   CHECK(known.has_value(), "python/presil knows the dtypes");
   const auto* data = reinterpret_cast<const std::byte*>(bytes.data());
-  return {name, {*known, shape, {data, data + bytes.size()}}};
+  return {name, {*known, shape, {}}, {data, bytes.size()}};
 }
 
 Outcome run(const Program& program, const std::vector<GivenArray>& inputs, bool data, bool check, uint64_t seed,

@@ -147,8 +147,7 @@ Result<presil::runtime::NamedArray> array_of(const presil_tensor& t, size_t inde
   }
   if (t.data == nullptr && t.bytes > 0) return bad_input("'data' is NULL", where);
   const auto* data = static_cast<const std::byte*>(t.data);
-  array.bytes.assign(data, data + t.bytes);
-  return presil::runtime::NamedArray{t.name, std::move(array)};
+  return presil::runtime::NamedArray{t.name, std::move(array), {data, t.bytes}};
 }
 
 std::vector<presil_tensor> outputs_of(const ProgramState& program, const presil::runtime::Run& run) {

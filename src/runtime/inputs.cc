@@ -56,29 +56,30 @@ Result<Array> drawn(const isa::HbmTensor& tensor, uint64_t seed, const Cancel* c
   return array;
 }
 
-Result<Array> narrowed(const Array& array, const std::string& where) {
-  const auto values = graph::load_integers(array.dtype, array.bytes);
+Result<NamedArray> narrowed(const NamedArray& given, const std::string& where) {
+  const auto values = graph::load_integers(given.array.dtype, given.bytes());
   for (int64_t v : values) {
     if (v < INT32_MIN || v > INT32_MAX) {
       return bad_input(fmt::format("value {} of int64 does not fit int32, in which the core computes", v), where);
     }
   }
-  return Array{DType::int32, array.shape, graph::store_integers(DType::int32, values)};
+  return NamedArray{given.name, {DType::int32, given.array.shape, graph::store_integers(DType::int32, values)}};
 }
 
-Result<Array> fitted(Array array, const isa::HbmTensor& tensor) {
+Result<NamedArray> fitted(NamedArray given, const isa::HbmTensor& tensor) {
+  Array& array = given.array;
   const std::string where = fmt::format("input '{}'", tensor.name);
   if (array.shape != tensor.shape) {
     return bad_input(fmt::format("shape {}, expected {}", shape_text(array.shape), shape_text(tensor.shape)), where);
   }
-  if (array.dtype == DType::int64 && tensor.dtype == DType::int32) return narrowed(array, where);
+  if (array.dtype == DType::int64 && tensor.dtype == DType::int32) return narrowed(given, where);
   if (array.dtype == DType::boolean && tensor.dtype == DType::uint8) array.dtype = DType::uint8;
   const bool holds_packed = is_packed(tensor.dtype) && is_integer(array.dtype) && !is_signed(array.dtype);
   if (holds_packed && dtype_bytes(array.dtype) == dtype_bytes(tensor.dtype)) array.dtype = tensor.dtype;
   if (array.dtype != tensor.dtype) {
     return bad_input(fmt::format("dtype {}, expected {}", dtype_name(array.dtype), dtype_name(tensor.dtype)), where);
   }
-  return array;
+  return given;
 }
 
 Result<void> check_names(const std::vector<isa::HbmTensor>& wanted, const std::vector<NamedArray>& given) {
@@ -115,8 +116,8 @@ Result<std::vector<NamedArray>> make_inputs(const isa::Executable& executable, s
   for (const isa::HbmTensor& tensor : wanted) {
     auto it = std::ranges::find(given, tensor.name, &NamedArray::name);
     if (it == given.end() && !draw) continue;
-    Array array = it == given.end() ? TRY(drawn(tensor, seed, cancel)) : TRY(fitted(std::move(it->array), tensor));
-    inputs.push_back({tensor.name, std::move(array)});
+    inputs.push_back(it == given.end() ? NamedArray{tensor.name, TRY(drawn(tensor, seed, cancel))}
+                                       : TRY(fitted(std::move(*it), tensor)));
   }
   return inputs;
 }

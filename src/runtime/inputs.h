@@ -1,5 +1,6 @@
 // The inputs of a run: given as arrays, or drawn.
 #pragma once
+#include <span>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,8 @@ namespace presil::runtime {
 struct NamedArray {
   std::string name;
   Array array;
+  std::span<const std::byte> lent = {};  // in place of the array's bytes: the caller's, which outlive the run
+  std::span<const std::byte> bytes() const { return lent.data() != nullptr ? lent : array.bytes; }
 };
 
 // "NAME=FILE.npy", read. Errors: another form, an unreadable file.

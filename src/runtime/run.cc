@@ -40,7 +40,7 @@ Result<Run> run(const Workload& workload, const RunOptions& options, std::vector
                 trace::Trace* trace) {
   inputs = TRY(make_inputs(workload.executable, std::move(inputs), options.seed, options.data, options.cancel));
   std::vector<system::Input> views;
-  for (const NamedArray& input : inputs) views.push_back({input.name, input.array.bytes});
+  for (const NamedArray& input : inputs) views.push_back({input.name, input.bytes()});
 
   Stopwatch watch;
   const uint32_t threads = options.threads > 0 ? options.threads : std::thread::hardware_concurrency();
