@@ -8,6 +8,7 @@
 #include "chip/execute.h"
 #include "isa/control.h"
 #include "isa/slots.h"
+#include "system/feeds.h"
 #include "system/hbm_image.h"
 
 namespace presil::system {
@@ -68,7 +69,8 @@ class Known final : public KnownMemory {
         memory_(spec, executable.hbm_bytes, executable.lnc),
         state_(spec),
         hbm_(executable.hbm_bytes),
-        data_(executable, memory_) {
+        data_(executable, memory_),
+        feeds_(feeds_registers(executable)) {
     for (uint32_t core = 0; core < executable.lnc; ++core) {
       sbuf_.emplace_back(spec.sbuf.partitions, spec.sbuf.bytes_per_partition);
       psum_.emplace_back(spec.psum.partitions, spec.psum.bytes_per_partition);
@@ -82,9 +84,9 @@ class Known final : public KnownMemory {
   }
 
   std::string executed(const chip::Executed& e) override {
+    if (!feeds_[e.queue][e.instruction]) return {};
     const isa::Program& p = exe_.queues[e.queue];
     const isa::Instruction& i = p.code[e.instruction];
-    if (i.opcode == isa::Opcode::wait || isa::is_control(i.opcode)) return {};
     bool known = !isa::uses_registers(p, i);  // of the engines: those are not followed
     for (int k = 0; known && k < i.operand_count; ++k) {
       if (isa::access_of(p, i, k) != isa::Access::write || isa::is_table(p, i, k))  // a scatter leaves other rows
@@ -150,6 +152,7 @@ class Known final : public KnownMemory {
   std::vector<chip::PartitionedSet> sbuf_, psum_;  // by physical core
   chip::PagedSet hbm_;
   DataRegisters data_;
+  std::vector<std::vector<bool>> feeds_;  // by queue and instruction
 };
 
 }  // namespace
