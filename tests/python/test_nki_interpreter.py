@@ -1,4 +1,5 @@
 """Do the simulator and the plain interpreter, which share no code, agree on kernels, drawn ones too?"""
+import ml_dtypes
 import numpy as np
 import presil
 import pytest
@@ -25,6 +26,34 @@ def test_kernels(kernel, arguments, bound):
     if bound == 0:
         np.testing.assert_array_equal(found, meant)
     agree(found, meant.astype(np.float64), bound or 1e-9)
+
+
+@nki.jit(chip="trn2")
+def exact_product(lhs_t, rhs):
+    """In fp32, a bank of PSUM at a time; the contraction in parts of up to 128."""
+    (k_size, m_size), n_size = lhs_t.shape, rhs.shape[1]
+    out = nl.ndarray((m_size, n_size), dtype=nl.float32, buffer=nl.shared_hbm)
+    a = nl.load(lhs_t[:128]), nl.load(lhs_t[128:])
+    for n in range(0, n_size, 512):
+        part = slice(n, min(n + 512, n_size))
+        total = nl.ndarray((m_size, part.stop - n), dtype=nl.float32, buffer=nl.psum)
+        nisa.nc_matmul(total, a[0], nl.load(rhs[:128, part]))
+        nisa.nc_matmul(total, a[1], nl.load(rhs[128:, part]), accumulate=True)
+        nl.store(out[:, part], nl.copy(total))
+    return out
+
+
+@pytest.mark.parametrize("dtype", [np.float32, ml_dtypes.bfloat16, np.float16, ml_dtypes.float8_e4m3, ml_dtypes.float8_e5m2])
+@pytest.mark.parametrize("k, m, n", [(225, 128, 1024), (129, 31, 517)])
+@pytest.mark.parametrize("spread", [0, 8])
+def test_products_are_equal_bit_by_bit(dtype, k, m, n, spread):
+    """Operands of one magnitude, and of magnitudes 2^-8 to 2^8 that cancel; a row and a column are NaN."""
+    rng = np.random.default_rng(k)
+    a, b = (np.clip(rng.standard_normal(shape) * 2.0 ** rng.integers(-spread, spread + 1, shape), -200, 200).astype(dtype)
+            for shape in ((k, m), (k, n)))
+    a[3, 5], b[7, 2], b[9, 2] = np.nan, np.inf, -np.inf
+    found, meant = exact_product(a, b), nki.interpret(exact_product)(a, b)
+    np.testing.assert_array_equal(found.view(np.int32), meant.view(np.int32))
 
 
 BINARY = [nl.add, nl.subtract, nl.multiply, nl.maximum, nl.minimum, nl.greater, nl.equal, nl.abs_max]

@@ -1,5 +1,5 @@
 """What each instruction of the table means, in NumPy. Arithmetic is fp32, as everywhere on the chip; functions are NumPy's, so that
-results of activations and products agree with the simulator's within rounding, all others bit for bit."""
+results of activations and sums agree with the simulator's within rounding, all others bit for bit."""
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from presil import _core
+from presil.nki._plain_products import canonical, chain
 
 F32 = np.float32
 
@@ -133,8 +134,11 @@ def _bytes(s: Step, operand: str, size: int) -> int:
 
 
 def _nc_matmul(s: Step) -> None:
-    product = s.get("stationary").astype(np.float64).T @ s.get("moving").astype(np.float64)
-    s.put("dst", product.astype(F32) + (s.get("dst") if s.words["accumulate"] else F32(0)))
+    a, b = s.raw("stationary"), s.raw("moving")
+    if s.words["perf_mode"]:  # two rows of the contraction from one partition
+        a, b = (x.reshape(2 * x.shape[0], -1) for x in (a, b))
+    product = chain(a, b)
+    s.put("dst", canonical(product + s.get("dst")) if s.words["accumulate"] else product)
 
 
 def _tensor_reduce(s: Step) -> None:
