@@ -12,7 +12,7 @@ from presil import _arrays, _core
 from presil._error import Error
 from presil._program import Program
 from presil._result import Result
-from presil.nki import _trace
+from presil.nki import _capacity, _trace
 from presil.nki._tensor import Storage, Tensor
 from presil.nki._types import HBM, as_dtype
 
@@ -37,6 +37,7 @@ class Kernel:
     def __init__(self, function: Callable[..., Any], chip: str | None = None, grid: tuple[int, ...] = ()) -> None:
         self.function, self.chip, self.grid = function, chip, grid
         self.result: Result | None = None
+        self.allocated: dict[str, tuple[str, str]] = {}  # by the last call, for messages about tensors that do not fit
         functools.update_wrapper(self, function)
 
     def on(self, chip: str) -> "Kernel":
@@ -75,12 +76,16 @@ class Kernel:
         chip = self.chip or default_chip()
         recording = _core.Recording(self.function.__name__)
         inputs, outputs, made = self._traced(recording, _core.chip_generation(chip), arguments, options)
-        core = recording.compile(chip)
+        try:
+            core = recording.compile(chip)
+        except Error as error:
+            raise _capacity.at_its_line(error, self.allocated) from None
         return Program(core, True), inputs, lambda result: made([result.outputs[name] for name in outputs])
 
     def _traced(self, recording: Any, generation: int, arguments: Any, options: Any) -> tuple[list[Any], list[str], Callable[[Any], Any]]:
         """Inputs, names of outputs, and how what a call returns is made of their arrays. Instructions go to `recording`."""
         trace = _trace.Trace(recording, generation, self.grid)
+        trace.chip, self.allocated = self.chip or default_chip(), trace.allocated
         bound = inspect.signature(self.function).bind(*arguments, **options)
         inputs: list[Any] = []
         for name, value in bound.arguments.items():

@@ -44,6 +44,8 @@ class Trace:
         self.generation = generation
         self.grid, self.program = grid, (0,) * len(grid)
         self.names: dict[str, int] = {}
+        self.chip = ""  # its name or file
+        self.allocated: dict[str, tuple[str, str]] = {}  # on chip, by name: line, and tensor for messages
         self.at: str | None = None
         # What presil.nki.legacy keeps: a result that waits for its destination, tensors that programs share,
         # inputs beside the arguments, whether tensors too large for PSUM lie in SBUF, and the loops that run now.

@@ -3,7 +3,7 @@ import builtins
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from presil.nki import _trace, isa
+from presil.nki import _capacity, _trace, isa
 from presil.nki._affine import Slice
 from presil.nki._names import missing
 from presil.nki._registers import dynamic_range, fori_loop, while_loop
@@ -48,6 +48,9 @@ def ndarray(shape: Sequence[int], dtype: Any, buffer: Buffer = SBUF, name: str =
     partitions, row = extents[0], steps[0] * kind.itemsize
     if partitions > tile_size.pmax:
         raise _trace.refuse(f"{partitions} partitions in shape {tuple(extents)}, a tile has at most {tile_size.pmax}")
+    tensor = f"tensor '{label}' ({kind}, shape {tuple(extents)})"
+    _capacity.check(trace, buffer.memory, tensor, row)
+    trace.allocated[label] = _trace.line(), tensor
     place = (None, None) if address is None else (int(address[0]), int(address[1]))
     parts = [row]
     if buffer is PSUM and row > _BANK_BYTES:
