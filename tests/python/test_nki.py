@@ -356,3 +356,32 @@ def test_the_command_runs_a_script(root, presil, tmp_path):
     script.write_text("1 +")
     code, _, text = run(script)
     assert code == 1 and "SyntaxError" in text
+
+
+def test_a_kernel_may_return_what_it_makes_in_hbm():
+    @nki.jit
+    def doubled(x):
+        out = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.hbm)
+        tile = nl.load(x)
+        nisa.tensor_scalar(dst=tile, data=tile, op0=nl.multiply, operand0=2.0)
+        nl.store(out, tile)
+        return out
+
+    x = np.arange(128 * 4, dtype=np.float32).reshape(128, 4)
+    assert (doubled(x) == 2 * x).all()
+
+    @nki.jit
+    def private(x):
+        out = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.private_hbm)
+        nl.store(out, nl.load(x))
+        return out
+
+    with pytest.raises(presil.Error, match="nl.shared_hbm or nl.hbm"):
+        private(x)
+
+    @nki.jit
+    def given(x):
+        return x
+
+    with pytest.raises(presil.Error, match="returns x"):
+        given(x)

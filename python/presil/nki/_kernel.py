@@ -172,6 +172,7 @@ def _given(trace: _trace.Trace, name: str, value: Any, inputs: list[Any]) -> Any
     for d in range(len(extents) - 2, -1, -1):
         steps[d] = steps[d + 1] * extents[d + 1]
     storage = Storage(HBM, [trace.recording.tensor(label, kind.presil, extents, "input")], 0, label)
+    storage.given = True
     return Tensor(storage, kind, extents, steps, 0)
 
 
@@ -179,8 +180,8 @@ def _returned(kernel: str, value: Any) -> tuple[list[str], Any]:
     """Names of the outputs, and how a call returns their arrays."""
     tensors = value if isinstance(value, (tuple, list)) else [value]
     for t in tensors:
-        if not isinstance(t, Tensor) or t.buffer.name != "shared_hbm":
-            raise Error(f"kernel '{kernel}' returns {t!r}", hint="return tensors that were made with buffer=nl.shared_hbm")
+        if not isinstance(t, Tensor) or t.buffer.name not in ("shared_hbm", "hbm") or t.storage.given:
+            raise Error(f"kernel '{kernel}' returns {t!r}", hint="return tensors that were made with buffer=nl.shared_hbm or nl.hbm")
     names = [t.storage.name for t in tensors]
     return names, (tuple if isinstance(value, (tuple, list)) else lambda arrays: arrays[0])
 

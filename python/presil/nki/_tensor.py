@@ -15,6 +15,7 @@ class Storage:
         self.buffer, self.ids, self.part_bytes, self.name = buffer, ids, part_bytes, name
         self.accumulated: set[Any] = set()  # places that products were written to
         self.loops = tuple(_trace.current.loops) if _trace.current is not None else ()
+        self.given = False  # by the caller
 
 
 Moves = tuple[tuple[int, int], ...]

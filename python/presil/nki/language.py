@@ -42,7 +42,7 @@ def ndarray(shape: Sequence[int], dtype: Any, buffer: Buffer = SBUF, name: str =
         steps[d] = steps[d + 1] * extents[d + 1]
     label = trace.name(name or f"tensor{len(trace.names)}")
     if buffer.memory == "hbm":
-        role = "output" if buffer is SHARED_HBM else "scratch"
+        role = "scratch" if buffer is PRIVATE_HBM else "output"  # a kernel may return what it makes in nl.hbm
         storage = Storage(buffer, [trace.recording.tensor(label, kind.presil, extents, role)], 0, label)
         return Tensor(storage, kind, extents, steps, 0)
     partitions, row = extents[0], steps[0] * kind.itemsize
