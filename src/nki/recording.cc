@@ -3,9 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <memory>
+#include <vector>
 
 #include "backend/lower.h"
+#include "backend/lower_pair.h"
 #include "isa/opcode.h"
 #include "tile/verify.h"
 
@@ -139,22 +140,35 @@ Error refused(const tile::TileProgram& program, const std::vector<isa::Finding>&
       fmt::format("{} broken rule{} of chip '{}':{}", findings.size(), findings.size() == 1 ? "" : "s", chip, list));
 }
 
-Result<isa::Executable> lowered(tile::TileProgram program, const spec::ChipSpec& chip, const Cancel* cancel) {
-  const std::vector<isa::Finding> findings = tile::verify(program, chip);
-  if (!findings.empty()) return refused(program, findings, chip.name);
-  return backend::lower(std::move(program), chip, {.verify = false, .cancel = cancel});
+Result<isa::Executable> lowered(std::vector<tile::TileProgram> cores, const spec::ChipSpec& chip,
+                                const Cancel* cancel) {
+  for (const tile::TileProgram& program : cores) {
+    const std::vector<isa::Finding> findings = tile::verify(program, chip);
+    if (!findings.empty()) return refused(program, findings, chip.name);
+  }
+  const backend::Options options{.verify = false, .cancel = cancel};
+  if (cores.size() == 1) return backend::lower(std::move(cores[0]), chip, options);
+  return backend::lower_pair({std::move(cores[0]), std::move(cores[1])}, chip, options);
+}
+
+Result<runtime::Workload> workload_of(std::vector<tile::TileProgram> cores, spec::ChipSpec chip, const Cancel* cancel) {
+  runtime::Workload workload{.chip = std::move(chip)};
+  workload.executable = TRY(lowered(cores, workload.chip, cancel));
+  workload.compile_for = [cores = std::move(cores)](const spec::ChipSpec& other, const Cancel* stop) {
+    return lowered(cores, other, stop);
+  };
+  return workload;
 }
 
 }  // namespace
 
 Result<runtime::Workload> Recording::compile(spec::ChipSpec chip, const Cancel* cancel) {
-  auto program = std::make_shared<const tile::TileProgram>(builder_.take());
-  runtime::Workload workload{.chip = std::move(chip)};
-  workload.executable = TRY(lowered(*program, workload.chip, cancel));
-  workload.compile_for = [program](const spec::ChipSpec& other, const Cancel* stop) {
-    return lowered(*program, other, stop);
-  };
-  return workload;
+  return workload_of({builder_.take()}, std::move(chip), cancel);
+}
+
+Result<runtime::Workload> Recording::compile_pair(Recording& first, Recording& second, spec::ChipSpec chip,
+                                                  const Cancel* cancel) {
+  return workload_of({first.builder_.take(), second.builder_.take()}, std::move(chip), cancel);
 }
 
 }  // namespace presil::nki

@@ -55,6 +55,10 @@ class Recording {
   // Order, addresses, semaphores, DMA queues. Errors: rules of the chip that the kernel breaks, all of them, each with
   // its line; a kernel that does not fit. The recording is empty afterwards.
   Result<runtime::Workload> compile(spec::ChipSpec chip, const Cancel* cancel);
+  // The same of a kernel on the two cores of a pair, as each of them traced it (backend/lower_pair.h). Both recordings
+  // are empty afterwards.
+  static Result<runtime::Workload> compile_pair(Recording& first, Recording& second, spec::ChipSpec chip,
+                                                const Cancel* cancel);
 
  private:
   Result<void> check(const Operand& operand, std::string_view name, const std::string& line) const;

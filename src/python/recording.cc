@@ -85,10 +85,21 @@ tile::Number number_of(nb::handle value) {
   return nb::cast<int32_t>(value);
 }
 
-Program compile(Recording& r, const std::string& chip) {
+template <class Compile>
+Program compiled(const std::string& chip, Compile&& compile) {
   auto spec = value_or_raise(spec::load_chip(chip));
-  auto done = Work().run([&](const Cancel* cancel) { return r.compile(std::move(spec), cancel); });
+  auto done = Work().run([&](const Cancel* cancel) { return compile(std::move(spec), cancel); });
   return {std::make_shared<const runtime::Workload>(value_or_raise(std::move(done)))};
+}
+
+Program compile(Recording& r, const std::string& chip) {
+  return compiled(chip, [&](spec::ChipSpec spec, const Cancel* cancel) { return r.compile(std::move(spec), cancel); });
+}
+
+Program compile_pair(Recording& first, Recording& second, const std::string& chip) {
+  return compiled(chip, [&](spec::ChipSpec spec, const Cancel* cancel) {
+    return Recording::compile_pair(first, second, std::move(spec), cancel);
+  });
 }
 
 // name -> (opcode, engines, operand names, attributes as (name, kind, word when left out)).
@@ -117,6 +128,7 @@ std::optional<int> number(std::optional<E> e) {
 void bind_recording(nb::module_& m) {
   using namespace nb::literals;
   m.def("chip_generation", [](const std::string& chip) { return value_or_raise(spec::load_chip(chip)).generation; });
+  m.def("chip_pairs", [](const std::string& chip) { return value_or_raise(spec::load_chip(chip)).lnc_max > 1; });
   m.def("instruction_table", &instruction_table);
   m.def("dtype_number", [](const std::string& name) { return number(dtype_from_name(name)); });
   m.def("memory_number", [](const std::string& name) { return static_cast<int>(memory_of(name)); });
@@ -173,6 +185,7 @@ void bind_recording(nb::module_& m) {
       .def("end_loop", &Recording::end_loop, "line"_a)
       .def("compile", &compile, "chip"_a)
       .def_prop_ro("instructions", &Recording::instructions);
+  m.def("compile_pair", &compile_pair, "first"_a, "second"_a, "chip"_a);
 }
 
 }  // namespace presil::python

@@ -44,8 +44,10 @@ class Kernel:
         """The same kernel for another chip."""
         return type(self)(self.function, chip, self.grid)
 
+    pairs = True  # kernel[2] runs on the two cores of a pair, where the chip has pairs
+
     def __getitem__(self, grid: Any) -> "Kernel":
-        """kernel[2, 4](...): launched on a grid of programs."""
+        """kernel[2](...): on a pair of cores; kernel[2, 4](...): launched on a grid of programs, one after the other."""
         extents = tuple(grid) if isinstance(grid, tuple) else (grid,)
         return type(self)(self.function, self.chip, tuple(int(e) for e in extents))
 
@@ -74,17 +76,26 @@ class Kernel:
     def _compiled(self, arguments: Any, options: Any) -> tuple[Program, list[Any], Callable[[Result], Any]]:
         """The program, its inputs, and how what a call returns is made of a result."""
         chip = self.chip or default_chip()
-        recording = _core.Recording(self.function.__name__)
-        inputs, outputs, made = self._traced(recording, _core.chip_generation(chip), arguments, options)
+        generation, paired = _core.chip_generation(chip), self._paired(chip)
+        recordings = [_core.Recording(self.function.__name__) for _ in range(2 if paired else 1)]
+        traced = [self._traced(recording, generation, arguments, options, core if paired else None)
+                  for core, recording in enumerate(recordings)]
+        inputs, outputs, made = traced[0]
         try:
-            core = recording.compile(chip)
+            core = _core.compile_pair(recordings[0], recordings[1], chip) if paired else recordings[0].compile(chip)
         except Error as error:
             raise _capacity.at_its_line(error, self.allocated) from None
         return Program(core, True), inputs, lambda result: made([result.outputs[name] for name in outputs])
 
-    def _traced(self, recording: Any, generation: int, arguments: Any, options: Any) -> tuple[list[Any], list[str], Callable[[Any], Any]]:
-        """Inputs, names of outputs, and how what a call returns is made of their arrays. Instructions go to `recording`."""
+    def _paired(self, chip: str) -> bool:
+        return self.pairs and self.grid == (2,) and _core.chip_pairs(chip)
+
+    def _traced(self, recording: Any, generation: int, arguments: Any, options: Any,
+                core: int | None = None) -> tuple[list[Any], list[str], Callable[[Any], Any]]:
+        """Inputs, names of outputs, and how what a call returns is made of their arrays. Instructions go to `recording`;
+        `core`: those of one core of a pair, which is its program."""
         trace = _trace.Trace(recording, generation, self.grid)
+        trace.core = core
         trace.chip, self.allocated = self.chip or default_chip(), trace.allocated
         bound = inspect.signature(self.function).bind(*arguments, **options)
         inputs: list[Any] = []
@@ -93,7 +104,8 @@ class Kernel:
         returned = None
         _trace.current = trace
         try:
-            for trace.program in np.ndindex(*self.grid) if self.grid else [()]:
+            for trace.program in np.ndindex(*self.grid) if core is None and self.grid else [() if core is None else (core,)]:
+                trace.shared_count = 0
                 result = self._called(trace, bound)
                 returned = result if returned is None else returned
             trace.finish()

@@ -43,6 +43,7 @@ class Trace:
         self.recording = recording
         self.generation = generation
         self.grid, self.program = grid, (0,) * len(grid)
+        self.core: int | None = None  # of a pair
         self.names: dict[str, int] = {}
         self.chip = ""  # its name or file
         self.allocated: dict[str, tuple[str, str]] = {}  # on chip, by name: line, and tensor for messages

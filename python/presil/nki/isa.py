@@ -9,6 +9,7 @@ from presil.nki._affine import VirtualRegister
 from presil.nki._isa_dma import dma_compute, dma_copy, dma_transpose
 from presil.nki._isa_gpsimd import local_gather, nc_n_gather, nonzero_with_count, sequence_bounds, topk
 from presil.nki._isa_matmul import nc_matmul, nc_matmul_mx, nc_transpose, quantize_mx
+from presil.nki._isa_pair import core_barrier, dma_engine, sendrecv
 from presil.nki._isa_random import dropout, rand2, rand_get_state, rand_set_state, rng, set_rng_seed
 from presil.nki._isa_reduce import (activate2, exponential, nc_match_replace8, nc_stream_shuffle, range_select, select_reduce,
                                     tensor_scalar_cumulative, tensor_scalar_reduce)
@@ -21,12 +22,12 @@ from presil.nki._types import Op
 
 __all__ = [
     "NkiInstruction", "VirtualRegister", "_looped", "activate2", "activation", "activation_reduce", "affine_select",
-    "bn_aggr", "bn_stats", "dge_mode", "dma_compute", "dma_copy", "dma_transpose", "dropout", "engine", "exponential",
+    "bn_aggr", "bn_stats", "core_barrier", "dge_mode", "dma_compute", "dma_copy", "dma_engine", "dma_transpose", "dropout", "engine", "exponential",
     "get_nc_sub_version", "get_nc_version", "gpsimd_engine", "iota", "local_gather", "matmul_perf_mode", "max8", "memset",
     "nc_find_index8", "nc_match_replace8", "nc_matmul", "nc_matmul_mx", "nc_n_gather", "nc_stream_shuffle", "nc_transpose",
     "nc_version", "nonzero_with_count", "oob_mode", "quantize_mx", "rand2", "rand_get_state", "rand_set_state",
     "range_select", "reciprocal", "reduce_cmd", "register_alloc", "register_load", "register_move", "register_store", "rng",
-    "scalar_engine", "scalar_tensor_tensor", "select_reduce", "sequence_bounds", "set_rng_seed", "tensor_copy",
+    "scalar_engine", "scalar_tensor_tensor", "select_reduce", "sendrecv", "sequence_bounds", "set_rng_seed", "tensor_copy",
     "tensor_copy_predicated", "tensor_engine", "tensor_partition_reduce", "tensor_reduce", "tensor_scalar",
     "tensor_scalar_cumulative", "tensor_scalar_reduce", "tensor_tensor", "tensor_tensor_scan", "topk", "unknown_engine",
     "vector_engine",
@@ -190,5 +191,4 @@ def tensor_partition_reduce(dst: Tensor, op: Op, data: Tensor, name: str | None 
     return issue("tensor_partition_reduce", engine.unknown, "gpsimd", (dst, data), op=_trace.alu(op, "tensor_partition_reduce"))
 
 
-__getattr__ = missing("nki.isa", globals(), {
-    "sendrecv": "cores of a pair", "core_barrier": "cores of a pair", "dma_engine": "cores of a pair"})
+__getattr__ = missing("nki.isa", globals(), {})

@@ -41,16 +41,24 @@ def ndarray(shape: Sequence[int], dtype: Any, buffer: Buffer = SBUF, name: str =
     for d in range(len(extents) - 2, -1, -1):
         steps[d] = steps[d + 1] * extents[d + 1]
     label = trace.name(name or f"tensor{len(trace.names)}")
+    if buffer is SHARED_HBM and trace.shared_count < len(trace.shared):
+        return _shared_again(trace, extents, kind)
     if buffer.memory == "hbm":
         role = "scratch" if buffer is PRIVATE_HBM else "output"  # a kernel may return what it makes in nl.hbm
+        if trace.core and buffer is not SHARED_HBM:
+            label = trace.name(f"{label}.core{trace.core}")  # the cores of a pair share what has one name
         storage = Storage(buffer, [trace.recording.tensor(label, kind.presil, extents, role)], 0, label)
-        return Tensor(storage, kind, extents, steps, 0)
+        tensor = Tensor(storage, kind, extents, steps, 0)
+        if buffer is SHARED_HBM:
+            trace.shared.append(tensor)
+            trace.shared_count += 1
+        return tensor
     partitions, row = extents[0], steps[0] * kind.itemsize
     if partitions > tile_size.pmax:
         raise _trace.refuse(f"{partitions} partitions in shape {tuple(extents)}, a tile has at most {tile_size.pmax}")
-    tensor = f"tensor '{label}' ({kind}, shape {tuple(extents)})"
-    _capacity.check(trace, buffer.memory, tensor, row)
-    trace.allocated[label] = _trace.line(), tensor
+    text = f"tensor '{label}' ({kind}, shape {tuple(extents)})"
+    _capacity.check(trace, buffer.memory, text, row)
+    trace.allocated[label] = _trace.line(), text
     place = (None, None) if address is None else (int(address[0]), int(address[1]))
     parts = [row]
     if buffer is PSUM and row > _BANK_BYTES:
@@ -58,6 +66,16 @@ def ndarray(shape: Sequence[int], dtype: Any, buffer: Buffer = SBUF, name: str =
     ids = [trace.recording.tile(buffer.memory, partitions, size, label, place[0],
                                 None if place[1] is None else place[1] + k * _BANK_BYTES) for k, size in enumerate(parts)]
     return Tensor(Storage(buffer, ids, _BANK_BYTES, label), kind, extents, steps, 0)
+
+
+def _shared_again(trace: _trace.Trace, extents: list[int], kind: Any) -> Tensor:
+    """What an earlier program of the grid made at this place of its own."""
+    tensor: Tensor = trace.shared[trace.shared_count]
+    trace.shared_count += 1
+    if tuple(extents) != tuple(tensor.shape) or kind is not tensor.dtype:
+        raise _trace.refuse(f"program {trace.program} makes a shared tensor of shape {tuple(extents)} of {kind}, where an earlier one made "
+                            f"{tensor!r}", "every program of a grid makes the same ones, in the same order")
+    return tensor
 
 
 def zeros(shape: Sequence[int], dtype: Any, buffer: Buffer = SBUF, name: str = "") -> Tensor:
@@ -106,8 +124,9 @@ class no_reorder:
         _trace.trace().end_order()
 
 
-def program_id(axis: int) -> int:
-    grid = _trace.trace().program
+def program_id(axis: int = 0) -> int:
+    """The number of this program along an axis of the grid; 0 without a grid."""
+    grid = _trace.trace().program or (0,)
     if not 0 <= axis < len(grid):
         raise _trace.refuse(f"program_id({axis}): the kernel was launched on a grid of {len(grid)} axes")
     return grid[axis]

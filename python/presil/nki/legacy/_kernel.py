@@ -13,7 +13,7 @@ from presil.nki.legacy._tile import Tile, flush
 class Kernel(_kernel.Kernel):
     """A function of the older interface. Programs of a grid run one after the other on one core."""
 
-
+    pairs = False
     evicts = False
 
     def _run(self, program: Any, inputs: list[Any], check: bool = True) -> Run:
