@@ -532,3 +532,17 @@ def test_generations_compare_and_rows_beyond_a_table_are_skipped():
     x, rows = drawn(16, 4), np.array([[3], [99], [0], [15], [16], [7], [1], [2]], np.int32)
     inside = rows[:, 0] < 16
     np.testing.assert_array_equal(nki.jit(kernel)(x, rows), np.where(inside[:, None], x[np.minimum(rows[:, 0], 15)], 0))
+
+
+def test_bits():
+    """Constants of bitvec operations are whole numbers; invert takes one tile."""
+    @nki.jit
+    def kernel(x):
+        out = nl.ndarray((4, *x.shape), dtype=x.dtype, buffer=nl.shared_hbm)
+        t = nl.load(x)
+        for k, value in enumerate((nl.left_shift(t, 3), nl.bitwise_and(t, 0xF0), nl.invert(t), nl.bitwise_xor(t, t))):
+            nl.store(out[k], value=value)
+        return out
+
+    x = np.random.default_rng(0).integers(0, 2**20, (8, 16), np.int32)
+    np.testing.assert_array_equal(kernel(x), [x << 3, x & 0xF0, ~x, x ^ x])

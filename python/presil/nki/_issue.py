@@ -3,8 +3,11 @@ from collections.abc import Sequence
 from enum import Enum, IntEnum
 from typing import Any
 
+import numpy as np
+
 from presil.nki import _trace
 from presil.nki._tensor import Encoded, Tensor
+from presil.nki._types import Op
 
 
 class engine(Enum):
@@ -79,6 +82,18 @@ def issue(name: str, chosen: engine, default: str, operands: tuple[Operand, ...]
                                 "dma_copy, dma_transpose or dma_compute")
     number = trace.append(name, default if chosen is engine.unknown else chosen.name, operands, attributes)
     return NkiInstruction(number, tuple(trace.loops))
+
+
+_BITVEC = {"bitwise_and", "bitwise_or", "bitwise_xor", "invert", "left_shift", "right_shift"}
+
+
+def scalar_for(op: Op | None, value: Any) -> tuple[Tensor | None, float]:
+    """`scalar` of an ALU operation: bitvec operations take whole numbers, whose bits they use."""
+    if op is None or op.name not in _BITVEC or isinstance(value, Tensor) or value is None:
+        return scalar(value)
+    if not isinstance(value, (int, np.integer)):
+        raise _trace.refuse(f"{op!r} of {value!r}", "a whole number")
+    return None, _trace.Bits(value)
 
 
 def scalar(value: Any) -> tuple[Tensor | None, float]:

@@ -37,6 +37,7 @@ class Kernel:
     def __init__(self, function: Callable[..., Any], chip: str | None = None, grid: tuple[int, ...] = ()) -> None:
         self.function, self.chip, self.grid = function, chip, grid
         self.result: Result | None = None
+        self.prints: list[tuple[str, str]] = []  # of the last call: prefix and name of what device_print shows
         self.allocated: dict[str, tuple[str, str]] = {}  # by the last call, for messages about tensors that do not fit
         functools.update_wrapper(self, function)
 
@@ -80,25 +81,38 @@ class Kernel:
         recordings = [_core.Recording(self.function.__name__) for _ in range(2 if paired else 1)]
         traced = [self._traced(recording, generation, arguments, options, core if paired else None)
                   for core, recording in enumerate(recordings)]
-        inputs, outputs, made = traced[0]
+        inputs, outputs, made, _ = traced[0]
+        self.prints = [shown for trace in traced for shown in trace[3]]
+        inputs += [extra for extra in traced[-1][0] if extra[0] not in {name for name, *_ in inputs}]
         try:
             core = _core.compile_pair(recordings[0], recordings[1], chip) if paired else recordings[0].compile(chip)
         except Error as error:
             raise _capacity.at_its_line(error, self.allocated) from None
-        return Program(core, True), inputs, lambda result: made([result.outputs[name] for name in outputs])
+
+        def returned(result: Result) -> Any:
+            self.show(result.outputs)
+            return made([result.outputs[name] for name in outputs])
+
+        return Program(core, True), inputs, returned
+
+    def show(self, arrays: Any) -> None:
+        """What device_print asked for, of the outputs by name."""
+        for prefix, name in self.prints:
+            print(prefix, arrays[name])
 
     def _paired(self, chip: str) -> bool:
         return self.pairs and self.grid == (2,) and _core.chip_pairs(chip)
 
     def _traced(self, recording: Any, generation: int, arguments: Any, options: Any,
-                core: int | None = None) -> tuple[list[Any], list[str], Callable[[Any], Any]]:
-        """Inputs, names of outputs, and how what a call returns is made of their arrays. Instructions go to `recording`;
+                core: int | None = None) -> tuple[list[Any], list[str], Callable[[Any], Any], list[tuple[str, str]]]:
+        """Inputs, names of outputs, how what a call returns is made of their arrays, and prints. Instructions go to `recording`;
         `core`: those of one core of a pair, which is its program."""
         trace = _trace.Trace(recording, generation, self.grid)
         trace.core = core
         trace.chip, self.allocated = self.chip or default_chip(), trace.allocated
         bound = inspect.signature(self.function).bind(*arguments, **options)
         inputs: list[Any] = []
+        trace.given = lambda name, value: self._given(trace, name, value, inputs)
         for name, value in bound.arguments.items():
             bound.arguments[name] = self._given(trace, name, value, inputs)
         returned = None
@@ -113,7 +127,7 @@ class Kernel:
             _trace.current = None
         alike = _as_given([*arguments, *options.values()])
         outputs, shape = self._returned(returned)
-        return inputs, outputs, lambda arrays: shape([alike(array) for array in arrays])
+        return inputs, outputs, lambda arrays: shape([alike(array) for array in arrays]), trace.prints
 
     # What another interface to the same tracer does otherwise.
     def _called(self, trace: _trace.Trace, bound: inspect.BoundArguments) -> Any:

@@ -105,8 +105,9 @@ def interpret(kernel: Any, chip: str | None = None) -> Callable[..., Any]:
     def call(*arguments: Any, **options: Any) -> Any:
         recording = PlainRecording()
         generation = _core.chip_generation(made.chip or default_chip())
-        inputs, outputs, returned = made._traced(recording, generation, arguments, options)
+        inputs, outputs, returned, made.prints = made._traced(recording, generation, arguments, options)
         arrays = recording.run(inputs)
+        made.show(arrays)
         return returned([arrays[name] for name in outputs])
 
     return call

@@ -54,6 +54,7 @@ class Trace:
         self.shared: list[Any] = []
         self.shared_count = 0
         self.inputs: list[Any] = []
+        self.given: Any = None  # given(name, array): a tensor of HBM, as the kernel's arguments become
         self.evicts = False
         self.host_loops: list[Any] = []
         self.loops: list[int] = []  # counters of the loops on the device that are open
@@ -102,8 +103,12 @@ class Trace:
             raise Error("a register decides about loops only", hint="while register:, nl.while_loop, nl.fori_loop")
 
 
+class Bits(int):
+    """A constant whose bits count, where others are fp32."""
+
+
 def _word(value: Any, kind: int) -> int:
-    if kind == _KIND_F32:
+    if kind == _KIND_F32 and not isinstance(value, Bits):
         return int(_U32.unpack(_F32.pack(float(value)))[0])
     if isinstance(value, Op):
         raise AssertionError("operations are passed as numbers")

@@ -72,6 +72,7 @@ class Op:
         self.name = name
         self.alu = None if alu is None else _core.alu_number(alu)
         self.activation = None if activation is None else _core.activation_number(activation)
+        assert (self.alu is None) == (alu is None) and (self.activation is None) == (activation is None), name
 
     def __call__(self, *arguments: Any, **options: Any) -> Any:
         if self.call is None:
@@ -87,8 +88,8 @@ _OPS: dict[str, tuple[str | None, str | None]] = {
     "add": ("add", None), "subtract": ("subtract", None), "multiply": ("multiply", None), "maximum": ("max", None),
     "minimum": ("min", None), "power": ("power", None), "equal": ("eq", None), "not_equal": ("ne", None),
     "less": ("lt", None), "less_equal": ("le", None), "greater": ("gt", None), "greater_equal": ("ge", None),
-    "bitwise_and": ("bitwise_and", None), "bitwise_or": ("bitwise_or", None), "bitwise_xor": ("bitwise_xor", None),
-    "invert": ("bitwise_not", None), "left_shift": ("shift_left", None), "right_shift": ("shift_right", None),
+    "bitwise_and": ("bit_and", None), "bitwise_or": ("bit_or", None), "bitwise_xor": ("bit_xor", None),
+    "invert": ("bit_not", None), "left_shift": ("shift_left", None), "right_shift": ("shift_right", None),
     "logical_and": ("logical_and", None), "logical_or": ("logical_or", None), "logical_xor": ("logical_xor", None),
     "abs": ("abs", "abs"), "square": ("square", "square"), "relu": ("relu", "relu"), "rsqrt": ("rsqrt", "rsqrt"),
     "exp": (None, "exp"), "log": (None, "log"), "sqrt": (None, "sqrt"), "tanh": (None, "tanh"),

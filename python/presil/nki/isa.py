@@ -14,7 +14,7 @@ from presil.nki._isa_random import dropout, rand2, rand_get_state, rand_set_stat
 from presil.nki._isa_reduce import (activate2, exponential, nc_match_replace8, nc_stream_shuffle, range_select, select_reduce,
                                     tensor_scalar_cumulative, tensor_scalar_reduce)
 from presil.nki._issue import (NkiInstruction, dge_mode, engine, issue, matmul_perf_mode, nc_version, only, oob_mode, reduce_cmd,
-                               scalar)
+                               scalar, scalar_for)
 from presil.nki._names import missing
 from presil.nki._registers import register_alloc, register_load, register_move, register_store
 from presil.nki._tensor import Encoded, Tensor
@@ -64,7 +64,7 @@ def tensor_scalar(dst: Tensor, data: Tensor, op0: Op, operand0: Any, reverse0: b
                   operand1: Any = None, reverse1: bool = False, engine: engine = engine.unknown,
                   name: str | None = None) -> NkiInstruction:
     """dst = op1(op0(data, operand0), operand1); an operand is a constant or one value per partition."""
-    (s0, imm0), (s1, imm1) = scalar(operand0), scalar(operand1)
+    (s0, imm0), (s1, imm1) = scalar_for(op0, operand0), scalar_for(op1, operand1)
     return issue("tensor_scalar", engine, "vector", (dst, data, s0, s1), op0=_trace.alu(op0, "op0"), imm0=imm0, reverse0=reverse0,
            op1=_trace.alu(op1, "op1"), imm1=imm1, reverse1=reverse1)
 

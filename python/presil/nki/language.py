@@ -218,6 +218,8 @@ def _unary(op: Op) -> Any:
             isa.reciprocal(out, x)
         elif op.name in ("copy", "bypass"):
             isa.tensor_copy(out, x)
+        elif op.name == "invert":
+            isa.tensor_scalar(out, x, op, 0)
         else:
             isa.activation(out, op, x)
         return out
@@ -226,7 +228,7 @@ def _unary(op: Op) -> Any:
 
 
 for _op in OPS.values():
-    _op.call = _binary(_op) if _op.activation is None else _unary(_op)
+    _op.call = _unary(_op) if _op.activation is not None or _op.name == "invert" else _binary(_op)
 
 
 def _reduction(op: str) -> Any:
@@ -250,13 +252,11 @@ def transpose(x: Tensor, dtype: Any = None) -> Tensor:
     return copy_to_sbuf(bank, dtype or x.dtype)
 
 
-_MATHS = "compute it from the operations that are there"
-_CONSTANTS = "pass it to the kernel as an array"
 # What is composed of the functions above stands in a file of its own, which needs them.
 from presil.nki._composed import (dropout, expand_dims, gather_flattened, is_hbm, is_on_chip, is_psum,  # noqa: E402
                                   is_sbuf, load_transpose2d, logical_not, matmul, mean, negative, random_seed, rms_norm,
                                   softmax, var, where)
+from presil.nki._maths import (all, ceil, cos, device_print, floor, fmod, mod, prod, rand, shared_constant,  # noqa: A004, E402
+                               shared_identity_matrix, tan, trunc)
 
-__getattr__ = missing("nki.language", globals(), {
-    **dict.fromkeys(["all", "average", "ceil", "cos", "floor", "fmod", "mod", "prod", "rand", "tan", "trunc"], _MATHS),
-    "shared_constant": _CONSTANTS, "shared_identity_matrix": _CONSTANTS, "device_print": "return the tensor from the kernel"})
+__getattr__ = missing("nki.language", globals(), {})

@@ -363,6 +363,8 @@ def _unary(op: Any) -> Callable[..., Any]:
     def call(x: Tile, *, dtype: Any = None, mask: Any = None) -> Result:
         if op.name == "reciprocal":
             return isa.reciprocal(x, dtype=dtype, mask=mask)
+        if op.name == "invert":
+            return isa.tensor_scalar(x, op, 0, dtype=dtype, mask=mask)
         return isa.activation(op, x, dtype=dtype, mask=mask)
 
     return call
@@ -373,7 +375,7 @@ def _copy(src: Any, *, mask: Any = None, dtype: Any = None) -> Result:
 
 
 for _op in isa.OPS_HERE.values():
-    _call = _copy if _op.name in ("copy", "bypass") else _binary(_op) if _op.activation is None else _unary(_op)
+    _call = _copy if _op.name in ("copy", "bypass") else _unary(_op) if _op.activation is not None or _op.name == "invert" else _binary(_op)
     _call.__name__ = "copy" if _call is _copy else _op.name
     _op.call = instruction(_call)
 
