@@ -5,6 +5,7 @@ import inspect
 import json
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 
 import presil
@@ -137,4 +138,30 @@ def c_header(_presil, docs):
     return "# presil.h\n\nThe C interface. [C](../c.md) shows how to use it.\n\n```c\n" + header + "```\n"
 
 
-PAGES = {"operators.md": operators, "json.md": json_outputs, "python.md": python_package, "c.md": c_header}
+def nki_status(presil_binary, _docs):
+    """Every function that the public interface documents (nki_documented.toml), with its status here and its generation."""
+    from presil import nki
+    from presil.nki.collectives import NOT_YET
+
+    rows = json.loads(subprocess.run([presil_binary, "ops", "--isa", "--json"], capture_output=True, check=True).stdout)
+    generation = {row["name"]: row["first_generation"] for row in rows}
+    documented = tomllib.loads((Path(__file__).parent / "nki_documented.toml").read_text())
+    places = {"nki": nki, "nki.isa": nki.isa, "nki.language": nki.language, "nki.language.tile_size": nki.language._TileSize,
+              "NkiTensor": nki._tensor.Tensor, "nki.collectives": None}
+    lines = ["# NKI functions", "",
+             "What the public NKI documentation names (aws-neuron-sdk, `nki/api`), and what becomes of it in presil: *there*, in part, or refused",
+             "at the kernel's line with what would be needed. Generations: 2 is trn1 and inf2, 3 trn2, 4 trn3; instructions as in the",
+             "[table](isa.md), functions of several instructions from generation 2 on unless an instruction in them is later."]
+    for place, module in places.items():
+        lines += ["", f"## {place}", "", "| name | status | from generation |", "|---|---|---|"]
+        for name, note in sorted(documented[place].items()):
+            there = module is not None and name in dir(module)
+            assert there or note or name in NOT_YET, f"{place}.{name} is neither there nor explained"
+            there = there and not note.startswith("refused: ")
+            note = note.removeprefix("refused: ")
+            status = ("there" if not note else f"in part: {note}") if there else f"refused: {note or NOT_YET[name]}"
+            lines.append(f"| `{name}` | {status} | {generation.get(name, 2) if there else '-'} |")
+    return "\n".join(lines) + "\n"
+
+
+PAGES = {"operators.md": operators, "nki.md": nki_status, "json.md": json_outputs, "python.md": python_package, "c.md": c_header}

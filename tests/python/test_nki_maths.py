@@ -150,3 +150,27 @@ def test_printing(capsys):
         return x
 
     assert message(looped, x).endswith("device_print in a loop on the device (print behind it, or write the loop out)")
+
+
+@pytest.mark.parametrize("chip, size", [("trn1", 196608), ("trn2", 229376), ("trn3", 262144)])
+def test_sizes_of_the_chip(chip, size):
+    seen = []
+
+    @nki.jit(chip=chip)
+    def kernel(x):
+        seen.extend([nl.tile_size.sbuf_fmax_bytes, nl.tile_size.sbuf_fmax, nl.tile_size.sbuf_size_bytes, nl.tile_size.pmax])
+        out = nl.ndarray(x.shape, x.dtype, buffer=nl.shared_hbm)
+        nl.store(out, nl.load(x))
+        return out
+
+    kernel(drawn(4, 4))
+    assert seen == [size, size // 4, 128 * size, 128]
+
+
+def test_collectives_say_what_is_there():
+    @nki.jit
+    def kernel(x):
+        return nki.collectives.all_reduce([x], [x])
+
+    assert message(kernel, drawn(4, 4)).endswith(
+        "nki.collectives.all_reduce is not there yet: kernels run on one core or a pair, whose cores have nki.isa.sendrecv and nki.isa.core_barrier")

@@ -17,8 +17,8 @@
 
 Instructions are traced: loops over ranges are written out, and what is wrong is refused at its line.
 """
-from presil.nki import isa, language, typing
+from presil.nki import collectives, isa, language, typing
 from presil.nki._kernel import Kernel, jit
 from presil.nki._profile import Benchmark, Profile, benchmark, interpret, profile, simulate
 
-__all__ = ["Benchmark", "Kernel", "Profile", "benchmark", "interpret", "isa", "jit", "language", "profile", "simulate", "typing"]
+__all__ = ["Benchmark", "Kernel", "Profile", "benchmark", "collectives", "interpret", "isa", "jit", "language", "profile", "simulate", "typing"]

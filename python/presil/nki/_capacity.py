@@ -19,6 +19,14 @@ def _bytes_per_partition(memory: str) -> dict[str, int]:
     return {chip.name: (chip.sbuf_bytes if memory == "sbuf" else chip.psum_bytes) // _PARTITIONS for chip in rows}
 
 
+def of(trace: "_trace.Trace", memory: str) -> int:
+    """Bytes of a partition of the chip that the kernel is traced for. Errors: a chip from a file."""
+    size = _bytes_per_partition(memory).get(trace.chip)
+    if size is None:
+        raise _trace.refuse(f"the size of {memory.upper()} of chip '{trace.chip}' is known when the kernel is compiled", "a bundled chip")
+    return size
+
+
 def check(trace: "_trace.Trace", memory: str, tensor: str, bytes_needed: int) -> None:
     """bytes_needed: of one partition. Errors: a tensor that a bundled chip has no place for; for chips from files, which are
     read when the kernel is compiled, `at_its_line` has it."""

@@ -4,9 +4,10 @@ import sys
 import types
 
 from presil import nki
-from presil.nki import isa, language, legacy, typing
+from presil.nki import collectives, isa, language, legacy, typing
 
-for _name, _module in (("nki", nki), ("nki.isa", isa), ("nki.language", language), ("nki.typing", typing)):
+for _name, _module in (("nki", nki), ("nki.collectives", collectives), ("nki.isa", isa), ("nki.language", language),
+                       ("nki.typing", typing)):
     sys.modules[_name] = _module
 
 _older = types.ModuleType("neuronxcc", "Holds neuronxcc.nki, which is presil.nki.legacy.")

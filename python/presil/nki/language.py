@@ -17,8 +17,8 @@ sbuf, psum, hbm, shared_hbm, private_hbm = SBUF, PSUM, HBM, SHARED_HBM, PRIVATE_
 _BANK_BYTES, _BANKS = 2048, 8
 
 
-class tile_size:
-    """Sizes of generations 2 and 3 (fact sheet of the NKI documentation)."""
+class _TileSize:
+    """Sizes of all generations (fact sheet of the NKI documentation), and of SBUF those of the chip that is traced for."""
 
     pmax = 128
     psum_bank_fmax = psum_fmax = 512
@@ -27,6 +27,28 @@ class tile_size:
     gemm_stationary_fmax = 128
     gemm_moving_fmax = 512
     bn_stats_fmax = 512
+
+    @property
+    def sbuf_fmax_bytes(self) -> int:
+        """Of one partition."""
+        return _capacity.of(_trace.trace(), "sbuf")
+
+    @property
+    def sbuf_fmax(self) -> int:
+        """fp32 elements of one partition."""
+        return self.sbuf_fmax_bytes // 4
+
+    @property
+    def sbuf_size_bytes(self) -> int:
+        return self.pmax * self.sbuf_fmax_bytes
+
+    @property
+    def total_available_sbuf_size(self) -> int:
+        """Of one partition, as documented."""
+        return self.sbuf_fmax_bytes
+
+
+tile_size = _TileSize()
 
 
 # --- tensors ---------------------------------------------------------------------------------------------------------
