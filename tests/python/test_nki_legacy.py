@@ -546,3 +546,23 @@ def test_bits():
 
     x = np.random.default_rng(0).integers(0, 2**20, (8, 16), np.int32)
     np.testing.assert_array_equal(kernel(x), [x << 3, x & 0xF0, ~x, x ^ x])
+
+
+def test_sums_of_iterations_that_skip():
+    """Each iteration leaves some destinations out: they begin with the first one that names them, and go on with their own sums."""
+    @nki.jit
+    def kernel(x):
+        n = x.shape[0]
+        out = nl.ndarray(x.shape[1:], dtype=x.dtype, buffer=nl.shared_hbm)
+        sums = nl.zeros((n, nl.par_dim(x.shape[2]), x.shape[3]), dtype=nl.float32)
+        for i in nl.affine_range(n):
+            for slot in nl.affine_range(n):
+                if i <= slot <= i + 1:
+                    sums[slot, :, :] = nl.loop_reduce(nl.load(x[i, slot]), op=np.add, loop_indices=(i,), dtype=nl.float32)
+        for slot in nl.affine_range(n):
+            nl.store(out[slot], value=sums[slot, :, :])
+        return out
+
+    x = drawn(4, 4, 8, 16)
+    expected = np.stack([x[0, 0], *(x[slot - 1, slot] + x[slot, slot] for slot in range(1, 4))])
+    np.testing.assert_array_equal(kernel(x), expected)

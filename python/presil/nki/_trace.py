@@ -53,6 +53,7 @@ class Trace:
         self.pending: Any = None
         self.shared: list[Any] = []
         self.shared_count = 0
+        self.places = 0  # that the older interface has made
         self.inputs: list[Any] = []
         self.given: Any = None  # given(name, array): a tensor of HBM, as the kernel's arguments become
         self.evicts = False

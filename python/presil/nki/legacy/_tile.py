@@ -24,6 +24,8 @@ class Place(Storage):
         super().__init__(buffer, ids, part_bytes, name)
         self.partitions, self.row_bytes = partitions, row_bytes
         self.products: dict[tuple[int, ...], None] = {}
+        self.number = _trace.trace().places
+        _trace.trace().places += 1
 
 
 class Tile(Tensor):

@@ -18,7 +18,7 @@ from presil.nki.legacy._allocate import Allocator, own, par_dim
 from presil.nki.legacy._allocate import ndarray as _ndarray
 from presil.nki.legacy._index import Index, Mask, arange, mgrid, ogrid
 from presil.nki.legacy._names import instruction, missing
-from presil.nki.legacy._tile import Result, Tile, flush, issue
+from presil.nki.legacy._tile import Place, Result, Tile, flush, issue
 
 __all__ = ["arange", "ds", "mgrid", "num_programs", "ogrid", "par_dim", "program_id", "program_ndim", "tile_size"]
 
@@ -152,7 +152,8 @@ sequential_range = static_range = affine_range
 
 
 def loop_reduce(value: Tile, op: Any, loop_indices: Sequence[Any], dtype: Any = None, name: str = "", mask: Any = None) -> Result:
-    """value reduced over iterations: the first one copies, the others combine with what is there."""
+    """value reduced over iterations: the first one copies, the others combine with what is there. A destination that is named is
+    that of the iterations before which named it, too; other results are those of the same call of the iteration before."""
     flush()
     operation = isa.operation(op)
     indices: Sequence[Any] = loop_indices if isinstance(loop_indices, (list, tuple)) else [loop_indices]
@@ -162,18 +163,16 @@ def loop_reduce(value: Tile, op: Any, loop_indices: Sequence[Any], dtype: Any = 
     first = builtins.all(int(i) == i.loop.values.start for i in indices)
     loop, call = indices[0].loop, (_trace.line(), int(indices[0]))
     loop.calls[call] = loop.calls.get(call, 0) + 1
-    sums, key = loop.sums, (call[0], loop.calls[call])
+    sums, key, places = loop.sums, (call[0], loop.calls[call]), _trace.trace().places
 
     def emit(dst: Tile) -> None:
-        if first:
+        named = not (isinstance(dst.storage, Place) and dst.storage.number >= places)
+        at = (call[0], dst.encoded()) if named else key
+        before, sums[at] = sums.get(at), dst
+        if first or (named and before is None):
             issue(lambda d, v: base.tensor_copy(d, v), (dst, value), mask)
-            sums[key] = dst
-            return
-        before = sums.get(key)
-        same = before is not None and before.storage is dst.storage and before.encoded() == dst.encoded()
-        old = dst if same or before is None else before
-        issue(lambda d, a, v: base.tensor_tensor(d, a, v, operation), (dst, old, value), mask)
-        sums[key] = dst
+        else:
+            issue(lambda d, a, v: base.tensor_tensor(d, a, v, operation), (dst, dst if before is None else before, value), mask)
 
     return Result(value.shape, value.dtype if dtype is None else as_dtype(dtype), emit, (value,), exact=dtype is not None, mask=mask)
 
