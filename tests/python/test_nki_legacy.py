@@ -566,3 +566,22 @@ def test_sums_of_iterations_that_skip():
     x = drawn(4, 4, 8, 16)
     expected = np.stack([x[0, 0], *(x[slot - 1, slot] + x[slot, slot] for slot in range(1, 4))])
     np.testing.assert_array_equal(kernel(x), expected)
+
+
+def test_a_part_of_a_tile_takes_a_result_directly():
+    """tile[...] = result: no tile of its own and no copy in between, also for one tile of a block."""
+    @nki.jit
+    def kernel(x):
+        out = nl.ndarray(x.shape, dtype=x.dtype, buffer=nl.shared_hbm)
+        both = nl.ndarray(x.shape, dtype=x.dtype)
+        half = x.shape[1] // 2
+        both[:, :half] = nl.load(x[:, :half])
+        both[:, half:] = nl.load(x[:, half:])
+        both[:, :half] = nl.multiply(both[:, half:], 2.0)
+        nl.store(out, value=both)
+        return out
+
+    x = drawn(16, 8)
+    np.testing.assert_array_equal(kernel(x), np.concatenate([2 * x[:, 4:], x[:, 4:]], 1))
+    program, *_ = kernel._compiled((x,), {})
+    assert "tensor_copy" not in program.text()

@@ -160,7 +160,8 @@ class Tile(Tensor):
         if value is target or (isinstance(value, Tile) and not isinstance(value, Result) and value.storage is target.storage
                                and value.encoded() == target.encoded()):
             return  # target op= value, done in place
-        assign(target, value, value is _pending() and sys.getrefcount(value) == _FRESH + 1)
+        fresh = value is _pending() and sys.getrefcount(value) == _FRESH + 1  # the call below holds one more
+        assign(target, value, fresh)
 
     def reshape(self, shape: Any, *more: int) -> "Tile":
         return Tile.of(super().reshape((shape, *more) if isinstance(shape, int) else shape))
