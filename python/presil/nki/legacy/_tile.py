@@ -161,7 +161,8 @@ class Tile(Tensor):
                                and value.encoded() == target.encoded()):
             return  # target op= value, done in place
         fresh = value is _pending() and sys.getrefcount(value) == _FRESH + 1  # the call below holds one more
-        assign(target, value, fresh)
+        # Some instructions move bits and convert nothing: another type takes a copy.
+        assign(target, value, fresh and value.dtype == target.dtype)
 
     def reshape(self, shape: Any, *more: int) -> "Tile":
         return Tile.of(super().reshape((shape, *more) if isinstance(shape, int) else shape))
